@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# One static library per module, each with an include root of its own. A module may link only
+# what stands above it in src/CMakeLists.txt: the order there is the architecture.
+
+# add_module(NAME SOURCES file... [PUBLIC target...] [PRIVATE target...])
+function(add_module name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  foreach(dependency IN LISTS ARG_PUBLIC ARG_PRIVATE)
+    if(NOT TARGET ${dependency})
+      message(FATAL_ERROR "module '${name}' may not use '${dependency}': "
+                          "it is not above it in src/CMakeLists.txt")
+    endif()
+  endforeach()
+  file(GLOB headers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/include/goldmill/${name}/*.hpp)
+  add_library(goldmill_${name} STATIC ${ARG_SOURCES})
+  add_library(goldmill::${name} ALIAS goldmill_${name})
+  target_sources(goldmill_${name} PUBLIC FILE_SET HEADERS BASE_DIRS include FILES ${headers})
+  target_link_libraries(goldmill_${name} PUBLIC ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE} goldmill::flags)
+endfunction()
+
+# add_module_test(NAME SOURCES file... [LINK target...]): unit tests of one module, which need no
+# root, network or QEMU. They link only their module, so that a missing link shows at once.
+function(add_module_test name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  if(NOT BUILD_TESTING)
+    return()
+  endif()
+  add_executable(${name}_test ${ARG_SOURCES})
+  target_link_libraries(${name}_test PRIVATE goldmill::${name} ${ARG_LINK} goldmill::flags
+                        GTest::gtest GTest::gmock GTest::gtest_main)
+  gtest_discover_tests(${name}_test PROPERTIES LABELS unit DISCOVERY_TIMEOUT 60)
+endfunction()
+
+# registry_sources(OUT FILE.def MACRO): the source files that a .def list names, one per line.
+function(registry_sources out list macro)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${list})
+  file(STRINGS ${list} lines REGEX "^${macro}\\(")
+  set(sources)
+  foreach(line IN LISTS lines)
+    string(REGEX REPLACE "^${macro}\\(([a-z0-9_]+).*" "\\1" entry "${line}")
+    if(NOT EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${entry}.cpp)
+      message(FATAL_ERROR "${list} names '${entry}', but there is no ${entry}.cpp beside it")
+    endif()
+    list(APPEND sources ${entry}.cpp)
+  endforeach()
+  set(${out} ${sources} PARENT_SCOPE)
+endfunction()

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Compiler settings that every target of ours shares; each flag with its reason.
+add_library(goldmill_flags INTERFACE)
+add_library(goldmill::flags ALIAS goldmill_flags)
+target_compile_options(goldmill_flags INTERFACE
+  -Wall -Wextra -Wpedantic  # the common ground of both compilers
+  -Wconversion              # sizes and offsets of 64 bits must not shrink silently
+  -Wshadow                  # TRY nests: a shadowed name would hide an error
+  -Wno-restrict             # g++ 12 warns wrongly on std::string::operator+ (GCC bug 105651)
+  -Werror)                  # a warning that may stay will stay
+target_compile_definitions(goldmill_flags INTERFACE
+  _FILE_OFFSET_BITS=64      # disks are larger than 2 GiB on every architecture
+  _GNU_SOURCE)              # clone, openat2, memfd_create
+
+option(GOLDMILL_SANITIZE "Build with AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
+if(GOLDMILL_SANITIZE)
+  target_compile_options(goldmill_flags INTERFACE
+    -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g1
+    -Wno-maybe-uninitialized)  # g++ 12 warns wrongly inside std::variant under sanitizers
+  target_link_options(goldmill_flags INTERFACE -fsanitize=address,undefined)
+endif()

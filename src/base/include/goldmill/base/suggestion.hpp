@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// "Did you mean": the nearest of the names that would have been right.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace goldmill {
+
+/// The candidate with the smallest edit distance to `name`, or "" when none is near enough to
+/// be a slip (a third of the name's length, at least 1 edit).
+std::string nearest(std::string_view name, const std::vector<std::string>& candidates);
+
+/// "did you mean 'NEAREST'?", or "known: a, b, c" when nothing is near.
+std::string did_you_mean(std::string_view name, const std::vector<std::string>& candidates);
+
+}  // namespace goldmill

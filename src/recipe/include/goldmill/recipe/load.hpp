@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Text -> Recipe: the first arrow of the flow.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <goldmill/base/result.hpp>
+#include <goldmill/recipe/recipe.hpp>
+
+namespace goldmill::recipe {
+
+struct LoadOptions {
+  std::map<std::string, std::string> set;  ///< --set KEY=VALUE
+};
+
+/// Reads and validates one recipe. Errors: not_found; invalid_input with file:line:column and,
+/// for a slip, "did you mean". Bounded in size, nesting and aliases.
+Result<Recipe> load(const std::filesystem::path& file, const LoadOptions& options = {});
+
+/// The recipe and its ancestors, base first. `from: NAME` is looked for as NAME.yaml beside the
+/// recipe; "" in `missing_parent` when all were found, else the name that has no recipe there
+/// (it may still be an image in the store). Errors: as load(); a cycle, naming its members.
+struct Lineage {
+  std::vector<Recipe> recipes;
+  std::string missing_parent;
+};
+Result<Lineage> load_lineage(const std::filesystem::path& file, const LoadOptions& options = {});
+
+/// What holds for the last recipe of a lineage: its baseline, hardware, disk and promises with
+/// the ancestors' merged in (maps merge, lists replace; functional promises are inherited,
+/// budgets are not), defaults filled in. Packages and provision are its own only.
+Recipe merged(const std::vector<Recipe>& lineage);
+
+/// The JSON Schema of a recipe, for editors; and the same as Markdown reference.
+std::string json_schema();
+std::string reference_markdown();
+
+}  // namespace goldmill::recipe

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Workers: jobs that run in a process of their own, made by executing this program again.
+// Two reasons: libraries with global state (libapt) start clean, and work on guest files runs
+// as the guest's root in a user namespace, never with the caller's rights.
+//
+// Talk: the request is JSON on descriptor 3; answers are JSON lines on descriptor 4, any number
+// of {"event": ...} and then {"result": ...} or {"error": {...}}. Descriptors of the caller's
+// `hands` follow from 10 on, in order. Descriptor 5 is the lifeline: it reads EOF when the
+// caller has died, and the worker then ends at once.
+#pragma once
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <goldmill/base/json.hpp>
+#include <goldmill/base/result.hpp>
+#include <goldmill/system/process.hpp>
+
+namespace goldmill::system {
+
+/// The ids that stand for a guest's 0..65535 on this machine, disjoint from the machine's own.
+struct IdRange {
+  std::uint32_t first = 0;
+  static constexpr std::uint32_t kCount = 65536;
+};
+
+/// As root a reserved range; as a plain user the subordinate ids of /etc/subuid and /etc/subgid.
+/// Errors: unavailable, with the usermod command that helps.
+struct GuestIds {
+  IdRange users;
+  IdRange groups;
+  static Result<GuestIds> find();
+};
+
+/// What a worker sees of its caller.
+class WorkerContext {
+ public:
+  const Json& request() const { return request_; }
+  /// The caller's `hands[index]`.
+  int hand(std::size_t index) const { return 10 + static_cast<int>(index); }
+  void send_event(const Json& event);
+
+  WorkerContext(Json request, int answers) : request_(std::move(request)), answers_(answers) {}
+
+ private:
+  Json request_;
+  int answers_;
+};
+
+using WorkerMain = Result<Json> (*)(WorkerContext& context);
+struct WorkerEntry {
+  std::string_view name;
+  WorkerMain main;
+};
+
+enum class Confinement {
+  none,       ///< the caller's rights; only a process of its own
+  guest_ids,  ///< root of a user namespace with GuestIds, and a mount namespace of its own
+  /// As guest_ids, and as PID 1 of new pid, ipc, uts and network namespaces: when it ends,
+  /// everything that it started ends.
+  sandbox,
+  /// As sandbox, but in the caller's network namespace.
+  sandbox_with_network,
+};
+
+struct WorkerJob {
+  std::string name = {};
+  Json request = Json::object();
+  Confinement confinement = Confinement::none;
+  /// Handed over as descriptors 10, 11, ...; needed because guest ids cannot open the caller's
+  /// paths: work through openat on these.
+  std::vector<int> hands = {};
+  std::function<void(const Json& event)> on_event = {};
+  /// Where the worker's own standard output and error go; inherited when -1.
+  int output = -1;
+  /// Asked between answers: true ends the worker (cancelled).
+  std::function<bool()> is_cancelled = {};
+};
+
+/// Runs the job to its end. Errors: the worker's own; tool_failed when it died without answer.
+/// Nothing that it started outlives this call.
+Result<Json> run_worker(const WorkerJob& job);
+
+/// First thing in main(): when this process was started as a worker, runs it and exits.
+void become_worker_if_asked(int argc, char** argv, std::span<const WorkerEntry> workers);
+
+}  // namespace goldmill::system
