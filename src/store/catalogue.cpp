@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <goldmill/store/catalogue.hpp>
+
+#include <chrono>
+
+#include <goldmill/base/suggestion.hpp>
+
+#include "database.hpp"
+
+namespace goldmill::store {
+
+struct Catalogue::Database : public store::Database {
+  explicit Database(store::Database&& base) : store::Database(std::move(base)) {}
+};
+
+namespace {
+
+constexpr std::int64_t kSchemaVersion = 1;
+
+constexpr const char* kTables[] = {
+    "CREATE TABLE IF NOT EXISTS steps ("
+    " key TEXT PRIMARY KEY, image TEXT NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL,"
+    " layer TEXT, description TEXT NOT NULL, result TEXT NOT NULL, seconds REAL NOT NULL,"
+    " created INTEGER NOT NULL) STRICT",
+    "CREATE INDEX IF NOT EXISTS steps_by_image ON steps (image, name, created)",
+    "CREATE TABLE IF NOT EXISTS images ("
+    " name TEXT NOT NULL, version INTEGER NOT NULL, digest TEXT NOT NULL,"
+    " disk_digest TEXT NOT NULL, parent TEXT, config TEXT NOT NULL, details TEXT NOT NULL,"
+    " created INTEGER NOT NULL, PRIMARY KEY (name, version), UNIQUE (name, digest)) STRICT",
+    // A version number is never given twice, even after its image was removed.
+    "CREATE TABLE IF NOT EXISTS versions (name TEXT PRIMARY KEY, newest INTEGER NOT NULL) STRICT",
+    "CREATE TABLE IF NOT EXISTS channels ("
+    " name TEXT NOT NULL, channel TEXT NOT NULL, version INTEGER NOT NULL,"
+    " PRIMARY KEY (name, channel)) STRICT",
+};
+
+std::int64_t now() {
+  return std::chrono::duration_cast<std::chrono::seconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+constexpr const char* kStepColumns =
+    "SELECT key, image, name, kind, layer, description, result, seconds, created FROM steps ";
+
+Result<StepRecord> step_of(const Row& row) {
+  StepRecord step;
+  step.key = TRY(Digest::parse(row.text(0)));
+  step.image = row.text(1);
+  step.name = row.text(2);
+  step.kind = row.text(3);
+  if (!row.is_null(4)) {
+    step.layer = TRY(Digest::parse(row.text(4)));
+  }
+  step.description = TRY(parse_json(row.text(5), "a step's description"));
+  step.result = TRY(parse_json(row.text(6), "a step's result"));
+  step.seconds = row.real(7);
+  step.created = row.integer(8);
+  return step;
+}
+
+constexpr const char* kImageColumns =
+    "SELECT name, version, digest, disk_digest, config, details, created FROM images ";
+
+Result<ImageRecord> image_of(const Row& row) {
+  ImageRecord image;
+  image.name = row.text(0);
+  image.version = static_cast<int>(row.integer(1));
+  image.digest = TRY(Digest::parse(row.text(2)));
+  image.disk_digest = TRY(Digest::parse(row.text(3)));
+  image.config = TRY(parse_json(row.text(4), "an image's config"));
+  image.details = TRY(parse_json(row.text(5), "an image's details"));
+  image.created = row.integer(6);
+  return image;
+}
+
+std::string dump(const Json& value) {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+/// Collects the rows of a query about one table.
+template <typename Record>
+Result<std::vector<Record>> select(store::Database& database, const std::string& sql,
+                                   const std::vector<SqlValue>& values,
+                                   Result<Record> (*read)(const Row&)) {
+  std::vector<Record> records;
+  TRY(database.run(sql, values, [&](const Row& row) -> Result<void> {
+    records.push_back(TRY(read(row)));
+    return {};
+  }));
+  return records;
+}
+
+template <typename Record>
+std::optional<Record> first_of(std::vector<Record> records) {
+  if (records.empty()) {
+    return std::nullopt;
+  }
+  return std::move(records.front());
+}
+
+}  // namespace
+
+Catalogue::Catalogue(std::unique_ptr<Database> database) : database_(std::move(database)) {}
+Catalogue::Catalogue(Catalogue&&) noexcept = default;
+Catalogue& Catalogue::operator=(Catalogue&&) noexcept = default;
+Catalogue::~Catalogue() = default;
+
+Result<Catalogue> Catalogue::open(const std::filesystem::path& file) {
+  auto database = std::make_unique<Database>(TRY(store::Database::open(file)));
+  std::int64_t found = 0;
+  TRY(database->run("PRAGMA user_version", {}, [&](const Row& row) -> Result<void> {
+    found = row.integer(0);
+    return {};
+  }));
+  if (found > kSchemaVersion) {
+    return Error{ErrorKind::conflict, file.string() + " was made by a newer goldmill",
+                 "use that version, or another GOLDMILL_HOME"};
+  }
+  if (found < kSchemaVersion) {
+    TRY(database->transact([&]() -> Result<void> {
+      for (const char* table : kTables) {
+        TRY(database->run(table));
+      }
+      return database->run("PRAGMA user_version = 1");
+    }));
+  }
+  return Catalogue(std::move(database));
+}
+
+Result<std::optional<StepRecord>> Catalogue::find_step(const Digest& key) {
+  return first_of(TRY(select<StepRecord>(
+      *database_, std::string(kStepColumns) + "WHERE key = ?", {key.hex()}, step_of)));
+}
+
+Result<void> Catalogue::record_step(const StepRecord& step) {
+  const SqlValue layer = step.layer ? SqlValue(step.layer->hex()) : SqlValue(nullptr);
+  // Two builds may do the same step at once; both results are right and the first stays.
+  return database_->run(
+      "INSERT INTO steps (key, image, name, kind, layer, description, result, seconds, created)"
+      " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
+      {step.key.hex(), step.image, step.name, step.kind, layer, dump(step.description),
+       dump(step.result), step.seconds, now()});
+}
+
+Result<std::optional<StepRecord>> Catalogue::newest_step(const std::string& image,
+                                                         const std::string& name) {
+  return first_of(TRY(select<StepRecord>(
+      *database_,
+      std::string(kStepColumns) +
+          "WHERE image = ? AND name = ? ORDER BY created DESC, rowid DESC LIMIT 1",
+      {image, name}, step_of)));
+}
+
+Result<ImageRecord> Catalogue::add_image(ImageRecord image) {
+  image.created = now();
+  TRY(database_->transact([&]() -> Result<void> {
+    const auto same = first_of(TRY(select<ImageRecord>(
+        *database_, std::string(kImageColumns) + "WHERE name = ? AND digest = ?",
+        {image.name, image.digest.hex()}, image_of)));
+    if (same) {
+      image.version = same->version;
+      image.created = same->created;
+      return {};
+    }
+    TRY(database_->run("INSERT INTO versions (name, newest) VALUES (?, 1)"
+                       " ON CONFLICT (name) DO UPDATE SET newest = newest + 1",
+                       {image.name}));
+    TRY(database_->run("SELECT newest FROM versions WHERE name = ?", {image.name},
+                       [&](const Row& row) -> Result<void> {
+                         image.version = static_cast<int>(row.integer(0));
+                         return {};
+                       }));
+    const auto parent = find_string(image.details, "parent_digest");
+    return database_->run(
+        "INSERT INTO images (name, version, digest, disk_digest, parent, config, details, created)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        {image.name, std::int64_t{image.version}, image.digest.hex(), image.disk_digest.hex(),
+         parent ? SqlValue(*parent) : SqlValue(nullptr), dump(image.config), dump(image.details),
+         image.created});
+  }));
+  return image;
+}
+
+Result<void> Catalogue::update_details(const ImageRecord& image) {
+  return database_->run("UPDATE images SET details = ? WHERE name = ? AND version = ?",
+                        {dump(image.details), image.name, std::int64_t{image.version}});
+}
+
+Result<ImageRecord> Catalogue::find_image(const ImageReference& reference) {
+  std::string sql = std::string(kImageColumns) + "WHERE name = ?1 ";
+  std::vector<SqlValue> values = {reference.name};
+  if (reference.version > 0) {
+    sql += "AND version = ?2 ";
+    values.emplace_back(std::int64_t{reference.version});
+  } else if (!reference.channel.empty()) {
+    sql += "AND version = (SELECT version FROM channels WHERE name = ?1 AND channel = ?2) ";
+    values.emplace_back(reference.channel);
+  }
+  auto found = first_of(TRY(
+      select<ImageRecord>(*database_, sql + "ORDER BY version DESC LIMIT 1", values, image_of)));
+  if (found) {
+    return *std::move(found);
+  }
+  std::vector<std::string> names;
+  for (const ImageRecord& image : TRY(images())) {
+    names.push_back(image.name == reference.name ? image.reference() : image.name);
+  }
+  return Error{ErrorKind::not_found, "there is no image " + reference.text(),
+               names.empty() ? "build one: goldmill build RECIPE.yaml"
+                             : did_you_mean(reference.text(), names)};
+}
+
+Result<std::optional<ImageRecord>> Catalogue::find_image_by_digest(const Digest& digest) {
+  return first_of(TRY(select<ImageRecord>(
+      *database_, std::string(kImageColumns) + "WHERE digest = ?", {digest.hex()}, image_of)));
+}
+
+Result<std::vector<ImageRecord>> Catalogue::images() {
+  return select<ImageRecord>(*database_, std::string(kImageColumns) + "ORDER BY name, version",
+                             {}, image_of);
+}
+
+Result<std::vector<ImageRecord>> Catalogue::children_of(const Digest& digest) {
+  return select<ImageRecord>(*database_,
+                             std::string(kImageColumns) + "WHERE parent = ? ORDER BY name, version",
+                             {digest.hex()}, image_of);
+}
+
+Result<void> Catalogue::remove_image(const ImageRecord& image) {
+  return database_->transact([&]() -> Result<void> {
+    TRY(database_->run("DELETE FROM channels WHERE name = ? AND version = ?",
+                       {image.name, std::int64_t{image.version}}));
+    return database_->run("DELETE FROM images WHERE name = ? AND version = ?",
+                          {image.name, std::int64_t{image.version}});
+  });
+}
+
+Result<void> Catalogue::set_channel(const std::string& name, const std::string& channel,
+                                    int version) {
+  return database_->run("INSERT INTO channels (name, channel, version) VALUES (?, ?, ?)"
+                        " ON CONFLICT (name, channel) DO UPDATE SET version = excluded.version",
+                        {name, channel, std::int64_t{version}});
+}
+
+}  // namespace goldmill::store

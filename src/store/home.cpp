@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <goldmill/store/home.hpp>
+
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+#include <goldmill/system/file.hpp>
+
+namespace goldmill::store {
+
+namespace fs = std::filesystem;
+
+namespace {
+constexpr const char* kOciLayout = "{\"imageLayoutVersion\":\"1.0.0\"}\n";
+
+Result<fs::path> default_root() {
+  // NOLINTBEGIN(concurrency-mt-unsafe): nothing here changes the environment
+  if (const char* home = std::getenv("GOLDMILL_HOME"); home != nullptr && *home != '\0') {
+    return fs::absolute(home);
+  }
+  if (const char* data = std::getenv("XDG_DATA_HOME"); data != nullptr && *data == '/') {
+    return fs::path(data) / "goldmill";
+  }
+  if (const char* user = std::getenv("HOME"); user != nullptr && *user == '/') {
+    return fs::path(user) / ".local" / "share" / "goldmill";
+  }
+  // NOLINTEND(concurrency-mt-unsafe)
+  return Error{ErrorKind::unavailable, "neither GOLDMILL_HOME nor HOME is set",
+               "set GOLDMILL_HOME to a directory on a disk with space"};
+}
+
+/// mkdir obeys the umask; these modes must be exact.
+Result<void> make_exact(const fs::path& path, mode_t mode) {
+  TRY(system::make_directories(path, mode));
+  struct stat status {};
+  if (::stat(path.c_str(), &status) == 0 && (status.st_mode & 07777) != mode &&
+      ::chmod(path.c_str(), mode) != 0) {
+    return system_error("cannot set the mode of " + path.string(), errno);
+  }
+  return {};
+}
+}  // namespace
+
+Result<Home> Home::open() { return open(TRY(default_root())); }
+
+Result<Home> Home::open(const fs::path& root) {
+  TRY(make_exact(root, 0700));
+  for (const char* closed : {"blobs", "blobs/sha256", "disks", "archives", "keyrings", "instances", "logs"}) {
+    TRY(system::make_directories(root / closed, 0700));
+  }
+  // Guest ids create in these two, and read packages; none of them can walk through the root.
+  for (const char* shared : {"trees", "work", "assets"}) {
+    TRY(make_exact(root / shared, 0777));
+  }
+  TRY(make_exact(root / "packages", 0755));
+  if (!fs::exists(root / "oci-layout")) {
+    TRY(system::write_file(root / "oci-layout", kOciLayout));
+  }
+  return Home(root);
+}
+
+Result<Digest> Home::put_blob(std::string_view content) const {
+  const Digest digest = sha256(content);
+  struct stat status {};
+  if (::stat(blob(digest).c_str(), &status) == 0 &&
+      static_cast<std::size_t>(status.st_size) == content.size()) {
+    return digest;
+  }
+  TRY(system::write_file(blob(digest), content, 0600));
+  return digest;
+}
+
+Result<std::string> Home::get_blob(const Digest& digest) const {
+  std::string content = TRY(system::read_file(blob(digest), 1_GiB));
+  if (sha256(content) != digest) {
+    return Error{ErrorKind::corrupt, "the stored object " + digest.text() + " is damaged",
+                 "remove " + blob(digest).string() + " and build again"};
+  }
+  return content;
+}
+
+}  // namespace goldmill::store

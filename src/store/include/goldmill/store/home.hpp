@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Home: where goldmill keeps its state ($GOLDMILL_HOME), and what lies where in it.
+#pragma once
+
+#include <filesystem>
+
+#include <goldmill/base/digest.hpp>
+#include <goldmill/base/result.hpp>
+
+namespace goldmill::store {
+
+/// The directory is 0700, since layers hold shadow files. trees/ and work/ inside it are open to
+/// guest ids, which cannot reach them but through descriptors that we hand over.
+class Home {
+ public:
+  /// $GOLDMILL_HOME, or goldmill in the XDG data directory; made when missing.
+  /// Errors: unavailable, conflict (made by a newer goldmill).
+  static Result<Home> open();
+  static Result<Home> open(const std::filesystem::path& root);
+
+  const std::filesystem::path& root() const { return root_; }
+  std::filesystem::path catalogue() const { return root_ / "catalogue.db"; }
+  std::filesystem::path trees() const { return root_ / "trees"; }
+  std::filesystem::path tree(const Digest& layer) const { return trees() / layer.hex(); }
+  std::filesystem::path work() const { return root_ / "work"; }
+  std::filesystem::path packages() const { return root_ / "packages"; }
+  std::filesystem::path archives() const { return root_ / "archives"; }
+  std::filesystem::path keyrings() const { return root_ / "keyrings"; }
+  std::filesystem::path blob(const Digest& digest) const {
+    return root_ / "blobs" / "sha256" / digest.hex();
+  }
+  std::filesystem::path disk(const Digest& image) const {
+    return root_ / "disks" / (image.hex() + ".qcow2");
+  }
+  std::filesystem::path assets(const Digest& key) const { return root_ / "assets" / key.hex(); }
+  std::filesystem::path logs() const { return root_ / "logs"; }
+
+  /// Stores bytes under their digest; a second time is free.
+  Result<Digest> put_blob(std::string_view content) const;
+  /// Reads them back, verified. Errors: not_found, corrupt.
+  Result<std::string> get_blob(const Digest& digest) const;
+
+ private:
+  explicit Home(std::filesystem::path root) : root_(std::move(root)) {}
+  std::filesystem::path root_;
+};
+
+}  // namespace goldmill::store

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <thread>
+
+#include <gtest/gtest.h>
+
+#include <goldmill/store/catalogue.hpp>
+#include <goldmill/system/file.hpp>
+
+namespace goldmill::store {
+
+class CatalogueTest : public testing::Test {
+ protected:
+  system::TemporaryDirectory scratch_ =
+      system::TemporaryDirectory::make(std::filesystem::temp_directory_path(), "goldmill-test.")
+          .value();
+  std::filesystem::path file_ = scratch_.path() / "catalogue.db";
+
+  static ImageRecord image(const std::string& name, std::string_view content) {
+    ImageRecord record;
+    record.name = name;
+    record.digest = sha256(content);
+    record.details = Json::object();
+    return record;
+  }
+};
+
+TEST_F(CatalogueTest, VersionsCountPerNameAndAreNeverReused) {
+  Catalogue catalogue = Catalogue::open(file_).value();
+  EXPECT_EQ(catalogue.add_image(image("base", "1"))->version, 1);
+  EXPECT_EQ(catalogue.add_image(image("base", "2"))->version, 2);
+  EXPECT_EQ(catalogue.add_image(image("java", "1"))->version, 1);
+  EXPECT_EQ(catalogue.add_image(image("base", "1"))->version, 1) << "same digest, same version";
+  ASSERT_TRUE(catalogue.remove_image(catalogue.find_image({"base", 2, ""}).value()));
+  EXPECT_EQ(catalogue.add_image(image("base", "3"))->version, 3);
+}
+
+TEST_F(CatalogueTest, FindsByVersionChannelAndNewest) {
+  Catalogue catalogue = Catalogue::open(file_).value();
+  (void)catalogue.add_image(image("base", "1")).value();
+  (void)catalogue.add_image(image("base", "2")).value();
+  ASSERT_TRUE(catalogue.set_channel("base", "stable", 1));
+  EXPECT_EQ(catalogue.find_image({"base", 0, ""})->version, 2);
+  EXPECT_EQ(catalogue.find_image({"base", 1, ""})->version, 1);
+  EXPECT_EQ(catalogue.find_image({"base", 0, "stable"})->version, 1);
+  const auto missing = catalogue.find_image({"bse", 0, ""});
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().kind, ErrorKind::not_found);
+  EXPECT_NE(missing.error().hint.find("base"), std::string::npos);
+}
+
+TEST_F(CatalogueTest, StepsSurviveReopening) {
+  StepRecord step;
+  step.key = sha256("key");
+  step.image = "base";
+  step.name = "packages";
+  step.kind = "debian.packages";
+  step.layer = sha256("layer");
+  step.description = {{"inputs", {{"openssl", "3.0.15-1"}}}};
+  step.result = {{"accounts", {"sshd"}}};
+  step.seconds = 12.5;
+  {
+    Catalogue catalogue = Catalogue::open(file_).value();
+    ASSERT_TRUE(catalogue.record_step(step));
+    ASSERT_TRUE(catalogue.record_step(step)) << "done twice at once is no error";
+  }
+  Catalogue catalogue = Catalogue::open(file_).value();
+  const auto found = catalogue.find_step(step.key).value();
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->layer, step.layer);
+  EXPECT_EQ(found->description, step.description);
+  EXPECT_EQ(found->result, step.result);
+  EXPECT_EQ(catalogue.newest_step("base", "packages").value()->key, step.key);
+  EXPECT_FALSE(catalogue.find_step(sha256("other")).value());
+}
+
+TEST_F(CatalogueTest, ManyAtOnceLoseNothing) {
+  constexpr int kThreads = 4;
+  constexpr int kImages = 10;
+  ASSERT_TRUE(Catalogue::open(file_));
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      Catalogue catalogue = Catalogue::open(file_).value();
+      for (int i = 0; i < kImages; ++i) {
+        EXPECT_TRUE(
+            catalogue.add_image(image("base", std::to_string(t) + "." + std::to_string(i))));
+      }
+    });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  Catalogue catalogue = Catalogue::open(file_).value();
+  const auto images = catalogue.images().value();
+  ASSERT_EQ(images.size(), std::size_t{kThreads * kImages});
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    EXPECT_EQ(images[i].version, static_cast<int>(i) + 1);
+  }
+}
+
+TEST(ImageReference, ReadsItsThreeForms) {
+  EXPECT_EQ(ImageReference::parse("java")->text(), "java");
+  EXPECT_EQ(ImageReference::parse("java@3")->version, 3);
+  EXPECT_EQ(ImageReference::parse("java:stable")->channel, "stable");
+  for (const char* bad : {"", "Java", "java@", "java@0", "java@x", "java:", "../x", "a b", "-x",
+                          "java@3x", "java:..", "a/b"}) {
+    EXPECT_FALSE(ImageReference::parse(bad)) << bad;
+  }
+}
+
+}  // namespace goldmill::store
