@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <goldmill/plan/plan.hpp>
+
+#include <algorithm>
+
+namespace goldmill::plan {
+
+namespace {
+
+std::string brief(const Json& value) {
+  std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+  if (text.starts_with("sha256:")) {
+    return text.substr(0, 7 + 12);
+  }
+  constexpr std::size_t kLongest = 60;
+  return text.size() > kLongest ? text.substr(0, kLongest) + "..." : text;
+}
+
+/// A list of objects with names (packages) is compared by name, not by place.
+std::string identity_of(const Json& entry) {
+  if (const auto name = find_string(entry, "name")) {
+    const auto architecture = find_string(entry, "architecture");
+    return *name + (architecture ? ":" + *architecture : "");
+  }
+  return "";
+}
+
+std::string essence_of(const Json& entry) {
+  const auto version = find_string(entry, "version");
+  return version ? *version : brief(entry);
+}
+
+const Json* find_named(const Json& list, const std::string& name) {
+  const auto found = std::find_if(list.begin(), list.end(), [&](const Json& entry) {
+    return identity_of(entry) == name;
+  });
+  return found == list.end() ? nullptr : &*found;
+}
+
+std::string list_difference(const Json& before, const Json& now) {
+  for (const Json& entry : now) {
+    const std::string name = identity_of(entry);
+    if (name.empty()) {
+      continue;
+    }
+    const Json* old = find_named(before, name);
+    if (old == nullptr) {
+      return name + " " + essence_of(entry) + " added";
+    }
+    if (*old != entry) {
+      return essence_of(*old) == essence_of(entry)
+                 ? name + " " + essence_of(entry) + " has other content"
+                 : name + " " + essence_of(*old) + " -> " + essence_of(entry);
+    }
+  }
+  for (const Json& entry : before) {
+    const std::string name = identity_of(entry);
+    if (!name.empty() && find_named(now, name) == nullptr) {
+      return name + " removed";
+    }
+  }
+  return "";
+}
+
+std::string value_difference(const std::string& name, const Json& before, const Json& now);
+
+std::string object_difference(const Json& before, const Json& now) {
+  for (const auto& [name, value] : now.items()) {
+    const Json* old = find_value(before, name);
+    if (old == nullptr) {
+      return name + " added";
+    }
+    if (*old != value) {
+      return value_difference(name, *old, value);
+    }
+  }
+  for (const auto& [name, value] : before.items()) {
+    if (!now.contains(name)) {
+      return name + " removed";
+    }
+  }
+  return "";
+}
+
+std::string value_difference(const std::string& name, const Json& before, const Json& now) {
+  std::string inner;
+  if (before.is_array() && now.is_array()) {
+    inner = list_difference(before, now);
+  } else if (before.is_object() && now.is_object()) {
+    inner = object_difference(before, now);
+  }
+  if (!inner.empty()) {
+    return inner;
+  }
+  const std::string old_text = brief(before);
+  const std::string new_text = brief(now);
+  return old_text == new_text || before.is_structured() ? name + " changed"
+                                                        : name + " " + old_text + " -> " + new_text;
+}
+
+}  // namespace
+
+Json describe(const Step& step, const std::vector<Digest>& parent_layers) {
+  Json parents = Json::array();
+  for (const Digest& layer : parent_layers) {
+    parents.push_back(layer.text());
+  }
+  return {{"kind", step.kind},
+          {"kind_version", step.kind_version},
+          {"options", step.options},
+          {"inputs", step.inputs},
+          {"parents", std::move(parents)}};
+}
+
+std::string first_difference(const Json& before, const Json& now) {
+  for (const char* part : {"kind", "options", "inputs", "kind_version", "parents"}) {
+    const Json* old = find_value(before, part);
+    const Json* current = find_value(now, part);
+    if (old == nullptr || current == nullptr || *old == *current) {
+      continue;
+    }
+    if (std::string_view(part) == "kind_version") {
+      return "goldmill does this step in a newer way";
+    }
+    if (std::string_view(part) == "parents") {
+      return "what it stands on changed";
+    }
+    return value_difference(part, *old, *current);
+  }
+  return "";
+}
+
+namespace {
+
+/// The reason for a run, by comparison with the last time this step was done for this image.
+std::string reason_of(const Json& description, const std::optional<DoneStep>& before) {
+  if (!before) {
+    return "new";
+  }
+  const std::string difference = first_difference(before->description, description);
+  return difference.empty() ? "its result is gone" : difference;
+}
+
+}  // namespace
+
+Result<Plan> make_plan(const std::string& image, std::vector<Step> steps,
+                       std::vector<Digest> parent_layers, History& history) {
+  Plan plan{image, parent_layers, {}};
+  std::string runs_before;
+  for (Step& step : steps) {
+    PlannedStep planned{std::move(step), std::nullopt, std::nullopt, "", std::nullopt};
+    const auto before = TRY(history.newest(image, planned.step.name));
+    if (before) {
+      planned.expected_seconds = before->seconds;
+    }
+    if (!runs_before.empty()) {
+      planned.reason = runs_before + " runs before it";
+    } else {
+      planned.key = key_of(planned.step, parent_layers);
+      planned.done = TRY(history.find(*planned.key));
+      if (planned.done && planned.done->layer) {
+        parent_layers.push_back(*planned.done->layer);
+      } else if (!planned.done) {
+        planned.reason = reason_of(describe(planned.step, parent_layers), before);
+        if (planned.step.produces == Produces::layer) {
+          runs_before = planned.step.name;
+        }
+      }
+    }
+    plan.steps.push_back(std::move(planned));
+  }
+  return plan;
+}
+
+bool Plan::is_done() const {
+  return std::all_of(steps.begin(), steps.end(),
+                     [](const PlannedStep& planned) { return planned.done.has_value(); });
+}
+
+Json Plan::to_json() const {
+  Json rows = Json::array();
+  for (const PlannedStep& planned : steps) {
+    rows.push_back({{"name", planned.step.name},
+                    {"kind", planned.step.kind},
+                    {"key", planned.key ? Json(planned.key->text()) : Json()},
+                    {"result", planned.done ? "cached" : "runs"},
+                    {"reason", planned.reason.empty() ? Json() : Json(planned.reason)},
+                    {"expected_seconds",
+                     planned.expected_seconds ? Json(*planned.expected_seconds) : Json()}});
+  }
+  return {{"image", image}, {"steps", std::move(rows)}};
+}
+
+}  // namespace goldmill::plan

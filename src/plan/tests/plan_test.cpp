@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <map>
+
+#include <gtest/gtest.h>
+
+#include <goldmill/plan/plan.hpp>
+
+namespace goldmill::plan {
+
+namespace {
+
+class Memory : public History {
+ public:
+  std::map<Digest, DoneStep> done;
+  std::map<std::string, DoneStep> last;
+
+  Result<std::optional<DoneStep>> find(const Digest& key) override {
+    const auto found = done.find(key);
+    return found == done.end() ? std::optional<DoneStep>() : found->second;
+  }
+  Result<std::optional<DoneStep>> newest(const std::string& /*image*/,
+                                         const std::string& step) override {
+    const auto found = last.find(step);
+    return found == last.end() ? std::optional<DoneStep>() : found->second;
+  }
+  void remember(const Step& step, const std::vector<Digest>& parents, const Digest& layer) {
+    const DoneStep record{key_of(step, parents), layer, describe(step, parents), {}, 2.5};
+    done[record.key] = record;
+    last[step.name] = record;
+  }
+};
+
+Step packages(const std::string& version) {
+  Step step;
+  step.name = "packages";
+  step.kind = "debian.packages";
+  step.options = {{"packages",
+                   {{{"name", "openssl"}, {"version", version}, {"sha256", version + "-hash"}},
+                    {{"name", "zlib1g"}, {"version", "1.2"}, {"sha256", "z"}}}}};
+  return step;
+}
+
+Step script(const std::string& text) {
+  Step step;
+  step.name = "shell";
+  step.kind = "shell";
+  step.inputs = {{"setup.sh", sha256(text).text()}};
+  return step;
+}
+
+}  // namespace
+
+TEST(Plan, FirstBuildRunsEverything) {
+  Memory memory;
+  const Plan plan = make_plan("base", {packages("1"), script("a")}, {}, memory).value();
+  EXPECT_EQ(plan.steps[0].reason, "new");
+  EXPECT_EQ(plan.steps[1].reason, "packages runs before it");
+  EXPECT_TRUE(plan.steps[0].key);
+  EXPECT_FALSE(plan.steps[1].key);
+  EXPECT_FALSE(plan.is_done());
+}
+
+TEST(Plan, DoneStepsAreNeverRunAgainAndReasonsNameTheInput) {
+  Memory memory;
+  memory.remember(packages("1"), {}, sha256("layer 1"));
+  memory.remember(script("a"), {sha256("layer 1")}, sha256("layer 2"));
+  EXPECT_TRUE(make_plan("base", {packages("1"), script("a")}, {}, memory)->is_done());
+
+  const Plan edited = make_plan("base", {packages("1"), script("b")}, {}, memory).value();
+  EXPECT_TRUE(edited.steps[0].done);
+  EXPECT_FALSE(edited.steps[1].done);
+  EXPECT_TRUE(edited.steps[1].reason.starts_with("setup.sh sha256:")) << edited.steps[1].reason;
+  EXPECT_EQ(edited.steps[1].expected_seconds, 2.5);
+
+  const Plan newer = make_plan("base", {packages("2"), script("a")}, {}, memory).value();
+  EXPECT_EQ(newer.steps[0].reason, "openssl 1 -> 2");
+  EXPECT_EQ(newer.steps[1].reason, "packages runs before it");
+}
+
+TEST(Plan, SameLayerAfterARerunEndsTheChain) {
+  Memory memory;
+  memory.remember(packages("2"), {}, sha256("layer 1"));  // another version, the same bytes
+  memory.remember(script("a"), {sha256("layer 1")}, sha256("layer 2"));
+  EXPECT_TRUE(make_plan("base", {packages("2"), script("a")}, {}, memory)->is_done());
+}
+
+TEST(Plan, KeyDependsOnEverythingThatMattersAndNothingElse) {
+  const Step step = packages("1");
+  const Digest key = key_of(step, {});
+  Step other = step;
+  other.name = "renamed";
+  other.sources = {{"a", "/elsewhere"}};
+  EXPECT_EQ(key_of(other, {}), key);
+  other = step;
+  other.kind_version = 2;
+  EXPECT_NE(key_of(other, {}), key);
+  other = step;
+  other.inputs = {{"agent", "1"}};
+  EXPECT_NE(key_of(other, {}), key);
+  EXPECT_NE(key_of(packages("2"), {}), key);
+  EXPECT_NE(key_of(step, {sha256("parent")}), key);
+}
+
+TEST(Plan, AssetsDoNotMakeLaterStepsRun) {
+  Memory memory;
+  memory.remember(script("a"), {}, sha256("layer"));
+  Step assets = packages("1");
+  assets.name = "bootloader";
+  assets.produces = Produces::assets;
+  const Plan plan = make_plan("base", {assets, script("a")}, {}, memory).value();
+  EXPECT_FALSE(plan.steps[0].done);
+  EXPECT_TRUE(plan.steps[1].done);
+}
+
+TEST(Difference, IsSaidInWords) {
+  const auto description = [](const Json& options) {
+    return Json{{"kind", "k"}, {"kind_version", 1}, {"options", options}, {"inputs", Json::object()}};
+  };
+  EXPECT_EQ(first_difference(description({{"a", 1}}), description({{"a", 2}})), "a 1 -> 2");
+  EXPECT_EQ(first_difference(description({{"a", 1}}), description({{"a", 1}, {"b", 2}})), "b added");
+  EXPECT_EQ(first_difference(description({{"a", 1}}), description(Json::object())), "a removed");
+  EXPECT_EQ(first_difference(description({{"a", 1}}), description({{"a", 1}})), "");
+}
+
+}  // namespace goldmill::plan
