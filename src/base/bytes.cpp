@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <goldmill/base/bytes.hpp>
-
 #include <array>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+
+#include <goldmill/base/bytes.hpp>
 
 namespace goldmill {
 
@@ -32,8 +32,8 @@ Error bad_size(std::string_view text) {
 
 Result<Bytes> parse_bytes(std::string_view text) {
   double number = 0;
-  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number,
-                                              std::chars_format::fixed);
+  const auto [end, failure] =
+      std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
   if (failure != std::errc{} || number < 0) {
     return bad_size(text);
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <goldmill/base/digest.hpp>
-
 #include <openssl/evp.h>
+
+#include <goldmill/base/digest.hpp>
 
 namespace goldmill {
 
@@ -72,7 +72,9 @@ Sha256& Sha256::update(std::span<const std::byte> bytes) {
   return *this;
 }
 
-Sha256& Sha256::update(std::string_view bytes) { return update(std::as_bytes(std::span(bytes))); }
+Sha256& Sha256::update(std::string_view bytes) {
+  return update(std::as_bytes(std::span(bytes)));
+}
 
 Digest Sha256::finish() {
   std::array<std::uint8_t, 32> bytes{};
@@ -83,6 +85,8 @@ Digest Sha256::finish() {
   return Digest(bytes);
 }
 
-Digest sha256(std::string_view bytes) { return Sha256().update(bytes).finish(); }
+Digest sha256(std::string_view bytes) {
+  return Sha256().update(bytes).finish();
+}
 
 }  // namespace goldmill

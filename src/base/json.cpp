@@ -19,8 +19,7 @@ bool holds_float(const Json& value) {
 }
 
 Error missing(std::string_view key, const char* type) {
-  return Error{ErrorKind::invalid_input,
-               "'" + std::string(key) + "' is missing or not " + type};
+  return Error{ErrorKind::invalid_input, "'" + std::string(key) + "' is missing or not " + type};
 }
 }  // namespace
 

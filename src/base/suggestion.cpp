@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <goldmill/base/suggestion.hpp>
-
 #include <algorithm>
 #include <numeric>
+
+#include <goldmill/base/suggestion.hpp>
 
 namespace goldmill {
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <goldmill/plan/plan.hpp>
-
 #include <algorithm>
+
+#include <goldmill/plan/plan.hpp>
 
 namespace goldmill::plan {
 
@@ -31,9 +31,8 @@ std::string essence_of(const Json& entry) {
 }
 
 const Json* find_named(const Json& list, const std::string& name) {
-  const auto found = std::find_if(list.begin(), list.end(), [&](const Json& entry) {
-    return identity_of(entry) == name;
-  });
+  const auto found = std::find_if(
+      list.begin(), list.end(), [&](const Json& entry) { return identity_of(entry) == name; });
   return found == list.end() ? nullptr : &*found;
 }
 
@@ -143,8 +142,10 @@ std::string reason_of(const Json& description, const std::optional<DoneStep>& be
 
 }  // namespace
 
-Result<Plan> make_plan(const std::string& image, std::vector<Step> steps,
-                       std::vector<Digest> parent_layers, History& history) {
+Result<Plan> make_plan(const std::string& image,
+                       std::vector<Step> steps,
+                       std::vector<Digest> parent_layers,
+                       History& history) {
   Plan plan{image, parent_layers, {}};
   std::string runs_before;
   for (Step& step : steps) {
@@ -173,8 +174,9 @@ Result<Plan> make_plan(const std::string& image, std::vector<Step> steps,
 }
 
 bool Plan::is_done() const {
-  return std::all_of(steps.begin(), steps.end(),
-                     [](const PlannedStep& planned) { return planned.done.has_value(); });
+  return std::all_of(steps.begin(), steps.end(), [](const PlannedStep& planned) {
+    return planned.done.has_value();
+  });
 }
 
 Json Plan::to_json() const {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <goldmill/plan/step.hpp>
-
 #include <goldmill/plan/plan.hpp>
+#include <goldmill/plan/step.hpp>
 
 namespace goldmill::plan {
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <goldmill/store/catalogue.hpp>
-
 #include <chrono>
 
 #include <goldmill/base/suggestion.hpp>
+#include <goldmill/store/catalogue.hpp>
 
 #include "database.hpp"
 
@@ -80,7 +79,8 @@ std::string dump(const Json& value) {
 
 /// Collects the rows of a query about one table.
 template <typename Record>
-Result<std::vector<Record>> select(store::Database& database, const std::string& sql,
+Result<std::vector<Record>> select(store::Database& database,
+                                   const std::string& sql,
                                    const std::vector<SqlValue>& values,
                                    Result<Record> (*read)(const Row&)) {
   std::vector<Record> records;
@@ -114,7 +114,8 @@ Result<Catalogue> Catalogue::open(const std::filesystem::path& file) {
     return {};
   }));
   if (found > kSchemaVersion) {
-    return Error{ErrorKind::conflict, file.string() + " was made by a newer goldmill",
+    return Error{ErrorKind::conflict,
+                 file.string() + " was made by a newer goldmill",
                  "use that version, or another GOLDMILL_HOME"};
   }
   if (found < kSchemaVersion) {
@@ -139,8 +140,15 @@ Result<void> Catalogue::record_step(const StepRecord& step) {
   return database_->run(
       "INSERT INTO steps (key, image, name, kind, layer, description, result, seconds, created)"
       " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
-      {step.key.hex(), step.image, step.name, step.kind, layer, dump(step.description),
-       dump(step.result), step.seconds, now()});
+      {step.key.hex(),
+       step.image,
+       step.name,
+       step.kind,
+       layer,
+       dump(step.description),
+       dump(step.result),
+       step.seconds,
+       now()});
 }
 
 Result<std::optional<StepRecord>> Catalogue::newest_step(const std::string& image,
@@ -149,24 +157,29 @@ Result<std::optional<StepRecord>> Catalogue::newest_step(const std::string& imag
       *database_,
       std::string(kStepColumns) +
           "WHERE image = ? AND name = ? ORDER BY created DESC, rowid DESC LIMIT 1",
-      {image, name}, step_of)));
+      {image, name},
+      step_of)));
 }
 
 Result<ImageRecord> Catalogue::add_image(ImageRecord image) {
   image.created = now();
   TRY(database_->transact([&]() -> Result<void> {
-    const auto same = first_of(TRY(select<ImageRecord>(
-        *database_, std::string(kImageColumns) + "WHERE name = ? AND digest = ?",
-        {image.name, image.digest.hex()}, image_of)));
+    const auto same = first_of(
+        TRY(select<ImageRecord>(*database_,
+                                std::string(kImageColumns) + "WHERE name = ? AND digest = ?",
+                                {image.name, image.digest.hex()},
+                                image_of)));
     if (same) {
       image.version = same->version;
       image.created = same->created;
       return {};
     }
-    TRY(database_->run("INSERT INTO versions (name, newest) VALUES (?, 1)"
+    TRY(
+        database_->run("INSERT INTO versions (name, newest) VALUES (?, 1)"
                        " ON CONFLICT (name) DO UPDATE SET newest = newest + 1",
                        {image.name}));
-    TRY(database_->run("SELECT newest FROM versions WHERE name = ?", {image.name},
+    TRY(database_->run("SELECT newest FROM versions WHERE name = ?",
+                       {image.name},
                        [&](const Row& row) -> Result<void> {
                          image.version = static_cast<int>(row.integer(0));
                          return {};
@@ -175,8 +188,13 @@ Result<ImageRecord> Catalogue::add_image(ImageRecord image) {
     return database_->run(
         "INSERT INTO images (name, version, digest, disk_digest, parent, config, details, created)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        {image.name, std::int64_t{image.version}, image.digest.hex(), image.disk_digest.hex(),
-         parent ? SqlValue(*parent) : SqlValue(nullptr), dump(image.config), dump(image.details),
+        {image.name,
+         std::int64_t{image.version},
+         image.digest.hex(),
+         image.disk_digest.hex(),
+         parent ? SqlValue(*parent) : SqlValue(nullptr),
+         dump(image.config),
+         dump(image.details),
          image.created});
   }));
   return image;
@@ -206,7 +224,8 @@ Result<ImageRecord> Catalogue::find_image(const ImageReference& reference) {
   for (const ImageRecord& image : TRY(images())) {
     names.push_back(image.name == reference.name ? image.reference() : image.name);
   }
-  return Error{ErrorKind::not_found, "there is no image " + reference.text(),
+  return Error{ErrorKind::not_found,
+               "there is no image " + reference.text(),
                names.empty() ? "build one: goldmill build RECIPE.yaml"
                              : did_you_mean(reference.text(), names)};
 }
@@ -217,14 +236,15 @@ Result<std::optional<ImageRecord>> Catalogue::find_image_by_digest(const Digest&
 }
 
 Result<std::vector<ImageRecord>> Catalogue::images() {
-  return select<ImageRecord>(*database_, std::string(kImageColumns) + "ORDER BY name, version",
-                             {}, image_of);
+  return select<ImageRecord>(
+      *database_, std::string(kImageColumns) + "ORDER BY name, version", {}, image_of);
 }
 
 Result<std::vector<ImageRecord>> Catalogue::children_of(const Digest& digest) {
   return select<ImageRecord>(*database_,
                              std::string(kImageColumns) + "WHERE parent = ? ORDER BY name, version",
-                             {digest.hex()}, image_of);
+                             {digest.hex()},
+                             image_of);
 }
 
 Result<void> Catalogue::remove_image(const ImageRecord& image) {
@@ -236,11 +256,13 @@ Result<void> Catalogue::remove_image(const ImageRecord& image) {
   });
 }
 
-Result<void> Catalogue::set_channel(const std::string& name, const std::string& channel,
+Result<void> Catalogue::set_channel(const std::string& name,
+                                    const std::string& channel,
                                     int version) {
-  return database_->run("INSERT INTO channels (name, channel, version) VALUES (?, ?, ?)"
-                        " ON CONFLICT (name, channel) DO UPDATE SET version = excluded.version",
-                        {name, channel, std::int64_t{version}});
+  return database_->run(
+      "INSERT INTO channels (name, channel, version) VALUES (?, ?, ?)"
+      " ON CONFLICT (name, channel) DO UPDATE SET version = excluded.version",
+      {name, channel, std::int64_t{version}});
 }
 
 }  // namespace goldmill::store

@@ -31,8 +31,8 @@ int bind(sqlite3_stmt* statement, int index, const SqlValue& value) {
     return sqlite3_bind_double(statement, index, *real);
   }
   if (const auto* text = std::get_if<std::string>(&value)) {
-    return sqlite3_bind_text64(statement, index, text->data(), text->size(), SQLITE_TRANSIENT,
-                               SQLITE_UTF8);
+    return sqlite3_bind_text64(
+        statement, index, text->data(), text->size(), SQLITE_TRANSIENT, SQLITE_UTF8);
   }
   return sqlite3_bind_null(statement, index);
 }
@@ -40,17 +40,19 @@ int bind(sqlite3_stmt* statement, int index, const SqlValue& value) {
 
 std::string Row::text(int column) const {
   const auto* text = sqlite3_column_text(statement_, column);
-  return text == nullptr ? std::string()
-                         : std::string(reinterpret_cast<const char*>(text),
-                                       static_cast<std::size_t>(
-                                           sqlite3_column_bytes(statement_, column)));
+  return text == nullptr
+             ? std::string()
+             : std::string(reinterpret_cast<const char*>(text),
+                           static_cast<std::size_t>(sqlite3_column_bytes(statement_, column)));
 }
 
 Result<Database> Database::open(const std::filesystem::path& file) {
   sqlite3* handle = nullptr;
-  const int code = sqlite3_open_v2(
-      file.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX,
-      nullptr);
+  const int code =
+      sqlite3_open_v2(file.c_str(),
+                      &handle,
+                      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX,
+                      nullptr);
   Database database(handle);
   if (code != SQLITE_OK) {
     return sql_error(handle, "cannot open " + file.string());
@@ -63,7 +65,8 @@ Result<Database> Database::open(const std::filesystem::path& file) {
   return database;
 }
 
-Result<void> Database::run(std::string_view sql, const std::vector<SqlValue>& values,
+Result<void> Database::run(std::string_view sql,
+                           const std::vector<SqlValue>& values,
                            const std::function<Result<void>(const Row&)>& on_row) {
   sqlite3_stmt* raw = nullptr;
   if (sqlite3_prepare_v2(handle_.get(), sql.data(), static_cast<int>(sql.size()), &raw, nullptr) !=

@@ -26,9 +26,7 @@ class Row {
   std::int64_t integer(int column) const { return sqlite3_column_int64(statement_, column); }
   double real(int column) const { return sqlite3_column_double(statement_, column); }
   std::string text(int column) const;
-  bool is_null(int column) const {
-    return sqlite3_column_type(statement_, column) == SQLITE_NULL;
-  }
+  bool is_null(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
 
  private:
   sqlite3_stmt* statement_;
@@ -39,7 +37,8 @@ class Database {
   static Result<Database> open(const std::filesystem::path& file);
 
   /// Runs one statement, calling `on_row` for each row.
-  Result<void> run(std::string_view sql, const std::vector<SqlValue>& values = {},
+  Result<void> run(std::string_view sql,
+                   const std::vector<SqlValue>& values = {},
                    const std::function<Result<void>(const Row&)>& on_row = {});
   /// Runs `work` in one transaction, rolled back when it fails.
   Result<void> transact(const std::function<Result<void>()>& work);

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <goldmill/store/home.hpp>
-
-#include <sys/stat.h>
-
 #include <cerrno>
 #include <cstdlib>
 
+#include <sys/stat.h>
+
+#include <goldmill/store/home.hpp>
 #include <goldmill/system/file.hpp>
 
 namespace goldmill::store {
@@ -27,7 +26,8 @@ Result<fs::path> default_root() {
     return fs::path(user) / ".local" / "share" / "goldmill";
   }
   // NOLINTEND(concurrency-mt-unsafe)
-  return Error{ErrorKind::unavailable, "neither GOLDMILL_HOME nor HOME is set",
+  return Error{ErrorKind::unavailable,
+               "neither GOLDMILL_HOME nor HOME is set",
                "set GOLDMILL_HOME to a directory on a disk with space"};
 }
 
@@ -43,11 +43,14 @@ Result<void> make_exact(const fs::path& path, mode_t mode) {
 }
 }  // namespace
 
-Result<Home> Home::open() { return open(TRY(default_root())); }
+Result<Home> Home::open() {
+  return open(TRY(default_root()));
+}
 
 Result<Home> Home::open(const fs::path& root) {
   TRY(make_exact(root, 0700));
-  for (const char* closed : {"blobs", "blobs/sha256", "disks", "archives", "keyrings", "instances", "logs"}) {
+  for (const char* closed :
+       {"blobs", "blobs/sha256", "disks", "archives", "keyrings", "instances", "logs"}) {
     TRY(system::make_directories(root / closed, 0700));
   }
   // Guest ids create in these two, and read packages; none of them can walk through the root.
@@ -75,7 +78,8 @@ Result<Digest> Home::put_blob(std::string_view content) const {
 Result<std::string> Home::get_blob(const Digest& digest) const {
   std::string content = TRY(system::read_file(blob(digest), 1_GiB));
   if (sha256(content) != digest) {
-    return Error{ErrorKind::corrupt, "the stored object " + digest.text() + " is damaged",
+    return Error{ErrorKind::corrupt,
+                 "the stored object " + digest.text() + " is damaged",
                  "remove " + blob(digest).string() + " and build again"};
   }
   return content;

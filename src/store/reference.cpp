@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <goldmill/store/reference.hpp>
-
 #include <algorithm>
 #include <charconv>
+
+#include <goldmill/store/reference.hpp>
 
 namespace goldmill::store {
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <goldmill/system/file.hpp>
+#include <cerrno>
+#include <cstdlib>
+#include <memory>
+#include <vector>
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -8,10 +11,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstdlib>
-#include <memory>
-#include <vector>
+#include <goldmill/system/file.hpp>
 
 namespace goldmill::system {
 
@@ -155,7 +155,7 @@ Result<void> empty_directory(UniqueFd directory) {
   if (!stream) {
     return system_error("cannot list a directory", errno);
   }
-  const int number = directory.release();  // now the stream's
+  const int number = directory.release();                  // now the stream's
   while (const dirent* entry = ::readdir(stream.get())) {  // NOLINT(concurrency-mt-unsafe)
     const std::string_view name = entry->d_name;
     if (name != "." && name != "..") {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <pwd.h>
-#include <unistd.h>
-
 #include <charconv>
 #include <sstream>
+
+#include <pwd.h>
+#include <unistd.h>
 
 #include <goldmill/system/file.hpp>
 #include <goldmill/system/worker.hpp>

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <goldmill/system/process.hpp>
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <thread>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -7,11 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
-#include <cerrno>
-#include <cstring>
-#include <thread>
+#include <goldmill/system/process.hpp>
 
 namespace goldmill::system {
 
@@ -97,8 +97,11 @@ Result<pid_t> spawn(const Command& command, std::vector<HandedFd> descriptors, b
     }
     environment.push_back(nullptr);
   }
-  const Prepared prepared{pointers(command.argv), std::move(environment),
-                          command.directory.c_str(), std::move(descriptors), own_group};
+  const Prepared prepared{pointers(command.argv),
+                          std::move(environment),
+                          command.directory.c_str(),
+                          std::move(descriptors),
+                          own_group};
   const pid_t id = ::fork();
   if (id < 0) {
     return system_error("cannot start " + command.argv[0], errno);
@@ -146,8 +149,8 @@ bool exchange(const Command& command, UniqueFd input, std::array<Stream, 2>& str
     }
     int timeout = -1;
     if (command.limit.count() > 0) {
-      const auto left = command.limit - std::chrono::duration_cast<std::chrono::milliseconds>(
-                                            Clock::now() - start);
+      const auto left = command.limit -
+                        std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start);
       if (left.count() <= 0) {
         return false;
       }
@@ -174,7 +177,8 @@ bool exchange(const Command& command, UniqueFd input, std::array<Stream, 2>& str
       }
     }
     if (waits[2].revents != 0) {
-      const ssize_t count = ::write(input.get(), rest.data(), std::min<std::size_t>(rest.size(), 65536));
+      const ssize_t count =
+          ::write(input.get(), rest.data(), std::min<std::size_t>(rest.size(), 65536));
       rest.remove_prefix(count > 0 ? static_cast<std::size_t>(count) : rest.size());
     }
   }
@@ -201,8 +205,9 @@ class RealRunner : public ProcessRunner {
     if (!exchange(command, std::move(input.write), streams)) {
       child.kill(SIGKILL);
       child.wait();
-      return Error{ErrorKind::cancelled, command.argv[0] + " took longer than " +
-                                             std::to_string(command.limit.count() / 1000) + " s"};
+      return Error{ErrorKind::cancelled,
+                   command.argv[0] + " took longer than " +
+                       std::to_string(command.limit.count() / 1000) + " s"};
     }
     output.status = child.wait();
     return output;
@@ -229,15 +234,16 @@ Result<Output> run_checked(ProcessRunner& runner, const Command& command) {
   }
   const std::size_t line = said.rfind('\n');
   const std::string last(said.substr(line == std::string_view::npos ? 0 : line + 1).substr(0, 500));
-  return Error{ErrorKind::tool_failed, command.argv[0] + " failed with status " +
-                                           std::to_string(output.status) +
-                                           (last.empty() ? "" : ": " + last)};
+  return Error{ErrorKind::tool_failed,
+               command.argv[0] + " failed with status " + std::to_string(output.status) +
+                   (last.empty() ? "" : ": " + last)};
 }
 
 Result<Child> Child::start(const Command& command, int output) {
   const UniqueFd nothing = TRY(open_file("/dev/null", O_RDWR));
   std::vector<HandedFd> descriptors = command.descriptors;
-  const bool own_input = std::any_of(descriptors.begin(), descriptors.end(),
+  const bool own_input = std::any_of(descriptors.begin(),
+                                     descriptors.end(),
                                      [](const HandedFd& fd) { return fd.theirs == STDIN_FILENO; });
   if (!own_input) {
     descriptors.push_back({nothing.get(), STDIN_FILENO});

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <goldmill/system/worker.hpp>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <exception>
+#include <thread>
 
 #include <fcntl.h>
 #include <grp.h>
@@ -15,11 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
-#include <cerrno>
-#include <cstring>
-#include <exception>
-#include <thread>
+#include <goldmill/system/worker.hpp>
 
 namespace goldmill::system {
 
@@ -31,7 +31,9 @@ constexpr int kLifeline = 5;
 constexpr int kFirstHand = 10;
 constexpr const char* kMark = "goldmill-worker";
 
-bool needs_guest_ids(Confinement confinement) { return confinement != Confinement::none; }
+bool needs_guest_ids(Confinement confinement) {
+  return confinement != Confinement::none;
+}
 
 int clone_flags(Confinement confinement) {
   switch (confinement) {
@@ -153,10 +155,12 @@ Result<void> write_maps(pid_t child, const GuestIds& ids) {
   if (::geteuid() == 0) {
     return write_maps_as_root(child, ids);
   }
-  for (const auto& [tool, range] :
-       {std::pair{"newuidmap", ids.users}, {"newgidmap", ids.groups}}) {
+  for (const auto& [tool, range] : {std::pair{"newuidmap", ids.users}, {"newgidmap", ids.groups}}) {
     TRY(run_checked(process_runner(),
-                    Command{.argv = {tool, std::to_string(child), "0", std::to_string(range.first),
+                    Command{.argv = {tool,
+                                     std::to_string(child),
+                                     "0",
+                                     std::to_string(range.first),
                                      std::to_string(IdRange::kCount)}})
             .context("cannot map guest ids"));
   }
@@ -171,8 +175,10 @@ Json to_json(const Error& error) {
 }
 
 Error error_of(const Json& json) {
-  Error error{ErrorKind::internal, find_string(json, "message").value_or("no message"),
-              find_string(json, "hint").value_or(""), find_strings(json, "context")};
+  Error error{ErrorKind::internal,
+              find_string(json, "message").value_or("no message"),
+              find_string(json, "hint").value_or(""),
+              find_strings(json, "context")};
   const auto kind = find_integer(json, "kind");
   if (kind && *kind >= 0 && *kind <= static_cast<int>(ErrorKind::internal)) {
     error.kind = static_cast<ErrorKind>(*kind);
@@ -198,7 +204,8 @@ class Listener {
       }
       const ssize_t count = ::read(socket_, piece.data(), piece.size());
       if (count <= 0) {
-        return Error{ErrorKind::tool_failed, "the " + job_.name + " worker ended without an answer"};
+        return Error{ErrorKind::tool_failed,
+                     "the " + job_.name + " worker ended without an answer"};
       }
       pending_.append(piece.data(), static_cast<std::size_t>(count));
       if (auto last = take_lines()) {
@@ -238,8 +245,10 @@ class Listener {
 };
 
 std::vector<std::string> confined_environment() {
-  std::vector<std::string> kept = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                                   "LC_ALL=C.UTF-8", "HOME=/root"};
+  std::vector<std::string> kept = {
+      "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+      "LC_ALL=C.UTF-8",
+      "HOME=/root"};
   for (char** entry = ::environ; entry != nullptr && *entry != nullptr; ++entry) {
     const std::string_view text = *entry;
     if (text.starts_with("ASAN_") || text.starts_with("UBSAN_") || text.starts_with("GOLDMILL_")) {
@@ -301,9 +310,8 @@ Result<Json> run_worker(const WorkerJob& job) {
   Talk go = TRY(Talk::make());
 
   Start start{program.get(), job.name.c_str(), {}, go.theirs.get(), job.confinement, {}};
-  start.descriptors = {{request.get(), kRequest},
-                       {talk.theirs.get(), kAnswers},
-                       {lifeline.theirs.get(), kLifeline}};
+  start.descriptors = {
+      {request.get(), kRequest}, {talk.theirs.get(), kAnswers}, {lifeline.theirs.get(), kLifeline}};
   for (std::size_t i = 0; i < job.hands.size(); ++i) {
     start.descriptors.push_back({job.hands[i], kFirstHand + static_cast<int>(i)});
   }
@@ -325,8 +333,7 @@ Result<Json> run_worker(const WorkerJob& job) {
     }
   }
   start.environment.push_back(nullptr);
-  const GuestIds ids =
-      needs_guest_ids(job.confinement) ? TRY(GuestIds::find()) : GuestIds{};
+  const GuestIds ids = needs_guest_ids(job.confinement) ? TRY(GuestIds::find()) : GuestIds{};
 
   Running running(clone_like_fork(clone_flags(job.confinement)));
   if (running.id() < 0) {

@@ -15,8 +15,19 @@ TEST(Bytes, ReadsSizesWithUnits) {
 }
 
 TEST(Bytes, RefusesWhatIsNotASize) {
-  for (const char* text : {"", "4", "4G", "GiB", "-1MiB", "4GiBs", "1e3MiB", "nan B", "inf B",
-                           "99999999999TiB", "0.3B", "0x10MiB", "4  GiB"}) {
+  for (const char* text : {"",
+                           "4",
+                           "4G",
+                           "GiB",
+                           "-1MiB",
+                           "4GiBs",
+                           "1e3MiB",
+                           "nan B",
+                           "inf B",
+                           "99999999999TiB",
+                           "0.3B",
+                           "0x10MiB",
+                           "4  GiB"}) {
     EXPECT_FALSE(parse_bytes(text)) << text;
   }
 }

@@ -114,10 +114,12 @@ TEST(Plan, AssetsDoNotMakeLaterStepsRun) {
 
 TEST(Difference, IsSaidInWords) {
   const auto description = [](const Json& options) {
-    return Json{{"kind", "k"}, {"kind_version", 1}, {"options", options}, {"inputs", Json::object()}};
+    return Json{
+        {"kind", "k"}, {"kind_version", 1}, {"options", options}, {"inputs", Json::object()}};
   };
   EXPECT_EQ(first_difference(description({{"a", 1}}), description({{"a", 2}})), "a 1 -> 2");
-  EXPECT_EQ(first_difference(description({{"a", 1}}), description({{"a", 1}, {"b", 2}})), "b added");
+  EXPECT_EQ(first_difference(description({{"a", 1}}), description({{"a", 1}, {"b", 2}})),
+            "b added");
   EXPECT_EQ(first_difference(description({{"a", 1}}), description(Json::object())), "a removed");
   EXPECT_EQ(first_difference(description({{"a", 1}}), description({{"a", 1}})), "");
 }

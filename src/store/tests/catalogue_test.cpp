@@ -74,14 +74,15 @@ TEST_F(CatalogueTest, StepsSurviveReopening) {
 }
 
 TEST_F(CatalogueTest, ManyAtOnceLoseNothing) {
-  constexpr int kThreads = 4;
-  constexpr int kImages = 10;
+  constexpr std::size_t kThreads = 4;
+  constexpr std::size_t kImages = 10;
   ASSERT_TRUE(Catalogue::open(file_));
   std::vector<std::thread> threads;
-  for (int t = 0; t < kThreads; ++t) {
+  threads.reserve(kThreads);
+  for (std::size_t t = 0; t < kThreads; ++t) {
     threads.emplace_back([&, t] {
       Catalogue catalogue = Catalogue::open(file_).value();
-      for (int i = 0; i < kImages; ++i) {
+      for (std::size_t i = 0; i < kImages; ++i) {
         EXPECT_TRUE(
             catalogue.add_image(image("base", std::to_string(t) + "." + std::to_string(i))));
       }
@@ -92,7 +93,7 @@ TEST_F(CatalogueTest, ManyAtOnceLoseNothing) {
   }
   Catalogue catalogue = Catalogue::open(file_).value();
   const auto images = catalogue.images().value();
-  ASSERT_EQ(images.size(), std::size_t{kThreads * kImages});
+  ASSERT_EQ(images.size(), kThreads * kImages);
   for (std::size_t i = 0; i < images.size(); ++i) {
     EXPECT_EQ(images[i].version, static_cast<int>(i) + 1);
   }
@@ -102,8 +103,18 @@ TEST(ImageReference, ReadsItsThreeForms) {
   EXPECT_EQ(ImageReference::parse("java")->text(), "java");
   EXPECT_EQ(ImageReference::parse("java@3")->version, 3);
   EXPECT_EQ(ImageReference::parse("java:stable")->channel, "stable");
-  for (const char* bad : {"", "Java", "java@", "java@0", "java@x", "java:", "../x", "a b", "-x",
-                          "java@3x", "java:..", "a/b"}) {
+  for (const char* bad : {"",
+                          "Java",
+                          "java@",
+                          "java@0",
+                          "java@x",
+                          "java:",
+                          "../x",
+                          "a b",
+                          "-x",
+                          "java@3x",
+                          "java:..",
+                          "a/b"}) {
     EXPECT_FALSE(ImageReference::parse(bad)) << bad;
   }
 }

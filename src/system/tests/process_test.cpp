@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <gtest/gtest.h>
 #include <signal.h>
 #include <unistd.h>
-
-#include <gtest/gtest.h>
 
 #include <goldmill/system/process.hpp>
 
@@ -18,8 +17,8 @@ TEST(Process, GivesInputAndCollectsBothOutputs) {
 }
 
 TEST(Process, LargeInputToAProgramThatDoesNotReadIsNoDeadlock) {
-  const auto output = process_runner().run(
-      Command{.argv = {"sh", "-c", "head -c 1000000 /dev/zero"}, .input = std::string(1 << 20, 'x')});
+  const auto output = process_runner().run(Command{
+      .argv = {"sh", "-c", "head -c 1000000 /dev/zero"}, .input = std::string(1 << 20, 'x')});
   ASSERT_TRUE(output);
   EXPECT_EQ(output->text.size(), 1000000U);
 }

@@ -30,6 +30,7 @@ class Digest {
   /// The first 12 hexadecimal digits, for people.
   std::string brief() const { return hex().substr(0, 12); }
 
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 misreads defaulted comparisons
   friend auto operator<=>(const Digest&, const Digest&) = default;
 
  private:

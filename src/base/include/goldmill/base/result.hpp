@@ -108,23 +108,25 @@ inline void take(Result<void>& /*result*/) {}
 
 #define GOLDMILL_JOIN_(a, b) a##b
 #define GOLDMILL_JOIN(a, b) GOLDMILL_JOIN_(a, b)
-#define GOLDMILL_TRY_(temporary, expression)      \
-  __extension__({                                 \
-    auto temporary = (expression);                \
-    if (!temporary.has_value()) {                 \
-      return std::move(temporary).error();        \
-    }                                             \
-    ::goldmill::detail::take(temporary);          \
+// NOLINTBEGIN(bugprone-macro-parentheses): a declared name cannot stand in parentheses
+#define GOLDMILL_TRY_(temporary, expression) \
+  __extension__({                            \
+    auto temporary = (expression);           \
+    if (!temporary.has_value()) {            \
+      return std::move(temporary).error();   \
+    }                                        \
+    ::goldmill::detail::take(temporary);     \
   })
+// NOLINTEND(bugprone-macro-parentheses)
 /// The value of a Result, or return its Error from this function.
 #define TRY(expression) GOLDMILL_TRY_(GOLDMILL_JOIN(try_result_, __COUNTER__), expression)
 
 /// Stops the program when goldmill itself is wrong; never for what a user wrote.
-#define GOLDMILL_ASSERT(condition)                                       \
-  do {                                                                   \
-    if (!(condition)) {                                                  \
-      ::goldmill::assertion_failed(#condition, __FILE__, __LINE__);      \
-    }                                                                    \
+#define GOLDMILL_ASSERT(condition)                                  \
+  do {                                                              \
+    if (!(condition)) {                                             \
+      ::goldmill::assertion_failed(#condition, __FILE__, __LINE__); \
+    }                                                               \
   } while (false)
 
 namespace goldmill {

@@ -58,8 +58,10 @@ struct Plan {
 Json describe(const Step& step, const std::vector<Digest>& parent_layers);
 
 /// Decides for each step whether it runs.
-Result<Plan> make_plan(const std::string& image, std::vector<Step> steps,
-                       std::vector<Digest> parent_layers, History& history);
+Result<Plan> make_plan(const std::string& image,
+                       std::vector<Step> steps,
+                       std::vector<Digest> parent_layers,
+                       History& history);
 
 /// The first input that differs between two descriptions, in words; "" when none does.
 std::string first_difference(const Json& before, const Json& now);

@@ -48,7 +48,8 @@ class Sandbox {
   /// its working directory (the overlay is mounted there; the machine's root is still its
   /// root, but nothing of it is writable for guest ids). hands[0] is the tree's directory;
   /// `hands` follow from 1 on.
-  virtual Result<Json> call(std::string_view worker, const Json& request,
+  virtual Result<Json> call(std::string_view worker,
+                            const Json& request,
                             const std::vector<int>& hands,
                             const std::function<void(const Json&)>& on_event) = 0;
 

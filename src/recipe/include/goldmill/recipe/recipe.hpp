@@ -143,9 +143,9 @@ struct Secret {
 
 struct Recipe {
   std::string name;
-  std::filesystem::path file;  ///< absolute path of the recipe itself
-  std::optional<Os> os;        ///< a base has it ...
-  std::string from;            ///< ... a variant has this: NAME, NAME@VERSION or NAME:CHANNEL
+  std::filesystem::path file;      ///< absolute path of the recipe itself
+  std::optional<Os> os;            ///< a base has it ...
+  std::string from;                ///< ... a variant has this: NAME, NAME@VERSION or NAME:CHANNEL
   std::vector<Hardware> hardware;  ///< empty: not said
   Baseline baseline;
   std::vector<Repository> repositories;

@@ -24,8 +24,8 @@ struct StepRecord {
   std::string name;
   std::string kind;
   std::optional<Digest> layer;  ///< nullopt: it made assets, which lie under its key
-  Json description;             ///< kind, version, options, inputs, parents: what `explain` compares
-  Json result;                  ///< what the step reported (accounts, counts, ...)
+  Json description;  ///< kind, version, options, inputs, parents: what `explain` compares
+  Json result;       ///< what the step reported (accounts, counts, ...)
   double seconds = 0;
   std::int64_t created = 0;  ///< seconds since 1970
 };

@@ -2,12 +2,12 @@
 // Files as the rest of goldmill uses them: owned descriptors, durable writes, locks, scratch space.
 #pragma once
 
-#include <sys/types.h>
-
 #include <filesystem>
 #include <string>
 #include <string_view>
 #include <utility>
+
+#include <sys/types.h>
 
 #include <goldmill/base/bytes.hpp>
 #include <goldmill/base/result.hpp>
@@ -45,7 +45,8 @@ Result<void> write_all(int descriptor, std::string_view content);
 
 /// Replaces the file as a whole: temporary file, fsync, rename, fsync of the directory, so that
 /// after a crash there is the old content or the new one.
-Result<void> write_file(const std::filesystem::path& path, std::string_view content,
+Result<void> write_file(const std::filesystem::path& path,
+                        std::string_view content,
                         mode_t mode = 0644);
 
 /// Moves a finished file or directory to its name durably. Errors: conflict when it exists.
@@ -78,8 +79,7 @@ class TemporaryDirectory {
  public:
   static Result<TemporaryDirectory> make(const std::filesystem::path& parent,
                                          std::string_view prefix);
-  TemporaryDirectory(TemporaryDirectory&& other) noexcept
-      : path_(std::exchange(other.path_, {})) {}
+  TemporaryDirectory(TemporaryDirectory&& other) noexcept : path_(std::exchange(other.path_, {})) {}
   TemporaryDirectory& operator=(TemporaryDirectory&&) = delete;
   ~TemporaryDirectory();
   const std::filesystem::path& path() const { return path_; }

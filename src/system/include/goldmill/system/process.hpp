@@ -2,8 +2,6 @@
 // Programs that goldmill runs. ProcessRunner is the seam that tests replace (fakes/).
 #pragma once
 
-#include <sys/types.h>
-
 #include <chrono>
 #include <filesystem>
 #include <functional>
@@ -11,6 +9,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <sys/types.h>
 
 #include <goldmill/base/bytes.hpp>
 #include <goldmill/base/result.hpp>

@@ -9,13 +9,13 @@
 // caller has died, and the worker then ends at once.
 #pragma once
 
-#include <sys/types.h>
-
 #include <filesystem>
 #include <functional>
 #include <span>
 #include <string>
 #include <vector>
+
+#include <sys/types.h>
 
 #include <goldmill/base/json.hpp>
 #include <goldmill/base/result.hpp>
