@@ -39,6 +39,13 @@ std::int64_t now() {
       .count();
 }
 
+Result<void> make_tables(store::Database& database) {
+  for (const char* table : kTables) {
+    TRY(database.run(table));
+  }
+  return database.run("PRAGMA user_version = " + std::to_string(kSchemaVersion));
+}
+
 constexpr const char* kStepColumns =
     "SELECT key, image, name, kind, layer, description, result, seconds, created FROM steps ";
 
@@ -119,12 +126,7 @@ Result<Catalogue> Catalogue::open(const std::filesystem::path& file) {
                  "use that version, or another GOLDMILL_HOME"};
   }
   if (found < kSchemaVersion) {
-    TRY(database->transact([&]() -> Result<void> {
-      for (const char* table : kTables) {
-        TRY(database->run(table));
-      }
-      return database->run("PRAGMA user_version = 1");
-    }));
+    TRY(database->transact([&] { return make_tables(*database); }));
   }
   return Catalogue(std::move(database));
 }
