@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Session: what every job of the factory needs: the home, the catalogue and an audience.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <goldmill/base/result.hpp>
+#include <goldmill/store/catalogue.hpp>
+#include <goldmill/store/home.hpp>
+
+namespace goldmill::factory {
+
+/// Told what goes on; the command line draws it. Calls come from one thread at a time.
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  virtual void step_started(std::string_view image, std::string_view step,
+                            std::string_view reason) = 0;
+  /// `total` 0: not known.
+  virtual void step_progress(std::string_view phase, std::uint64_t done, std::uint64_t total) = 0;
+  virtual void step_ended(std::string_view step, std::string_view result, double seconds) = 0;
+  /// One line for people.
+  virtual void note(std::string_view line) = 0;
+  virtual bool is_cancelled() = 0;
+};
+
+struct Session {
+  store::Home home;
+  store::Catalogue catalogue;
+  Observer& observer;
+
+  /// Opens $GOLDMILL_HOME and clears away what dead builds left in its work directory.
+  static Result<Session> open(Observer& observer);
+};
+
+}  // namespace goldmill::factory
