@@ -142,6 +142,10 @@ std::string reason_of(const Json& description, const std::optional<DoneStep>& be
 
 }  // namespace
 
+std::vector<Digest> parents_of(const Step& step, const std::vector<Digest>& layers) {
+  return step.produces == Produces::layer ? layers : std::vector<Digest>();
+}
+
 Result<Plan> make_plan(const std::string& image,
                        std::vector<Step> steps,
                        std::vector<Digest> parent_layers,
@@ -154,19 +158,21 @@ Result<Plan> make_plan(const std::string& image,
     if (before) {
       planned.expected_seconds = before->seconds;
     }
-    if (!runs_before.empty()) {
+    const bool is_layer = planned.step.produces == Produces::layer;
+    if (is_layer && !runs_before.empty()) {
       planned.reason = runs_before + " runs before it";
     } else {
-      planned.key = key_of(planned.step, parent_layers);
+      const std::vector<Digest> parents = parents_of(planned.step, parent_layers);
+      planned.key = key_of(planned.step, parents);
       planned.done = TRY(history.find(*planned.key));
-      if (planned.done && planned.done->layer) {
-        parent_layers.push_back(*planned.done->layer);
-      } else if (!planned.done) {
-        planned.reason = reason_of(describe(planned.step, parent_layers), before);
-        if (planned.step.produces == Produces::layer) {
-          runs_before = planned.step.name;
-        }
+      if (!planned.done) {
+        planned.reason = reason_of(describe(planned.step, parents), before);
       }
+    }
+    if (is_layer && planned.done && planned.done->layer) {
+      parent_layers.push_back(*planned.done->layer);
+    } else if (is_layer && runs_before.empty()) {
+      runs_before = planned.step.name;
     }
     plan.steps.push_back(std::move(planned));
   }

@@ -112,6 +112,17 @@ TEST(Plan, AssetsDoNotMakeLaterStepsRun) {
   EXPECT_TRUE(plan.steps[1].done);
 }
 
+TEST(Plan, AssetsDependOnTheirInputsOnly) {
+  Memory memory;
+  Step assets = packages("1");
+  assets.name = "bootloader";
+  assets.produces = Produces::assets;
+  memory.remember(assets, {}, Digest());
+  const Plan plan = make_plan("base", {script("new"), assets}, {}, memory).value();
+  EXPECT_FALSE(plan.steps[0].done);
+  EXPECT_TRUE(plan.steps[1].done);
+}
+
 TEST(Difference, IsSaidInWords) {
   const auto description = [](const Json& options) {
     return Json{

@@ -57,6 +57,10 @@ struct Plan {
 /// What `explain` and keys are about: kind, version, options, inputs, parents.
 Json describe(const Step& step, const std::vector<Digest>& parent_layers);
 
+/// The layers that are part of a step's key. Assets depend on their declared inputs only, so that
+/// a new kernel does not make the boot loader again.
+std::vector<Digest> parents_of(const Step& step, const std::vector<Digest>& layers);
+
 /// Decides for each step whether it runs.
 Result<Plan> make_plan(const std::string& image,
                        std::vector<Step> steps,
