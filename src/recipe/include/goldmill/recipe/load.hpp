@@ -13,7 +13,8 @@
 namespace goldmill::recipe {
 
 struct LoadOptions {
-  std::map<std::string, std::string> set;  ///< --set KEY=VALUE
+  /// --set KEY=VALUE; each KEY must be declared by the recipe, or by one of the lineage.
+  std::map<std::string, std::string> set;
 };
 
 /// Reads and validates one recipe. Errors: not_found; invalid_input with file:line:column and,
@@ -29,9 +30,11 @@ struct Lineage {
 };
 Result<Lineage> load_lineage(const std::filesystem::path& file, const LoadOptions& options = {});
 
-/// What holds for the last recipe of a lineage: its baseline, hardware, disk and promises with
-/// the ancestors' merged in (maps merge, lists replace; functional promises are inherited,
-/// budgets are not), defaults filled in. Packages and provision are its own only.
+/// What holds for the last recipe of a lineage (which is not empty): its os, baseline, hardware,
+/// disk, repositories, apt sources, recommends, proxy and promises with the ancestors' merged in
+/// (maps merge, lists replace; functional promises are inherited, budgets are not), defaults
+/// filled in. Packages, provision and secrets are its own only. `is_base()` still tells them
+/// apart: `from` stays.
 Recipe merged(const std::vector<Recipe>& lineage);
 
 /// The JSON Schema of a recipe, for editors; and the same as Markdown reference.

@@ -2,6 +2,7 @@
 // Recipe: what to build, typed and validated. Made by load() in load.hpp; everybody reads it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -33,6 +34,11 @@ struct Os {
 
 enum class Hardware : std::uint8_t { virtio, nvme, vmware, hyperv, xen };
 enum class Firmware : std::uint8_t { bios, uefi };
+inline constexpr std::array<Hardware, 5> kAllHardware = {
+    Hardware::virtio, Hardware::nvme, Hardware::vmware, Hardware::hyperv, Hardware::xen};
+/// As recipes write it: "virtio", "bios".
+const char* name_of(Hardware hardware);
+const char* name_of(Firmware firmware);
 
 /// An archive of packages beside the machine's own.
 struct Repository {
@@ -121,7 +127,8 @@ struct FilesStep {
   std::vector<FileCopy> files;
 };
 
-/// puppet, ansible, cloud_config, ...: options as written; provision/ knows what they mean.
+/// puppet, ansible, cloud_config, packages: options as written; provision/ knows what they mean.
+/// Fractions stay text, since JSON's canonical form has none.
 struct OtherStep {
   std::string kind;
   Json options;
@@ -146,6 +153,7 @@ struct Recipe {
   std::filesystem::path file;      ///< absolute path of the recipe itself
   std::optional<Os> os;            ///< a base has it ...
   std::string from;                ///< ... a variant has this: NAME, NAME@VERSION or NAME:CHANNEL
+  Position origin;                 ///< of the value of `os:` or `from:`
   std::vector<Hardware> hardware;  ///< empty: not said
   Baseline baseline;
   std::vector<Repository> repositories;
@@ -154,12 +162,13 @@ struct Recipe {
   std::vector<PackageRequest> packages;
   std::vector<ProvisionStep> provision;
   std::vector<Secret> secrets;
-  std::string proxy;  ///< for fetching packages; never in the image
-  std::optional<Disk> disk;
+  std::string proxy;                   ///< for fetching packages; never in the image
+  std::optional<Disk> disk;            ///< what is not in `disk_keys` has its default
+  std::vector<std::string> disk_keys;  ///< keys of `disk:` that were written
   Promises promises;
   std::map<std::string, std::string> parameters;  ///< after --set
 
-  bool is_base() const { return os.has_value(); }
+  bool is_base() const { return from.empty(); }
 };
 
 }  // namespace goldmill::recipe

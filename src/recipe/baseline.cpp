@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Reads `baseline:`, with the users' public keys.
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "reader.hpp"
+#include "schema.hpp"
+
+namespace goldmill::recipe {
+
+namespace {
+
+constexpr std::array<std::string_view, 6> kKeyTypes = {"ssh-ed25519",
+                                                       "ssh-rsa",
+                                                       "ecdsa-sha2-nistp256",
+                                                       "ecdsa-sha2-nistp384",
+                                                       "ecdsa-sha2-nistp521",
+                                                       "sk-ssh-ed25519@openssh.com"};
+
+int base64_value(char letter) {
+  static constexpr std::string_view kLetters =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  const std::size_t at = kLetters.find(letter);
+  return at == std::string_view::npos ? -1 : static_cast<int>(at);
+}
+
+/// The blob's first field is the key's type once more (RFC 4253, 6.6): a cut or mangled line
+/// does not have it.
+bool blob_names_type(std::string_view blob, std::string_view type) {
+  std::string bytes;
+  unsigned int bits = 0;
+  int count = 0;
+  while (!blob.empty() && blob.back() == '=') {
+    blob.remove_suffix(1);
+  }
+  for (const char letter : blob) {
+    const int value = base64_value(letter);
+    if (value < 0) {
+      return false;
+    }
+    bits = ((bits << 6U) | static_cast<unsigned int>(value)) & 0xFFFFFFU;
+    count += 6;
+    if (count >= 8) {
+      count -= 8;
+      bytes += static_cast<char>((bits >> static_cast<unsigned int>(count)) & 0xFFU);
+    }
+  }
+  const std::string length{'\0', '\0', '\0', static_cast<char>(type.size())};
+  return bytes.size() >= length.size() + type.size() + 32 &&
+         bytes.starts_with(length + std::string(type));
+}
+
+bool is_public_key(std::string_view line) {
+  const std::size_t space = line.find(' ');
+  const std::string_view type = line.substr(0, space);
+  if (space == std::string_view::npos ||
+      std::find(kKeyTypes.begin(), kKeyTypes.end(), type) == kKeyTypes.end()) {
+    return false;
+  }
+  const std::string_view rest = line.substr(space + 1);
+  return blob_names_type(rest.substr(0, rest.find(' ')), type);
+}
+
+Error not_a_key(const Source& source, const Node& node, const std::string& what) {
+  return source.document.error(node,
+                               what + " holds no SSH public key",
+                               "a public key is one line: ssh-ed25519 AAAA... name; "
+                               "ssh-keygen -t ed25519 makes one");
+}
+
+Result<std::vector<std::string>> keys_of_file(const Source& source,
+                                              const Node& node,
+                                              const std::string& name) {
+  auto content = source.content_of(node, name);
+  if (!content) {
+    Error error = std::move(content).error();
+    error.hint += "; 'ssh-keygen -t ed25519' makes a pair of keys, the .pub file is the public one";
+    return error;
+  }
+  if (content->find("PRIVATE KEY") != std::string::npos) {
+    return source.document.error(node,
+                                 as_quote(name) + " is a private key",
+                                 "use the public one beside it: file:" + name + ".pub");
+  }
+  std::vector<std::string> keys;
+  std::size_t start = 0;
+  while (start < content->size()) {
+    const std::size_t end = std::min(content->find('\n', start), content->size());
+    std::string line = content->substr(start, end - start);
+    start = end + 1;
+    if (line.ends_with('\r')) {
+      line.pop_back();
+    }
+    if (line.find_first_not_of(" \t") == std::string::npos || line.starts_with('#')) {
+      continue;
+    }
+    if (!is_public_key(line)) {
+      return not_a_key(source, node, as_quote(name));
+    }
+    keys.push_back(std::move(line));
+  }
+  if (keys.empty()) {
+    return not_a_key(source, node, as_quote(name));
+  }
+  return keys;
+}
+
+Result<std::vector<std::string>> read_keys(const Source& source, const Node& list) {
+  std::vector<std::string> keys;
+  for (const Node& item : list.items) {
+    if (item.text.starts_with("file:")) {
+      for (std::string& key : TRY(keys_of_file(source, item, item.text.substr(5)))) {
+        keys.push_back(std::move(key));
+      }
+    } else if (is_public_key(item.text)) {
+      keys.push_back(item.text);
+    } else {
+      return not_a_key(source, item, as_quote(item.text));
+    }
+  }
+  return keys;
+}
+
+Result<User> read_user(const Source& source, const Node& node) {
+  User user;
+  read_text(node, "name", user.name);
+  if (user.name == "root") {
+    return source.document.error(*node.find("name"),
+                                 "'root' is not a user to add",
+                                 "'baseline.root' says whether root may log in");
+  }
+  read_boolean(node, "sudo", user.sudo);
+  read_text(node, "password", user.password_hash);
+  read_text(node, "shell", user.shell);
+  if (user.shell.find(':') != std::string::npos || user.shell.find(' ') != std::string::npos) {
+    return source.document.error(*node.find("shell"), as_quote(user.shell) + " is not a shell");
+  }
+  if (const Node* groups = node.find("groups")) {
+    user.groups = texts_of(*groups);
+  }
+  if (const Node* keys = node.find("ssh_keys")) {
+    user.ssh_keys = TRY(read_keys(source, *keys));
+  }
+  return user;
+}
+
+Result<std::vector<User>> read_users(const Source& source, const Node& list) {
+  std::vector<User> users;
+  std::set<std::string> names;
+  for (const Node& item : list.items) {
+    users.push_back(TRY(read_user(source, item)));
+    if (!names.insert(users.back().name).second) {
+      return source.document.error(item, "the user '" + users.back().name + "' is there twice");
+    }
+  }
+  return users;
+}
+
+}  // namespace
+
+Result<Baseline> read_baseline(const Source& source, const Node& node) {
+  Baseline baseline;
+  read_text(node, "timezone", baseline.timezone);
+  read_text(node, "locale", baseline.locale);
+  read_text(node, "keyboard", baseline.keyboard);
+  read_text(node, "network", baseline.network);
+  read_text(node, "root", baseline.root);
+  read_text(node, "security", baseline.security);
+  if (const Node* firewall = node.find("firewall")) {
+    if (const Node* inbound = firewall->find("inbound")) {
+      baseline.firewall_inbound = texts_of(*inbound);
+    }
+  }
+  if (const Node* ssh = node.find("ssh")) {
+    if (const Node* passwords = ssh->find("passwords")) {
+      baseline.ssh_passwords = passwords->text == "true";
+    }
+  }
+  if (const Node* users = node.find("users")) {
+    baseline.users = TRY(read_users(source, *users));
+  }
+  return baseline;
+}
+
+}  // namespace goldmill::recipe

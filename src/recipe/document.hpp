@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Document: a recipe file as a tree of nodes with positions. The adapter of yaml-cpp: nothing
+// else includes it. It reads events, not yaml-cpp's own nodes, since those merge duplicate keys
+// and resolve aliases before anybody can refuse them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <goldmill/base/bytes.hpp>
+#include <goldmill/base/result.hpp>
+#include <goldmill/recipe/recipe.hpp>
+
+namespace goldmill::recipe {
+
+inline constexpr Bytes kRecipeLimit = 1_MiB;
+inline constexpr std::size_t kNestingLimit = 32;
+inline constexpr std::size_t kNodeLimit = 100'000;
+
+struct Node {
+  enum class Kind : std::uint8_t { null, scalar, list, map };
+  /// Quoted text is never a number or boolean; a substituted parameter may be anything.
+  enum class Style : std::uint8_t { plain, quoted, substituted };
+
+  Kind kind = Kind::null;
+  Style style = Style::plain;
+  int line = 0;
+  int column = 0;
+  std::string text = {};
+  std::vector<Node> keys = {};   ///< map: keys[i] names items[i]; duplicates are kept
+  std::vector<Node> items = {};  ///< list, map
+
+  /// The value of a map's key, or nullptr.
+  const Node* find(std::string_view key) const;
+  Node* find(std::string_view key);
+};
+
+struct Document {
+  std::string file;
+  Node root;
+
+  Position position(const Node& node) const { return {file, node.line, node.column}; }
+  /// invalid_input, its message starting with the node's "file:line:column: ".
+  Error error(const Node& node, const std::string& message, std::string hint = {}) const;
+};
+
+Error error_at(const Position& position, const std::string& message, std::string hint = {});
+
+/// One YAML document. Errors: invalid_input for anything that YAML or our bounds forbid:
+/// anchors, aliases, tags but the core ones, a second document, nesting, size, broken UTF-8.
+Result<Document> parse_document(std::string_view text, const std::string& file);
+
+}  // namespace goldmill::recipe

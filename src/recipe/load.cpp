@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <algorithm>
+#include <set>
+
+#include <fcntl.h>
+
+#include <goldmill/base/suggestion.hpp>
+#include <goldmill/recipe/load.hpp>
+#include <goldmill/system/file.hpp>
+
+#include "document.hpp"
+#include "parameters.hpp"
+#include "reader.hpp"
+#include "schema.hpp"
+
+namespace goldmill::recipe {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::size_t kLineageLimit = 32;
+
+struct Loaded {
+  Recipe recipe;
+  Position parameters;  ///< where "no such parameter" points to
+};
+
+Result<std::string> read_recipe_file(const fs::path& file) {
+  std::error_code failure;
+  const auto status = fs::status(file, failure);
+  if (!fs::exists(status)) {
+    return Error{ErrorKind::not_found,
+                 "there is no recipe " + as_quote(file.string()),
+                 "give the path of a recipe, such as examples/base.yaml"};
+  }
+  if (!fs::is_regular_file(status)) {
+    return Error{ErrorKind::invalid_input,
+                 as_quote(file.string()) + " is not a plain file",
+                 "give the path of a recipe, such as examples/base.yaml"};
+  }
+  const system::UniqueFd opened = TRY(system::open_file(file, O_RDONLY | O_NONBLOCK));
+  auto text = system::read_all(opened.get(), kRecipeLimit);
+  if (!text && text.error().kind == ErrorKind::invalid_input) {
+    return error_at({file.string(), 1, 1},
+                    text.error().message,
+                    "a recipe is smaller: put data into files and copy them with 'files:'");
+  }
+  return text;
+}
+
+Result<Loaded> load_one(const fs::path& file,
+                        const std::map<std::string, std::string>& set,
+                        std::set<std::string>& used) {
+  const std::string text = TRY(read_recipe_file(file));
+  Document document = TRY(parse_document(text, file.string()));
+  if (document.root.kind == Node::Kind::null) {
+    return error_at({file.string(), 1, 1},
+                    "the recipe is empty",
+                    "start with 'recipe: NAME' and 'os: debian/12'");
+  }
+  const auto parameters = TRY(read_parameters(document, set, used));
+  TRY(substitute(document, parameters));
+  TRY(validate(document, document.root, recipe_schema(), ""));
+  std::error_code failure;
+  const fs::path absolute = fs::absolute(file, failure).lexically_normal();
+  Loaded loaded;
+  loaded.recipe = TRY(read_recipe(Source{document, absolute.parent_path()}));
+  loaded.recipe.file = absolute;
+  loaded.recipe.parameters = parameters;
+  const Node* declared = document.root.find(parameters_field().key);
+  loaded.parameters = document.position(declared == nullptr ? document.root : *declared);
+  return loaded;
+}
+
+Result<void> check_all_used(const LoadOptions& options,
+                            const std::set<std::string>& used,
+                            const std::vector<std::string>& declared,
+                            const Position& position) {
+  for (const auto& [name, value] : options.set) {
+    if (!used.contains(name)) {
+      return error_at(
+          position,
+          "there is no parameter " + as_quote(name) + ", which --set gives",
+          declared.empty() ? "declare it under 'parameters:'" : did_you_mean(name, declared));
+    }
+  }
+  return {};
+}
+
+void add_names(const Recipe& recipe, std::vector<std::string>& names) {
+  for (const auto& [name, value] : recipe.parameters) {
+    names.push_back(name);
+  }
+}
+
+std::string parent_name(const std::string& from) {
+  return from.substr(0, from.find_first_of("@:"));
+}
+
+Error cycle_error(const std::vector<Recipe>& recipes, const Recipe& again) {
+  std::string members;
+  for (const Recipe& recipe : recipes) {
+    members += recipe.name + " -> ";
+  }
+  return error_at(recipes.back().origin,
+                  "'from:' goes round in a circle: " + members + again.name,
+                  "one of them must be a base, with 'os:'");
+}
+
+}  // namespace
+
+Result<Recipe> load(const fs::path& file, const LoadOptions& options) {
+  std::set<std::string> used;
+  Loaded loaded = TRY(load_one(file, options.set, used));
+  std::vector<std::string> declared;
+  add_names(loaded.recipe, declared);
+  TRY(check_all_used(options, used, declared, loaded.parameters));
+  return std::move(loaded.recipe);
+}
+
+Result<Lineage> load_lineage(const fs::path& file, const LoadOptions& options) {
+  Lineage lineage;
+  std::set<std::string> used;
+  std::set<fs::path> seen;
+  std::vector<std::string> declared;
+  Position parameters;
+  fs::path next = file;
+  while (true) {
+    Loaded loaded = TRY(load_one(next, options.set, used));
+    Recipe& recipe = loaded.recipe;
+    if (lineage.recipes.empty()) {
+      parameters = loaded.parameters;
+    } else if (recipe.name != parent_name(lineage.recipes.back().from)) {
+      return error_at(lineage.recipes.back().origin,
+                      next.string() + " says that it is 'recipe: " + recipe.name + "'",
+                      "a recipe NAME that others build on stands in NAME.yaml");
+    }
+    std::error_code failure;
+    if (!seen.insert(fs::weakly_canonical(recipe.file, failure)).second) {
+      return cycle_error(lineage.recipes, recipe);
+    }
+    add_names(recipe, declared);
+    lineage.recipes.push_back(std::move(recipe));
+    const Recipe& last = lineage.recipes.back();
+    if (last.is_base()) {
+      break;
+    }
+    if (lineage.recipes.size() >= kLineageLimit) {
+      return error_at(
+          last.origin,
+          "more than " + std::to_string(kLineageLimit) + " recipes build on each other");
+    }
+    next = next.parent_path() / (parent_name(last.from) + ".yaml");
+    if (!fs::exists(next, failure)) {
+      lineage.missing_parent = parent_name(last.from);
+      break;
+    }
+  }
+  TRY(check_all_used(options, used, declared, parameters));
+  std::reverse(lineage.recipes.begin(), lineage.recipes.end());
+  return lineage;
+}
+
+}  // namespace goldmill::recipe
