@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What goldmill and its "apt" worker say to each other, as JSON.
+#pragma once
+
+#include <goldmill/base/json.hpp>
+#include <goldmill/base/result.hpp>
+#include <goldmill/guest/archive.hpp>
+#include <goldmill/guest/resolver.hpp>
+
+namespace goldmill::guest {
+
+Json to_json(const HostSource& source);
+Result<HostSource> host_source_from_json(const Json& json);
+
+Json to_json(const ResolveRequest& request);
+Result<ResolveRequest> resolve_request_from_json(const Json& json);
+
+Result<std::vector<Source>> sources_from_json(const Json& json);
+
+}  // namespace goldmill::guest

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// AptSession: libapt configured from nothing but a request, inside the "apt" worker.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <apt-pkg/acquire.h>
+
+#include <goldmill/guest/archive.hpp>
+#include <goldmill/guest/resolver.hpp>
+#include <goldmill/system/worker.hpp>
+
+namespace goldmill::guest {
+
+/// libapt's pending errors as one Error; `what` when it has none.
+Error take_apt_error(const std::string& what, ErrorKind kind = ErrorKind::unavailable);
+
+struct AptSettings {
+  std::filesystem::path directory;  ///< this set of sources' own state
+  std::string architecture;
+  std::vector<Source> sources;
+  std::string proxy;
+  bool recommends = false;
+  bool new_root = false;
+};
+
+/// The state directory of one set of sources, below the shared one.
+std::filesystem::path state_of(const std::filesystem::path& state_directory,
+                               const std::vector<Source>& sources,
+                               const std::string& architecture);
+
+/// Makes the directories, writes the sources and configures libapt; of the machine's own apt
+/// configuration only how to reach an archive is taken.
+Result<void> start_apt(const AptSettings& settings);
+
+/// libapt with the configuration below `root`, to read its source list. In this very process.
+Result<std::vector<HostSource>> read_host_sources_here(const std::filesystem::path& root);
+
+/// The local name of a suite's signed index, as libapt stores it.
+std::filesystem::path release_file(const std::string& uri, const std::string& suite);
+
+/// Sends an acquisition's progress to the caller as events.
+class AcquireEvents : public pkgAcquireStatus {
+ public:
+  AcquireEvents(system::WorkerContext& context, std::string phase)
+      : context_(context), phase_(std::move(phase)) {}
+  bool MediaChange(std::string /*media*/, std::string /*drive*/) override { return false; }
+  bool Pulse(pkgAcquire* owner) override;
+
+ private:
+  system::WorkerContext& context_;
+  std::string phase_;
+};
+
+/// Brings the indexes of all sources up to date. Errors: corrupt (signature, hash), unavailable.
+Result<void> refresh_indexes(const AptSettings& settings, system::WorkerContext& context);
+
+/// Operation "resolve" of the worker, in a started session with indexes.
+Result<Resolution> solve(const AptSettings& settings, const ResolveRequest& request);
+
+/// Operation "fetch" of the worker.
+Result<Json> download(system::WorkerContext& context);
+
+}  // namespace goldmill::guest

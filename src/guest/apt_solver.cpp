@@ -1,0 +1,505 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What apt-get install does, with the answer as data: marks, resolves, orders.
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <tuple>
+#include <utility>
+
+#include <apt-pkg/algorithms.h>
+#include <apt-pkg/cachefile.h>
+#include <apt-pkg/configuration.h>
+#include <apt-pkg/depcache.h>
+#include <apt-pkg/error.h>
+#include <apt-pkg/indexfile.h>
+#include <apt-pkg/metaindex.h>
+#include <apt-pkg/packagemanager.h>
+#include <apt-pkg/pkgcache.h>
+#include <apt-pkg/pkgrecords.h>
+#include <apt-pkg/sourcelist.h>
+#include <apt-pkg/strutl.h>
+
+#include <goldmill/base/suggestion.hpp>
+#include <goldmill/system/file.hpp>
+
+#include "apt_session.hpp"
+#include "unmet_dependency.hpp"
+
+namespace goldmill::guest {
+
+namespace {
+
+using PackageRef = pkgCache::PkgIterator;
+using VersionRef = pkgCache::VerIterator;
+
+std::string full_name(const PackageRef& package) {
+  return std::string(package.Name()) + ":" + package.Arch();
+}
+
+std::string without_slash(std::string uri) {
+  while (uri.ends_with('/')) {
+    uri.pop_back();
+  }
+  return uri;
+}
+
+/// libapt's own ordering, recorded instead of run.
+class RecordedOrder : public pkgPackageManager {
+ public:
+  RecordedOrder(pkgDepCache* cache, std::vector<Operation>* operations)
+      : pkgPackageManager(cache), operations_(*operations) {
+    FileNames = new std::string[cache->Head().PackageCount];  // the base class deletes it
+    for (PackageRef package = cache->PkgBegin(); !package.end(); ++package) {
+      if ((*cache)[package].Install()) {
+        FileNames[package->ID] = "known";  // without a file it is passed over
+      }
+    }
+  }
+
+ protected:
+  bool Install(PackageRef package, std::string /*file*/) override {
+    return record(Operation::Kind::unpack, package);
+  }
+  bool Configure(PackageRef package) override {
+    return record(Operation::Kind::configure, package);
+  }
+  bool Remove(PackageRef package, bool purge) override {
+    return record(purge ? Operation::Kind::purge : Operation::Kind::remove, package);
+  }
+
+ private:
+  bool record(Operation::Kind kind, const PackageRef& package) {
+    operations_.push_back({kind, full_name(package)});
+    return true;
+  }
+  std::vector<Operation>& operations_;
+};
+
+class Solver {
+ public:
+  Solver(const AptSettings& settings, const ResolveRequest& request)
+      : settings_(settings), request_(request) {}
+
+  Result<Resolution> run() {
+    TRY(open());
+    TRY(check_parent());
+    TRY(choose_all());
+    TRY(mark_all());
+    TRY(check_outcome());
+    return collect();
+  }
+
+ private:
+  pkgCache& cache() { return *files_.GetPkgCache(); }
+  pkgDepCache& states() { return *files_.GetDepCache(); }
+
+  Result<void> open() {
+    pkgSourceList* const list = files_.GetSourceList();
+    if (list == nullptr) {
+      return take_apt_error("the sources cannot be read", ErrorKind::invalid_input);
+    }
+    for (const InstallRequest& wanted : request_.install) {
+      if (!wanted.file.empty() && !list->AddVolatileFile(wanted.file.string())) {
+        return take_apt_error("not a Debian package: " + wanted.name, ErrorKind::invalid_input);
+      }
+    }
+    if (!files_.Open(nullptr, false)) {
+      return take_apt_error("the package indexes cannot be read", ErrorKind::corrupt);
+    }
+    _error->Discard();
+    return {};
+  }
+
+  Result<void> check_parent() {
+    if (states().BrokenCount() == 0 && states().BadCount() == 0) {
+      return {};
+    }
+    for (PackageRef package = states().PkgBegin(); !package.end(); ++package) {
+      if (package->CurrentVer != 0 && states()[package].NowBroken()) {
+        return Error{ErrorKind::conflict,
+                     "the image that this is built on has a broken package: " +
+                         unmet_of(states(), package, package.CurrentVer()),
+                     "build that image again, or leave the package out of it"};
+      }
+    }
+    return Error{ErrorKind::conflict,
+                 "the image that this is built on has half-installed packages",
+                 "build that image again"};
+  }
+
+  Result<void> choose_all() {
+    for (const InstallRequest& wanted : request_.install) {
+      const VersionRef version = TRY(wanted.file.empty() ? choose(wanted) : choose_local(wanted));
+      chosen_.push_back(version);
+    }
+    if (request_.new_root) {
+      add_essential();
+    }
+    for (const std::string& name : request_.remove) {
+      const PackageRef package = find(name);
+      if (package.end() || (package->VersionList == 0 && package->CurrentVer == 0)) {
+        return unknown(name);
+      }
+      unwanted_.push_back(package);
+    }
+    return {};
+  }
+
+  /// A name may say its architecture: "libc6:arm64".
+  PackageRef find(const std::string& name) {
+    const std::size_t colon = name.find(':');
+    if (colon != std::string::npos) {
+      return cache().FindPkg(name.substr(0, colon), name.substr(colon + 1));
+    }
+    return cache().FindPkg(name);
+  }
+
+  Error unknown(const std::string& name) {
+    std::vector<std::string> names;
+    for (pkgCache::GrpIterator group = cache().GrpBegin(); !group.end(); ++group) {
+      for (PackageRef package = group.PackageList(); !package.end();
+           package = group.NextPkg(package)) {
+        if (package->VersionList != 0) {
+          names.emplace_back(group.Name());
+          break;
+        }
+      }
+    }
+    const std::string near = nearest(name, names);
+    return Error{ErrorKind::not_found,
+                 "no package is named '" + name + "' in the sources",
+                 near.empty() ? "check the spelling, or add the repository that has it"
+                              : "did you mean '" + near + "'?"};
+  }
+
+  /// A virtual name stands for its provider when there is just one.
+  Result<VersionRef> choose_provider(const std::string& name, const PackageRef& package) {
+    std::set<std::string> providers;
+    VersionRef only(cache());
+    for (pkgCache::PrvIterator provide = package.ProvidesList(); !provide.end(); ++provide) {
+      const VersionRef version = states()[provide.OwnerPkg()].CandidateVerIter(cache());
+      if (!version.end() && version == provide.OwnerVer()) {
+        providers.insert(provide.OwnerPkg().Name());
+        only = version;
+      }
+    }
+    if (providers.size() == 1) {
+      return only;
+    }
+    if (providers.empty()) {
+      return unknown(name);
+    }
+    std::string list;
+    for (const std::string& provider : providers) {
+      list += (list.empty() ? "" : ", ") + provider;
+    }
+    return Error{ErrorKind::invalid_input,
+                 "'" + name + "' is a virtual package with several providers",
+                 "name one of them: " + list};
+  }
+
+  Result<VersionRef> choose(const InstallRequest& wanted) {
+    const PackageRef package = find(wanted.name);
+    if (package.end()) {
+      return unknown(wanted.name);
+    }
+    if (package->VersionList == 0) {
+      return choose_provider(wanted.name, package);
+    }
+    if (wanted.version.empty()) {
+      const VersionRef version = package->CurrentVer != 0
+                                     ? package.CurrentVer()
+                                     : states()[package].CandidateVerIter(cache());
+      return version.end() ? choose_provider(wanted.name, package) : Result<VersionRef>(version);
+    }
+    std::string known;
+    for (VersionRef version = package.VersionList(); !version.end(); ++version) {
+      if (wanted.version == version.VerStr()) {
+        return version;
+      }
+      known += (known.empty() ? "" : ", ") + std::string(version.VerStr());
+    }
+    return Error{ErrorKind::not_found,
+                 "the sources have no version " + wanted.version + " of '" + wanted.name + "'",
+                 "there is: " + known};
+  }
+
+  Result<VersionRef> choose_local(const InstallRequest& wanted) {
+    for (PackageRef package = states().PkgBegin(); !package.end(); ++package) {
+      for (VersionRef version = package.VersionList(); !version.end(); ++version) {
+        for (pkgCache::VerFileIterator file = version.FileList(); !file.end(); ++file) {
+          if (file.File().FileName() != nullptr && wanted.file == file.File().FileName()) {
+            local_[version->ID] = wanted.file;
+            return version;
+          }
+        }
+      }
+    }
+    return Error{
+        ErrorKind::invalid_input,
+        "the package in " + wanted.name + " cannot be installed on " + settings_.architecture};
+  }
+
+  void add_essential() {
+    for (PackageRef package = states().PkgBegin(); !package.end(); ++package) {
+      const bool wanted =
+          (package->Flags & pkgCache::Flag::Essential) != 0 || package.Name() == std::string("apt");
+      if (!wanted || package.Arch() != settings_.architecture) {
+        continue;
+      }
+      const VersionRef version = states()[package].CandidateVerIter(cache());
+      const bool known = std::any_of(chosen_.begin(), chosen_.end(), [&](const VersionRef& other) {
+        return other.ParentPkg() == package;
+      });
+      if (!version.end() && !known) {
+        chosen_.push_back(version);
+      }
+    }
+  }
+
+  Result<void> mark_all() {
+    pkgProblemResolver resolver(&states());
+    {
+      const pkgDepCache::ActionGroup group(states());
+      for (const PackageRef& package : unwanted_) {
+        resolver.Clear(package);
+        resolver.Remove(package);
+        resolver.Protect(package);
+        states().MarkDelete(package, true, 0, true);
+      }
+      // All names first, then their dependencies: alternatives that are asked for count.
+      for (const bool dependencies : {false, true}) {
+        for (const VersionRef& version : chosen_) {
+          mark(resolver, version, dependencies);
+        }
+      }
+    }
+    if (!resolver.Resolve(true) || states().BrokenCount() != 0) {
+      _error->Discard();
+      return explain();
+    }
+    _error->Discard();
+    return {};
+  }
+
+  void mark(pkgProblemResolver& resolver, const VersionRef& version, bool dependencies) {
+    const PackageRef package = version.ParentPkg();
+    if (package.CurrentVer() == version) {
+      states().MarkAuto(package, false);
+      resolver.Protect(package);
+      return;
+    }
+    if (!dependencies) {
+      states().SetCandidateVersion(version);
+      resolver.Clear(package);
+      resolver.Protect(package);
+      states().MarkInstall(package, false, 0, true);
+    } else if (states()[package].InstBroken()) {
+      states().MarkInstall(package, true, 0, true);
+    }
+  }
+
+  Error explain() {
+    std::string reasons;
+    for (const VersionRef& version : chosen_) {
+      const PackageRef package = version.ParentPkg();
+      if (states()[package].InstBroken() || !(states()[package].InstVerIter(cache()) == version)) {
+        const std::string reason = unmet_of(states(), package, version);
+        reasons += reason.empty() ? "" : (reasons.empty() ? "" : "; ") + reason;
+      }
+    }
+    for (PackageRef package = states().PkgBegin(); reasons.empty() && !package.end(); ++package) {
+      if (states()[package].InstBroken()) {
+        reasons = unmet_of(states(), package, states()[package].InstVerIter(cache()));
+      }
+    }
+    return Error{ErrorKind::invalid_input,
+                 "the packages cannot be installed together: " + reasons,
+                 "leave one of them out, or add the repository that has what is missing"};
+  }
+
+  Result<void> check_outcome() {
+    for (PackageRef package = states().PkgBegin(); !package.end(); ++package) {
+      const pkgDepCache::StateCache& state = states()[package];
+      const bool leaves = state.Delete() && package->CurrentVer != 0;
+      if (leaves && (package->Flags & pkgCache::Flag::Essential) != 0) {
+        return Error{
+            ErrorKind::invalid_input,
+            "this would remove the essential package '" + std::string(package.Name()) + "'",
+            "ask for packages that do not conflict with it"};
+      }
+      const bool changes = leaves || (state.Install() && !state.NewInstall());
+      if (changes && package->SelectedState == pkgCache::State::Hold) {
+        return Error{ErrorKind::conflict,
+                     "'" + std::string(package.Name()) + "' is held at " +
+                         package.CurrentVer().VerStr() + ", but would have to change",
+                     "release the hold in the image that this is built on"};
+      }
+    }
+    for (const VersionRef& version : chosen_) {
+      const PackageRef package = version.ParentPkg();
+      if (!(states()[package].InstVerIter(cache()) == version)) {
+        return explain();
+      }
+    }
+    return {};
+  }
+
+  Result<Resolution> collect() {
+    Resolution resolution;
+    map_sources();
+    pkgRecords records(cache());
+    for (PackageRef package = states().PkgBegin(); !package.end(); ++package) {
+      const pkgDepCache::StateCache& state = states()[package];
+      if (state.Install()) {
+        resolution.packages.push_back(TRY(describe(package, records)));
+      } else if (state.Delete() && package->CurrentVer != 0) {
+        resolution.removed.push_back(full_name(package));
+      }
+    }
+    std::sort(resolution.packages.begin(),
+              resolution.packages.end(),
+              [](const PackageFile& one, const PackageFile& other) {
+                return std::tie(one.name, one.architecture) <
+                       std::tie(other.name, other.architecture);
+              });
+    std::sort(resolution.removed.begin(), resolution.removed.end());
+    for (const VersionRef& version : chosen_) {
+      resolution.manual.emplace_back(version.ParentPkg().Name());
+    }
+    std::sort(resolution.manual.begin(), resolution.manual.end());
+    RecordedOrder order(&states(), &resolution.operations);
+    if (order.DoInstallPreFork() == pkgPackageManager::Failed || _error->PendingError()) {
+      return take_apt_error("no order was found to install the packages in",
+                            ErrorKind::invalid_input);
+    }
+    TRY(add_dates(resolution));
+    return resolution;
+  }
+
+  /// Index files by their path -> source.
+  void map_sources() {
+    for (metaIndex* const index : *files_.GetSourceList()) {
+      int number = 0;
+      for (; number < static_cast<int>(settings_.sources.size()); ++number) {
+        const Source& source = settings_.sources[static_cast<std::size_t>(number)];
+        if (without_slash(source.uri) == without_slash(index->GetURI()) &&
+            std::find(source.suites.begin(), source.suites.end(), index->GetDist()) !=
+                source.suites.end()) {
+          break;
+        }
+      }
+      for (pkgIndexFile* const file : *index->GetIndexFiles()) {
+        const pkgCache::PkgFileIterator in_cache = file->FindInCache(cache());
+        if (!in_cache.end()) {
+          source_of_[in_cache->ID] = number;
+        }
+      }
+    }
+  }
+
+  /// The first source that has the version.
+  std::optional<std::pair<pkgCache::VerFileIterator, int>> file_of(const VersionRef& version) {
+    std::optional<std::pair<pkgCache::VerFileIterator, int>> best;
+    for (pkgCache::VerFileIterator file = version.FileList(); !file.end(); ++file) {
+      const auto source = source_of_.find(file.File()->ID);
+      if (source != source_of_.end() && (!best || source->second < best->second)) {
+        best = {file, source->second};
+      }
+    }
+    return best;
+  }
+
+  Result<PackageFile> describe(const PackageRef& package, pkgRecords& records) {
+    const VersionRef version = states()[package].InstVerIter(cache());
+    PackageFile file{.name = package.Name(),
+                     .version = version.VerStr(),
+                     .architecture = version.Arch(),
+                     .sha256 = {},
+                     .size = version->Size,
+                     .installed_size = version->InstalledSize,
+                     .pool_path = {},
+                     .source_index = -1,
+                     .essential = (package->Flags & pkgCache::Flag::Essential) != 0,
+                     .automatic = (states()[package].Flags & pkgCache::Flag::Auto) != 0,
+                     .pre_depends = false,
+                     .upgrades_from = {}};
+    if (package->CurrentVer != 0) {
+      file.upgrades_from = package.CurrentVer().VerStr();
+    }
+    for (pkgCache::DepIterator need = version.DependsList(); !need.end(); ++need) {
+      file.pre_depends = file.pre_depends || need->Type == pkgCache::Dep::PreDepends;
+    }
+    const auto local = local_.find(version->ID);
+    if (local != local_.end()) {
+      file.sha256 = local->second.stem().string();  // the cache names files so
+      file.size = fs_size(local->second);
+      return file;
+    }
+    const auto place = file_of(version);
+    if (!place) {
+      return Error{ErrorKind::not_found, "no source has " + file.name + " " + file.version};
+    }
+    pkgRecords::Parser& record = records.Lookup(place->first);
+    const HashStringList hashes = record.Hashes();
+    const HashString* const hash = hashes.find("SHA256");
+    if (hash == nullptr) {
+      return Error{ErrorKind::corrupt,
+                   "the index has no SHA-256 for " + file.name + " " + file.version,
+                   "the repository is too old to be trusted; have it made again"};
+    }
+    file.sha256 = hash->HashValue();
+    file.pool_path = record.FileName();
+    file.source_index = place->second;
+    return file;
+  }
+
+  static std::uint64_t fs_size(const std::filesystem::path& path) {
+    std::error_code failed;
+    const auto size = std::filesystem::file_size(path, failed);
+    return failed ? 0 : size;
+  }
+
+  Result<void> add_dates(Resolution& resolution) {
+    for (const Source& source : settings_.sources) {
+      for (const std::string& suite : source.suites) {
+        const std::int64_t date = TRY(release_date(source, suite));
+        resolution.suites[source.name + "/" + suite] = date;
+        resolution.epoch = std::max(resolution.epoch, date);
+      }
+    }
+    return {};
+  }
+
+  /// Read here, since metaIndex::Load parses all the hashes for it. libapt verified the file.
+  static Result<std::int64_t> release_date(const Source& source, const std::string& suite) {
+    const std::string text =
+        TRY(system::read_file(release_file(source.uri, suite)).context("while reading the index"));
+    const std::size_t start = text.find("\nDate: ");
+    const std::size_t end = text.find('\n', start == std::string::npos ? start : start + 1);
+    time_t date = 0;
+    if (start == std::string::npos || end == std::string::npos ||
+        !RFC1123StrToTime(text.substr(start + 7, end - start - 7), date)) {
+      return Error{ErrorKind::corrupt, "the index of " + suite + " has no valid date"};
+    }
+    return static_cast<std::int64_t>(date);
+  }
+
+  const AptSettings& settings_;
+  const ResolveRequest& request_;
+  pkgCacheFile files_;
+  std::vector<VersionRef> chosen_;
+  std::vector<PackageRef> unwanted_;
+  std::map<unsigned int, std::filesystem::path> local_;
+  std::map<unsigned int, int> source_of_;
+};
+
+}  // namespace
+
+Result<Resolution> solve(const AptSettings& settings, const ResolveRequest& request) {
+  return Solver(settings, request).run();
+}
+
+}  // namespace goldmill::guest

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <filesystem>
+
+#include <goldmill/guest/apt_worker.hpp>
+#include <goldmill/system/file.hpp>
+
+#include "apt_request.hpp"
+#include "apt_session.hpp"
+
+namespace goldmill::guest {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+Result<Json> list_host_sources(const system::WorkerContext& context) {
+  const fs::path root = find_string(context.request(), "root").value_or("/");
+  Json answer = Json::array();
+  for (const HostSource& source : TRY(read_host_sources_here(root))) {
+    answer.push_back(to_json(source));
+  }
+  return answer;
+}
+
+Result<Json> resolve_here(system::WorkerContext& context) {
+  const ResolveRequest request = TRY(resolve_request_from_json(context.request()));
+  const AptSettings settings{
+      .directory = state_of(request.state_directory, request.sources, request.architecture),
+      .architecture = request.architecture,
+      .sources = request.sources,
+      .proxy = request.proxy,
+      .recommends = request.recommends,
+      .new_root = request.new_root};
+  TRY(system::make_directories(settings.directory));
+  const auto lock = TRY(
+      system::FileLock::acquire(settings.directory / "lock", system::FileLock::Mode::exclusive));
+  TRY(start_apt(settings));
+  TRY(system::write_file(settings.directory / "status", request.dpkg_status));
+  TRY(system::write_file(settings.directory / "extended_states", request.extended_states));
+  if (request.refresh == Refresh::always || !fs::exists(settings.directory / "refreshed")) {
+    TRY(refresh_indexes(settings, context));
+  }
+  return to_json(TRY(solve(settings, request)));
+}
+
+}  // namespace
+
+Result<Json> apt_worker(system::WorkerContext& context) {
+  const std::string operation = TRY(string_at(context.request(), "operation"));
+  if (operation == "host_sources") {
+    return list_host_sources(context);
+  }
+  if (operation == "resolve") {
+    return resolve_here(context);
+  }
+  if (operation == "fetch") {
+    return download(context);
+  }
+  return Error{ErrorKind::internal, "the apt worker knows no operation '" + operation + "'"};
+}
+
+}  // namespace goldmill::guest

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <algorithm>
+#include <cstdlib>
+
+#include <goldmill/guest/archive.hpp>
+#include <goldmill/system/worker.hpp>
+
+#include "apt_request.hpp"
+
+namespace goldmill::guest {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string without_slash(std::string uri) {
+  while (uri.ends_with('/')) {
+    uri.pop_back();
+  }
+  return uri;
+}
+
+std::string variable(const char* name) {
+  const char* const value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+bool is_security(const HostSource& source) {
+  return without_slash(source.uri).ends_with("/debian-security") ||
+         source.label == "Debian-Security";
+}
+
+bool is_debian(const HostSource& source) {
+  return !is_security(source) && (without_slash(source.uri).ends_with("/debian") ||
+                                  (source.origin == "Debian" && source.label == "Debian"));
+}
+
+/// The one with the wanted suite, otherwise the first of the kind.
+template <typename Kind>
+const HostSource* find_source(const std::vector<HostSource>& host,
+                              const std::string& suite,
+                              Kind kind) {
+  const HostSource* first = nullptr;
+  for (const HostSource& source : host) {
+    if (kind(source)) {
+      if (source.suite == suite) {
+        return &source;
+      }
+      first = first == nullptr ? &source : first;
+    }
+  }
+  return first;
+}
+
+/// The machine's key for an archive: an archive that is signed again has one of its own.
+fs::path key_of(const HostSource* source, const fs::path& otherwise) {
+  return source != nullptr && source->signed_by.starts_with('/') &&
+                 source->signed_by.find_first_of(", \n") == std::string::npos
+             ? fs::path(source->signed_by)
+             : otherwise;
+}
+
+struct Place {
+  std::string uri;
+  fs::path key;
+};
+
+Result<Place> debian_place(const std::vector<HostSource>& host,
+                           const std::string& suite,
+                           const std::string& setting,
+                           const fs::path& keyring) {
+  const HostSource* const source = find_source(host, suite, is_debian);
+  if (!setting.empty()) {
+    return Place{setting, key_of(source, keyring)};
+  }
+  if (source == nullptr) {
+    return Error{ErrorKind::unavailable,
+                 "this machine's apt knows no archive of Debian",
+                 "set GOLDMILL_DEBIAN_URI, as in https://mirror.example.org/debian"};
+  }
+  return Place{without_slash(source->uri), key_of(source, keyring)};
+}
+
+Result<Place> security_place(const std::vector<HostSource>& host,
+                             const std::string& suite,
+                             const std::string& setting,
+                             const fs::path& keyring) {
+  const HostSource* const source = find_source(host, suite, is_security);
+  if (!setting.empty()) {
+    return Place{setting, key_of(source, keyring)};
+  }
+  if (source == nullptr) {
+    return Error{ErrorKind::unavailable,
+                 "this machine's apt knows no archive with Debian's security updates",
+                 "set GOLDMILL_DEBIAN_SECURITY_URI to its address, or to 'none'"};
+  }
+  return Place{without_slash(source->uri), key_of(source, keyring)};
+}
+
+Result<std::string> ubuntu_place(const std::vector<HostSource>& host,
+                                 const ArchiveSettings& settings) {
+  if (!settings.ubuntu_uri.empty()) {
+    return without_slash(settings.ubuntu_uri);
+  }
+  const HostSource* const source = find_source(host, "", is_debian);
+  if (source != nullptr) {
+    const std::string uri = without_slash(source->uri);
+    if (uri.ends_with("/debian")) {
+      return uri.substr(0, uri.size() - 6) + "ubuntu";
+    }
+  }
+  return Error{ErrorKind::unavailable,
+               "no archive of Ubuntu is configured on this machine",
+               "set GOLDMILL_UBUNTU_URI, as in https://mirror.example.org/ubuntu"};
+}
+
+Result<void> add_repositories(const ArchiveRequest& request, std::vector<Source>& sources) {
+  int number = 0;
+  for (const recipe::Repository& repository : request.repositories) {
+    ++number;
+    if (repository.key.empty()) {
+      return Error{ErrorKind::invalid_input,
+                   "the repository " + repository.uri + " has no key",
+                   "add key: file:NAME.asc; packages are used only when they are signed"};
+    }
+    sources.push_back({.name = "repository-" + std::to_string(number),
+                       .uri = repository.uri,
+                       .suites = repository.suites,
+                       .components = repository.components,
+                       .signed_by = repository.key,
+                       .architectures = {request.architecture}});
+  }
+  return {};
+}
+
+}  // namespace
+
+ArchiveSettings ArchiveSettings::from_environment(const fs::path& home) {
+  return {.debian_uri = variable("GOLDMILL_DEBIAN_URI"),
+          .debian_security_uri = variable("GOLDMILL_DEBIAN_SECURITY_URI"),
+          .ubuntu_uri = variable("GOLDMILL_UBUNTU_URI"),
+          .home = home,
+          .proxy = {}};
+}
+
+Result<std::vector<HostSource>> read_host_sources(const fs::path& root) {
+  const Json answer = TRY(system::run_worker(
+      {.name = "apt", .request = {{"operation", "host_sources"}, {"root", root.string()}}}));
+  std::vector<HostSource> sources;
+  for (const Json& entry : answer) {
+    sources.push_back(TRY(host_source_from_json(entry)));
+  }
+  return sources;
+}
+
+Result<std::vector<Source>> choose_sources(const DebianRelease& release,
+                                           const std::vector<HostSource>& host,
+                                           const ArchiveRequest& request,
+                                           const fs::path& keyring) {
+  const ArchiveSettings& settings = request.settings;
+  Place main;
+  Place security;
+  const bool has_security =
+      !release.security_suites.empty() && settings.debian_security_uri != "none";
+  if (release.family == "ubuntu") {
+    main = {TRY(ubuntu_place(host, settings)), keyring};
+    security = main;
+  } else {
+    main = TRY(debian_place(host, release.suites.front(), settings.debian_uri, keyring));
+    if (has_security) {
+      security = TRY(security_place(
+          host, release.security_suites.front(), settings.debian_security_uri, keyring));
+    }
+  }
+  std::vector<Source> sources = {{.name = "main",
+                                  .uri = main.uri,
+                                  .suites = release.suites,
+                                  .components = release.components,
+                                  .signed_by = main.key,
+                                  .architectures = {request.architecture}}};
+  if (has_security) {
+    sources.push_back({.name = "security",
+                       .uri = security.uri,
+                       .suites = release.security_suites,
+                       .components = release.components,
+                       .signed_by = security.key,
+                       .architectures = {request.architecture}});
+  }
+  TRY(add_repositories(request, sources));
+  return sources;
+}
+
+Result<std::vector<Source>> sources_for(const DebianRelease& release,
+                                        const ArchiveRequest& request) {
+  const std::vector<HostSource> host = TRY(read_host_sources());
+  fs::path keyring = release.keyring;
+  if (release.family == "ubuntu") {
+    keyring = TRY(ubuntu_keyring(host, request.settings));
+  }
+  auto sources = TRY(choose_sources(release, host, request, keyring));
+  for (const Source& source : sources) {
+    if (!fs::exists(source.signed_by)) {
+      return Error{ErrorKind::unavailable,
+                   "the keyring of " + release.name() +
+                       " is not on this machine: " + source.signed_by.string(),
+                   "apt-get install " + release.keyring_package};
+    }
+  }
+  return sources;
+}
+
+}  // namespace goldmill::guest

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <algorithm>
+
+#include <goldmill/base/suggestion.hpp>
+#include <goldmill/guest/debian_release.hpp>
+
+namespace goldmill::guest {
+
+namespace {
+
+using Names = std::vector<std::string>;
+
+// The common ground: orphan_file and metadata_csum_seed are known to the newer ones only, the
+// latter not to GRUB 2.06, and neither gains anything on a disk whose UUID never changes.
+// Source: mke2fs.conf and e2fsprogs' lib/ext2fs/ext2_fs.h of 1.46.2, the oldest release's.
+const Names kExt4Features = {"has_journal",
+                             "ext_attr",
+                             "resize_inode",
+                             "dir_index",
+                             "filetype",
+                             "extent",
+                             "64bit",
+                             "flex_bg",
+                             "sparse_super",
+                             "large_file",
+                             "huge_file",
+                             "dir_nlink",
+                             "extra_isize",
+                             "metadata_csum"};
+
+Names with(Names base, const Names& more) {
+  base.insert(base.end(), more.begin(), more.end());
+  return base;
+}
+
+// What booting, DHCP with name resolution, a clock, SSH, a firewall, growing the root file
+// system and the guest's own apt over https need; everything else is the recipe's business.
+const Names kBase = {"systemd-sysv",
+                     "udev",
+                     "dbus",
+                     "libpam-systemd",
+                     "systemd-timesyncd",
+                     "openssh-server",
+                     "nftables",
+                     "initramfs-tools",
+                     "e2fsprogs",
+                     "fdisk",
+                     "kmod",
+                     "iproute2",
+                     "ca-certificates",
+                     "tzdata",
+                     "netbase",
+                     "sudo",
+                     "zstd"};
+// Without it init-system-helpers takes usrmerge and with it 50 MB of perl.
+const Names kMerged = {"usr-is-merged"};
+const Names kResolved = {"systemd-resolved", "libnss-resolve"};
+
+DebianRelease debian(std::string release, std::string codename, Names more) {
+  const bool rolling = release == codename;
+  DebianRelease made{.family = "debian",
+                     .release = std::move(release),
+                     .codename = codename,
+                     .suites = {codename},
+                     .security_suites = {},
+                     .components = {"main"},
+                     .keyring_package = "debian-archive-keyring",
+                     .keyring = "/usr/share/keyrings/debian-archive-keyring.gpg",
+                     .base_packages = with(kBase, more),
+                     .ext4_features = kExt4Features};
+  if (!rolling) {
+    made.suites.push_back(codename + "-updates");
+    made.security_suites = {codename + "-security"};
+  }
+  return made;
+}
+
+DebianRelease ubuntu(std::string release, const std::string& codename, Names more) {
+  return {.family = "ubuntu",
+          .release = std::move(release),
+          .codename = codename,
+          .suites = {codename, codename + "-updates"},
+          .security_suites = {codename + "-security"},
+          .components = {"main", "universe"},
+          .keyring_package = "ubuntu-keyring",
+          .keyring = "/usr/share/keyrings/ubuntu-archive-keyring.gpg",
+          .base_packages = with(kBase, more),
+          .ext4_features = kExt4Features};
+}
+
+bool in_cloud_kernel(recipe::Hardware hardware) {
+  // Debian's cloud kernel has virtio, NVMe, pvscsi, vmxnet3 and Hyper-V; Xen's front ends too
+  // (xen-blkfront, xen-netfront), but it is not built for Xen's HVM without them.
+  return hardware != recipe::Hardware::xen;
+}
+
+}  // namespace
+
+const std::vector<DebianRelease>& debian_releases() {
+  static const std::vector<DebianRelease> table = {
+      debian("11", "bullseye", {}),  // systemd 247 contains resolved
+      debian("12", "bookworm", with(kMerged, kResolved)),
+      debian("13", "trixie", with(kMerged, kResolved)),
+      debian("sid", "sid", with(kMerged, kResolved)),
+      ubuntu("22.04", "jammy", {}),  // systemd 249 contains resolved
+      ubuntu("24.04", "noble", with(kMerged, kResolved)),
+  };
+  return table;
+}
+
+Result<const DebianRelease*> find_release(std::string_view family, std::string_view release) {
+  Names known;
+  for (const DebianRelease& entry : debian_releases()) {
+    if (entry.family == family && (entry.release == release || entry.codename == release)) {
+      return &entry;
+    }
+    known.push_back(entry.name());
+  }
+  const std::string name = std::string(family) + "/" + std::string(release);
+  return Error{ErrorKind::not_found, "unknown OS '" + name + "'", did_you_mean(name, known)};
+}
+
+Result<KernelChoice> kernel_for(const DebianRelease& release,
+                                std::string_view architecture,
+                                const std::vector<recipe::Hardware>& hardware) {
+  if (architecture != "amd64" && architecture != "arm64") {
+    return Error{ErrorKind::invalid_input,
+                 "no kernel is known for the architecture '" + std::string(architecture) + "'",
+                 "known: amd64, arm64"};
+  }
+  const bool small =
+      !hardware.empty() && std::all_of(hardware.begin(), hardware.end(), in_cloud_kernel);
+  if (release.family == "ubuntu") {
+    return KernelChoice{small ? "linux-image-virtual" : "linux-image-generic",
+                        small ? "" : "linux-image-generic brings linux-firmware, about 1 GB"};
+  }
+  const std::string flavour = small ? "cloud-" : "";
+  return KernelChoice{"linux-image-" + flavour + std::string(architecture),
+                      small ? "the cloud kernel has no AHCI, e1000 or vmgenid driver" : ""};
+}
+
+Result<std::vector<std::string>> grub_packages(const DebianRelease& release,
+                                               std::string_view architecture) {
+  if (architecture == "amd64") {
+    return Names{
+        "grub-common", "grub-pc-bin", "grub-efi-amd64-bin", "grub-efi-amd64-signed", "shim-signed"};
+  }
+  if (architecture == "arm64") {
+    return Names{"grub-common", "grub-efi-arm64-bin", "grub-efi-arm64-signed", "shim-signed"};
+  }
+  return Error{ErrorKind::invalid_input,
+               "no GRUB is known for " + release.name() + " on '" + std::string(architecture) + "'",
+               "known: amd64, arm64"};
+}
+
+}  // namespace goldmill::guest
