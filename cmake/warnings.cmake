@@ -19,3 +19,10 @@ if(GOLDMILL_SANITIZE)
     -Wno-maybe-uninitialized)  # g++ 12 warns wrongly inside std::variant under sanitizers
   target_link_options(goldmill_flags INTERFACE -fsanitize=address,undefined)
 endif()
+
+# Every module is instrumented, so that libFuzzer sees which branches an input reaches.
+if(GOLDMILL_FUZZ)
+  target_compile_options(goldmill_flags INTERFACE
+    -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -g1)
+  target_link_options(goldmill_flags INTERFACE -fsanitize=address,undefined)
+endif()

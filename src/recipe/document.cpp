@@ -36,6 +36,10 @@ Error Document::error(const Node& node, const std::string& message, std::string 
 
 namespace {
 
+constexpr const char* kNoAliases = "aliases (*name) are not allowed in a recipe";
+constexpr const char* kNoAliasesHint =
+    "write the value again, or declare it once under 'parameters:'";
+
 /// Leaves yaml-cpp's parser; caught in parse_document.
 struct Refusal {
   Error error;
@@ -56,9 +60,28 @@ bool is_core_tag(const std::string& tag) {
          std::find(kCore.begin(), kCore.end(), tag) != kCore.end();
 }
 
+/// yaml-cpp takes the end of the file for a closing quote when a newline stands before it.
+bool is_closed(std::string_view text, std::size_t start) {
+  const char quote = start < text.size() ? text[start] : 'x';
+  if (quote != '"' && quote != '\'') {
+    return true;  // a block scalar
+  }
+  for (std::size_t i = start + 1; i < text.size(); ++i) {
+    if (quote == '"' && text[i] == '\\') {
+      ++i;
+    } else if (text[i] == quote) {
+      if (quote == '"' || i + 1 >= text.size() || text[i + 1] != quote) {
+        return true;
+      }
+      ++i;
+    }
+  }
+  return false;
+}
+
 class TreeBuilder : public YAML::EventHandler {
  public:
-  explicit TreeBuilder(std::string file) : file_(std::move(file)) {}
+  TreeBuilder(std::string file, std::string_view text) : file_(std::move(file)), text_(text) {}
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     if (++documents_ > 1) {
@@ -74,9 +97,7 @@ class TreeBuilder : public YAML::EventHandler {
   }
 
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t /*anchor*/) override {
-    refuse(mark,
-           "aliases (*name) are not allowed in a recipe",
-           "write the value again, or declare it once under 'parameters:'");
+    refuse(mark, kNoAliases, kNoAliasesHint);
   }
 
   void OnScalar(const YAML::Mark& mark,
@@ -88,6 +109,9 @@ class TreeBuilder : public YAML::EventHandler {
       refuse(mark,
              "text with a control character: '" + escape_controls(value.substr(0, 60)) + "'",
              "only newlines and tabs are allowed");
+    }
+    if (tag == "!" && !is_closed(text_, static_cast<std::size_t>(std::max(mark.pos, 0)))) {
+      refuse(mark, "this quote is never closed", "close it, or remove it");
     }
     node.text = value;
     node.style =
@@ -167,6 +191,10 @@ class TreeBuilder : public YAML::EventHandler {
       return;
     }
     Node& parent = open_.back();
+    if (node.kind == Node::Kind::null && parent.keys.size() > parent.items.size()) {
+      node.line = parent.keys.back().line;  // yaml-cpp names the next thing's place
+      node.column = parent.keys.back().column;
+    }
     if (parent.kind == Node::Kind::list || parent.keys.size() > parent.items.size()) {
       parent.items.push_back(std::move(node));
       return;
@@ -180,6 +208,7 @@ class TreeBuilder : public YAML::EventHandler {
   }
 
   std::string file_;
+  std::string_view text_;
   std::vector<Node> open_;
   Node root_;
   std::size_t nodes_ = 0;
@@ -206,6 +235,14 @@ Result<void> check_bytes(std::string_view text, const std::string& file) {
   }
   if (const auto broken = find_invalid_utf8(text)) {
     return error_at(position_of(text, *broken, file), "not UTF-8 text", "save the file as UTF-8");
+  }
+  // Each bracket costs yaml-cpp a token before the first event can refuse the nesting.
+  if (std::count_if(text.begin(), text.end(), [](char letter) {
+        return letter == '[' || letter == '{';
+      }) > static_cast<std::ptrdiff_t>(kNodeLimit)) {
+    return error_at({file, 1, 1},
+                    "more than " + std::to_string(kNodeLimit) + " brackets",
+                    "a recipe is smaller: put data into files and copy them with 'files:'");
   }
   for (std::size_t i = 0; i < text.size(); ++i) {
     const bool line_end = text[i] == '\r' && i + 1 < text.size() && text[i + 1] == '\n';
@@ -240,6 +277,9 @@ Error syntax_error(std::string_view text, const std::string& file, const YAML::E
     return error_at(
         position, "a tab in the indentation", "indent with spaces: YAML allows no tabs");
   }
+  if (failure.msg.starts_with(YAML::ErrorMsg::UNKNOWN_ANCHOR)) {
+    return error_at(position, kNoAliases, kNoAliasesHint);
+  }
   return error_at(position,
                   "not valid YAML: " + failure.msg,
                   "look at the indentation, brackets and quotes here and just above");
@@ -252,7 +292,7 @@ Result<Document> parse_document(std::string_view text, const std::string& file) 
   if (text.starts_with("\xef\xbb\xbf")) {
     text.remove_prefix(3);
   }
-  TreeBuilder builder(file);
+  TreeBuilder builder(file, text);
   try {
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);

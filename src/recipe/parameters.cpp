@@ -83,9 +83,8 @@ class Substitution {
         name.size() < 64 && !name.empty() &&
         name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos;
     std::string hint = "declare it under 'parameters:', or write $${ for ${ itself";
-    const std::string near = is_name ? nearest(name, names_of(parameters_)) : "";
-    if (!near.empty()) {
-      hint = "did you mean '" + near + "'?";
+    if (is_name && !parameters_.empty()) {
+      hint = did_you_mean(name, names_of(parameters_)) + "; $${ stands for ${ itself";
     }
     return document_.error(node, "there is no parameter " + as_quote(name), hint);
   }

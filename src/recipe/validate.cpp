@@ -262,10 +262,10 @@ Result<void> check_entry(const Document& document,
       did_you_mean(key.text, keys_of(value)));
 }
 
-std::string joined(const std::vector<std::string>& words) {
+std::string joined(const std::vector<std::string>& words, const std::string& between) {
   std::string text;
   for (const std::string& word : words) {
-    text += (text.empty() ? "'" : " or '") + word + "'";
+    text += (text.empty() ? "" : between) + "'" + word + "'";
   }
   return text;
 }
@@ -294,12 +294,12 @@ Result<void> check_presence(const Document& document,
   }
   if (found.empty()) {
     return document.error(node,
-                          subject(path) + " has neither " + joined(value.one_of),
+                          subject(path) + " has neither " + joined(value.one_of, " nor "),
                           "exactly one of them is needed");
   }
   if (found.size() > 1) {
     return document.error(*found[1],
-                          subject(path) + " has more than one of " + joined(value.one_of),
+                          subject(path) + " has more than one of " + joined(value.one_of, " and "),
                           "exactly one of them is needed");
   }
   return {};
