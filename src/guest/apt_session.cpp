@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "apt_session.hpp"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <map>
@@ -91,7 +93,6 @@ void set_empty_configuration(const AptSettings& settings) {
       {"Dir::Cache", home.string() + "/"},
       {"Dir::Cache::archives", (home / "archives").string() + "/"},
       {"Dir::Cache::srcpkgcache", (home / "srcpkgcache.bin").string()},
-      {"Dir::Cache::pkgcache", ""},  // holds the status file, which each request has its own of
       {"Dir::Log", home.string() + "/"},
       {"Dir::Bin::Methods", "/usr/lib/apt/methods"},
       {"Dir::Ignore-Files-Silently::", "."},
@@ -161,7 +162,7 @@ Result<fs::path> place_key(const Source& source, const fs::path& directory, std:
   }
   const bool armoured = key->find("-----BEGIN PGP") != std::string::npos;
   const fs::path copy = directory / (std::to_string(number) + (armoured ? ".asc" : ".gpg"));
-  TRY(system::write_file(copy, *key));
+  TRY(write_scratch(copy, *key));
   return copy;
 }
 
@@ -195,7 +196,7 @@ Result<void> write_sources(const AptSettings& settings) {
     text += TRY(stanza(settings.sources[i], key));
   }
   // The name's suffix tells libapt that it is deb822.
-  return system::write_file(settings.directory / "archive.sources", text);
+  return write_scratch(settings.directory / "archive.sources", text);
 }
 
 ErrorKind kind_of(const std::string& message) {
@@ -235,6 +236,15 @@ std::string hint_for(ErrorKind kind, const std::string& message) {
 
 }  // namespace
 
+Result<void> write_scratch(const fs::path& path, std::string_view content) {
+  const auto present = system::read_file(path);
+  if (present && *present == content) {
+    return {};
+  }
+  const auto file = TRY(system::open_file(path, O_WRONLY | O_CREAT | O_TRUNC));
+  return system::write_all(file.get(), content);
+}
+
 Error take_apt_error(const std::string& what, ErrorKind kind) {
   std::string messages;
   std::string message;
@@ -268,6 +278,9 @@ Result<void> start_apt(const AptSettings& settings) {
   if (!pkgInitConfig(*_config)) {
     return take_apt_error("libapt cannot be configured", ErrorKind::internal);
   }
+  // Now: pkgInitConfig takes an empty value for none.
+  _config->Set("Dir::Cache::pkgcache", "");  // has the root's status in it: never the same
+  _config->Set("Dir::Log::Planner", "");  // a dump of the problem, as large as the archive
   keep_only_package_indexes();
   if (!settings.proxy.empty()) {
     for (const char* scheme : {"http", "https"}) {

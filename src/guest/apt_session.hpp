@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <apt-pkg/acquire.h>
@@ -34,6 +35,10 @@ std::filesystem::path state_of(const std::filesystem::path& state_directory,
 /// Makes the directories, writes the sources and configures libapt; of the machine's own apt
 /// configuration only how to reach an archive is taken.
 Result<void> start_apt(const AptSettings& settings);
+
+/// Writes what is made again at each start, and so needs not survive a crash. The same content
+/// is left alone: libapt reads all indexes again when its source list is newer than its cache.
+Result<void> write_scratch(const std::filesystem::path& path, std::string_view content);
 
 /// libapt with the configuration below `root`, to read its source list. In this very process.
 Result<std::vector<HostSource>> read_host_sources_here(const std::filesystem::path& root);

@@ -35,8 +35,8 @@ Result<Json> resolve_here(system::WorkerContext& context) {
   const auto lock = TRY(
       system::FileLock::acquire(settings.directory / "lock", system::FileLock::Mode::exclusive));
   TRY(start_apt(settings));
-  TRY(system::write_file(settings.directory / "status", request.dpkg_status));
-  TRY(system::write_file(settings.directory / "extended_states", request.extended_states));
+  TRY(write_scratch(settings.directory / "status", request.dpkg_status));
+  TRY(write_scratch(settings.directory / "extended_states", request.extended_states));
   if (request.refresh == Refresh::always || !fs::exists(settings.directory / "refreshed")) {
     TRY(refresh_indexes(settings, context));
   }
