@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <cerrno>
+#include <cstring>
+#include <optional>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <goldmill/image/disk.hpp>
+#include <goldmill/image/ext4.hpp>
+#include <goldmill/image/fat.hpp>
+#include <goldmill/image/gpt.hpp>
+#include <goldmill/image/grub_config.hpp>
+#include <goldmill/system/file.hpp>
+
+#include "region.hpp"
+
+namespace goldmill::image {
+
+using recipe::Firmware;
+using system::UniqueFd;
+
+Json DiskRequest::to_json() const {
+  return {{"layout", layout.to_json()}, {"seed", seed.text()}, {"epoch", epoch}};
+}
+
+Result<DiskRequest> DiskRequest::from_json(const Json& json) {
+  DiskRequest request;
+  const Json* layout = find_value(json, "layout");
+  if (layout == nullptr) {
+    return Error{ErrorKind::invalid_input, "the request has no layout"};
+  }
+  request.layout = TRY(Layout::from_json(*layout));
+  request.seed = TRY(Digest::parse(TRY(string_at(json, "seed"))));
+  request.epoch = TRY(integer_at(json, "epoch"));
+  return request;
+}
+
+namespace {
+constexpr Bytes kLargestAsset = 16_MiB;
+
+/// nullopt when there is no such file. The directory was filled by a guest: no links.
+Result<std::optional<std::string>> find_asset(int assets, const char* name) {
+  const UniqueFd file(::openat(assets, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (!file) {
+    if (errno == ENOENT) {
+      return std::optional<std::string>{};
+    }
+    return system_error(std::string("cannot open the boot loader's ") + name, errno);
+  }
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
+    return Error{ErrorKind::invalid_input, std::string(name) + " is not a regular file"};
+  }
+  return std::optional<std::string>(TRY(system::read_all(file.get(), kLargestAsset).context(name)));
+}
+
+Result<std::string> asset_at(int assets, const char* name) {
+  auto content = TRY(find_asset(assets, name));
+  if (!content) {
+    return Error{ErrorKind::not_found,
+                 std::string("the boot loader's ") + name + " is missing",
+                 "the step that prepares the boot loader did not make it"};
+  }
+  return *std::move(content);
+}
+
+/// The name that firmware starts when nothing else is registered, and its parts beside it.
+struct EfiNames {
+  std::string boot;
+  std::string grub;
+  std::string mok;
+};
+
+EfiNames efi_names(const std::string& architecture) {
+  if (architecture == "arm64") {
+    return {"BOOTAA64.EFI", "grubaa64.efi", "mmaa64.efi"};
+  }
+  return {"BOOTX64.EFI", "grubx64.efi", "mmx64.efi"};
+}
+
+Result<std::vector<FatFile>> esp_files(const Layout& layout, int assets) {
+  std::vector<FatFile> files = {
+      {grub_directory(layout.os_family) + "/grub.cfg", grub_config(layout)}};
+  if (!layout.has(Firmware::uefi)) {
+    return files;
+  }
+  const EfiNames names = efi_names(layout.architecture);
+  auto shim = TRY(find_asset(assets, kShim));
+  if (!shim) {
+    files.push_back({"EFI/BOOT/" + names.boot, TRY(asset_at(assets, kPlainGrub))});
+    return files;
+  }
+  files.push_back({"EFI/BOOT/" + names.boot, *std::move(shim)});
+  files.push_back({"EFI/BOOT/" + names.grub, TRY(asset_at(assets, kSignedGrub))});
+  if (auto mok = TRY(find_asset(assets, kMokManager))) {
+    files.push_back({"EFI/BOOT/" + names.mok, *std::move(mok)});
+  }
+  return files;
+}
+
+/// struct swap_header_v1_2 (util-linux, include/swapheader.h): one page, version 1.
+Result<void> write_swap(int disk, const LayoutPartition& partition, const Uuid& uuid) {
+  constexpr std::size_t kPage = 4096;
+  std::string page(kPage, '\0');
+  const std::uint32_t version = 1;
+  const auto last = static_cast<std::uint32_t>(partition.size / kPage - 1);
+  std::memcpy(page.data() + 1024, &version, sizeof version);
+  std::memcpy(page.data() + 1028, &last, sizeof last);
+  std::memcpy(page.data() + 1036, uuid.bytes.data(), uuid.bytes.size());
+  std::memcpy(page.data() + 1052,
+              partition.label.data(),
+              std::min<std::size_t>(partition.label.size(), 16));
+  page.replace(kPage - 10, 10, "SWAPSPACE2");
+  return write_at(disk, partition.offset, page);
+}
+
+class Writer {
+ public:
+  Writer(const DiskRequest& request, const DiskHands& hands)
+      : request_(request), layout_(request.layout), hands_(hands), identity_(request.seed) {}
+
+  Result<void> prepare() const {
+    if (::ftruncate(hands_.disk, 0) != 0 ||
+        ::ftruncate(hands_.disk, static_cast<off_t>(layout_.size)) != 0) {
+      return system_error("cannot size the disk", errno);
+    }
+    TRY(write_partition_table(hands_.disk, layout_, identity_));
+    if (layout_.has(Firmware::bios) && layout_.architecture == "amd64") {
+      const std::string boot = TRY(asset_at(hands_.assets, kBootImage));
+      const std::string core = TRY(asset_at(hands_.assets, kCoreImage));
+      TRY(write_bios_boot(hands_.disk, layout_, boot, core));
+    }
+    return {};
+  }
+
+  /// Used bytes of its file system, where that is known.
+  Result<Ext4Usage> write(const LayoutPartition& partition) const {
+    if (partition.role == Role::bios_boot) {
+      return Ext4Usage{};
+    }
+    const std::string role = "file system " + std::to_string(layout_.number_of(partition));
+    if (partition.filesystem == "ext4") {
+      return write_tree(partition, role);
+    }
+    if (partition.filesystem == "swap") {
+      TRY(write_swap(hands_.disk, partition, identity_.uuid(role)));
+      return Ext4Usage{};
+    }
+    if (partition.filesystem == "vfat") {
+      FatOptions options{partition.offset,
+                         partition.size,
+                         partition.label,
+                         identity_.serial(role),
+                         request_.epoch};
+      const bool esp = partition.role == Role::esp;
+      TRY(write_fat(hands_.disk,
+                    options,
+                    esp ? TRY(esp_files(layout_, hands_.assets)) : std::vector<FatFile>{}));
+      return Ext4Usage{};
+    }
+    return Error{ErrorKind::invalid_input,
+                 "no file system '" + partition.filesystem + "' can be made"};
+  }
+
+ private:
+  Result<Ext4Usage> write_tree(const LayoutPartition& partition, const std::string& role) const {
+    Ext4Options options;
+    options.offset = partition.offset;
+    options.size = partition.size;
+    options.label = partition.label;
+    options.uuid = identity_.uuid(role);
+    options.hash_seed = identity_.uuid(role + " hash seed");
+    options.epoch = request_.epoch;
+    options.features = ext4_features();
+    TreeSource source;
+    UniqueFd below;
+    const std::string path = partition.mount == "/" ? "." : partition.mount.substr(1);
+    // A link in place of the mount point would lead anywhere.
+    below = UniqueFd(
+        ::openat(hands_.tree, path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!below) {
+      return system_error("cannot open " + partition.mount + " of the tree", errno);
+    }
+    source.directory = below.get();
+    for (const LayoutPartition& other : layout_.partitions) {
+      const std::string prefix = partition.mount == "/" ? "/" : partition.mount + "/";
+      if (&other != &partition && other.mount.starts_with(prefix)) {
+        source.hollow.push_back(other.mount.substr(prefix.size()));
+      }
+    }
+    return write_ext4(hands_.disk, options, source);
+  }
+
+  const DiskRequest& request_;
+  const Layout& layout_;
+  DiskHands hands_;
+  Identity identity_;
+};
+}  // namespace
+
+Result<Json> write_disk(const DiskRequest& request,
+                        const DiskHands& hands,
+                        const std::function<void(std::string_view)>& on_phase) {
+  const Writer writer(request, hands);
+  TRY(writer.prepare());
+  Json list = Json::array();
+  Ext4Usage total;
+  for (const LayoutPartition& partition : request.layout.partitions) {
+    if (on_phase) {
+      on_phase(partition.name);
+    }
+    const Ext4Usage usage =
+        TRY(writer.write(partition).context("while writing partition '" + partition.name + "'"));
+    total.used_bytes += usage.used_bytes;
+    total.free_bytes += usage.free_bytes;
+    total.files += usage.files;
+    list.push_back({{"name", partition.name},
+                    {"filesystem", partition.filesystem},
+                    {"mount", partition.mount},
+                    {"offset", partition.offset},
+                    {"size", partition.size},
+                    {"used_bytes", usage.used_bytes}});
+  }
+  return Json{{"used_bytes", total.used_bytes},
+              {"free_bytes", total.free_bytes},
+              {"files", total.files},
+              {"partitions", list}};
+}
+
+Result<Json> disk_worker(system::WorkerContext& context) {
+  const DiskRequest request = TRY(DiskRequest::from_json(context.request()));
+  return write_disk(
+      request, {context.hand(0), context.hand(1), context.hand(2)}, [&](std::string_view phase) {
+        context.send_event({{"phase", phase}});
+      });
+}
+
+}  // namespace goldmill::image

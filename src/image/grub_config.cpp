@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <goldmill/image/grub_config.hpp>
+
+namespace goldmill::image {
+
+std::string grub_directory(std::string_view os_family) {
+  return "EFI/" + std::string(os_family);
+}
+
+namespace {
+/// The distribution's kernel hooks keep the links in / (Debian) or in /boot (Ubuntu).
+std::string entry(const std::string& title, const std::string& id, const std::string& suffix) {
+  return "menuentry '" + title + "' --id " + id +
+         " {\n"
+         "  if [ -e ($disk)/boot/vmlinuz" +
+         suffix +
+         " ]; then\n"
+         "    set links=/boot\n"
+         "  else\n"
+         "    set links=\n"
+         "  fi\n"
+         "  linux ($disk)$links/vmlinuz" +
+         suffix +
+         " root=PARTUUID=$partition ro $arguments\n"
+         "  initrd ($disk)$links/initrd.img" +
+         suffix +
+         "\n"
+         "}\n";
+}
+}  // namespace
+
+std::string grub_config(const Layout& layout) {
+  const LayoutPartition* root = layout.find(Role::root);
+  GOLDMILL_ASSERT(root != nullptr);
+  const std::string number = std::to_string(layout.number_of(*root));
+  const std::string title = layout.os_family == "ubuntu" ? "Ubuntu" : "Debian";
+  return "# Made with the image. The kernel is found by links that the distribution's own hooks\n"
+         "# keep; the previous one is the second entry and is tried when the first fails.\n"
+         "serial --unit=0 --speed=115200\n"
+         "terminal_input console serial\n"
+         "terminal_output console serial\n"
+         "set timeout=1\n"
+         "set timeout_style=hidden\n"
+         "set default=0\n"
+         "set fallback=1\n"
+         // $root is where this file was found: the same disk's EFI system partition.
+         "regexp --set=1:device '^([^,]+)' $root\n"
+         "set disk=$device,gpt" +
+         number +
+         "\n"
+         "probe --set=partition --part-uuid ($disk)\n"
+         "set arguments='console=tty0 console=ttyS0,115200'\n" +
+         entry(title, "newest", "") + entry(title + ", previous kernel", "previous", ".old");
+}
+
+}  // namespace goldmill::image

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Tree: the names and metadata of a directory tree in a fixed order, with what a guest means by
+// them: placeholders are device nodes, namespace marks are gone.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <sys/types.h>
+
+#include <goldmill/base/result.hpp>
+
+namespace goldmill::image {
+
+struct TreeSource {
+  int directory = -1;  ///< never closed here
+  /// Paths below it ("var/lib") whose content is left out: another file system is mounted there.
+  std::vector<std::string> hollow = {};
+};
+
+struct TreeNode {
+  std::string name;
+  std::size_t parent = 0;  ///< index; the root's is itself
+  mode_t mode = 0;
+  std::uint32_t user = 0;
+  std::uint32_t group = 0;
+  std::int64_t mtime = 0;   ///< whole seconds: a layer's archive keeps no more
+  std::uint64_t size = 0;   ///< of a regular file
+  std::uint32_t major = 0;  ///< of a device
+  std::uint32_t minor = 0;
+  std::uint32_t links = 1;  ///< names in this tree; for a directory 2 + subdirectories
+  std::string target;       ///< of a symbolic link
+  std::vector<std::pair<std::string, std::string>> attributes;  ///< sorted by name
+  std::vector<std::size_t> children;                            ///< sorted by name (bytes)
+  std::optional<std::size_t> same_as;                           ///< the first name of the same file
+};
+
+/// Nodes in the order of a walk that takes each directory's names sorted; [0] is the root.
+struct Tree {
+  std::vector<TreeNode> nodes;
+
+  std::string path_of(std::size_t index) const;
+};
+
+/// Reads everything but contents. Never follows a link. Errors: invalid_input for a tree that is
+/// deeper than 200 directories.
+Result<Tree> read_tree(const TreeSource& source);
+
+}  // namespace goldmill::image
