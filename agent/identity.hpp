@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Identity: what a source may give an instance, and nothing else. Every value has been checked.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace goldmill::agent {
+
+struct SshKey {
+  std::string user;  ///< "": the image's default user
+  std::string line;
+};
+
+/// Static addresses of the interface with this MAC.
+struct Network {
+  std::string mac;
+  std::vector<std::string> addresses;  ///< with prefix length
+  std::vector<std::string> gateways;
+  std::vector<std::string> dns;
+  std::vector<std::string> domains;
+};
+
+struct Identity {
+  std::string source = "none";  ///< port, cidata, config-2, none
+  std::string hostname;         ///< "": the image's
+  std::string instance_id;
+  std::vector<std::string> seeds;
+  std::vector<SshKey> ssh_keys;
+  std::vector<Network> networks;
+  std::optional<std::string> user_data;
+};
+
+constexpr std::size_t kMostKeys = 64;
+constexpr std::size_t kMostNetworks = 8;
+constexpr std::size_t kMostSeeds = 8;
+constexpr std::size_t kMostUserData = std::size_t{256} * 1024;
+
+}  // namespace goldmill::agent

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// goldmill-agent: gives an instance its identity before network and SSH start, then answers the
+// launcher. `goldmill-agent` runs as a service; `goldmill-agent ready` tells it that the system
+// is up. docs/reference/agent-protocol.md is what it speaks.
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "disk_source.hpp"
+#include "grow.hpp"
+#include "personalise.hpp"
+#include "port.hpp"
+#include "session.hpp"
+
+namespace goldmill::agent {
+namespace {
+
+constexpr std::string_view kSocket = "/run/goldmill/agent.sock";
+constexpr std::uint64_t kIdentityLimitMs = 30000;
+constexpr std::uint64_t kDevicesLimitMs = 15000;
+constexpr std::uint64_t kPortLimitMs = 1000;
+
+void log(std::string_view about, std::string_view message) {
+  std::fprintf(stderr,
+               "%.*s: %.*s\n",
+               static_cast<int>(about.size()),
+               about.data(),
+               static_cast<int>(message.size()),
+               message.data());
+}
+
+void sleep_ms(long milliseconds) {
+  const timespec pause{.tv_sec = milliseconds / 1000, .tv_nsec = milliseconds % 1000 * 1000000};
+  nanosleep(&pause, nullptr);
+}
+
+/// A path, or with a leading '@' an abstract name, as systemd gives it.
+socklen_t fill_address(std::string_view name, sockaddr_un& address) {
+  address = {};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, name.data(), std::min(name.size(), sizeof(address.sun_path) - 1));
+  if (name.starts_with("@")) {
+    address.sun_path[0] = '\0';
+  }
+  return static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size());
+}
+
+void send_datagram(std::string_view to, std::string_view text) {
+  sockaddr_un address;
+  const socklen_t length = fill_address(to, address);
+  const Descriptor socket_file(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (sendto(socket_file.get(),
+             text.data(),
+             text.size(),
+             MSG_NOSIGNAL,
+             reinterpret_cast<const sockaddr*>(&address),
+             length) < 0) {
+    log("socket", std::strerror(errno));
+  }
+}
+
+/// Tells systemd that what comes after us may start: sd_notify(3) without its library.
+void notify_started() {
+  const char* socket_name = getenv("NOTIFY_SOCKET");
+  if (socket_name != nullptr && std::strlen(socket_name) < sizeof(sockaddr_un::sun_path)) {
+    send_datagram(socket_name, "READY=1\nSTATUS=personalised");
+  }
+}
+
+/// What every device manager of systemd's does while it still finds devices.
+bool is_udev_busy() {
+  struct stat status {};
+  return stat("/run/udev/control", &status) == 0 && stat("/run/udev/queue", &status) == 0;
+}
+
+class Service {
+ public:
+  int run();
+
+ private:
+  bool wait_for_port();
+  void wait_for_devices();
+  std::optional<Identity> ask_host();
+  void personalise();
+  void listen();
+  void serve();
+  std::optional<Identity> take_requests(std::string_view bytes);
+  void handle_port(short events);
+  void warn(std::string_view about, std::string_view message);
+
+  Port port_;
+  Session session_{About{}};
+  Descriptor socket_;
+  Descriptor signals_;
+  bool is_connected_ = false;
+};
+
+void Service::warn(std::string_view about, std::string_view message) {
+  log(about, message);
+  session_.warn(about, message);
+}
+
+/// True when a host is on the port. The driver learns of it a moment after the port appears.
+bool Service::wait_for_port() {
+  const std::uint64_t start = uptime_ms();
+  while (uptime_ms() - start < kPortLimitMs) {
+    struct stat status {};
+    if (stat("/sys/class/virtio-ports", &status) != 0) {
+      return false;
+    }
+    port_.find();
+    if (port_.is_open() && port_.is_connected()) {
+      return true;
+    }
+    sleep_ms(10);
+  }
+  return false;
+}
+
+void Service::wait_for_devices() {
+  const std::uint64_t start = uptime_ms();
+  int quiet = 0;
+  while (quiet < 4 && uptime_ms() - start < kDevicesLimitMs) {
+    quiet = is_udev_busy() ? 0 : quiet + 1;
+    sleep_ms(50);
+  }
+}
+
+std::optional<Identity> Service::ask_host() {
+  session_ = Session(Personaliser("", [](auto, auto) {}).about());
+  session_.connected();
+  is_connected_ = true;
+  const std::uint64_t start = uptime_ms();
+  while (uptime_ms() - start < kIdentityLimitMs && port_.is_connected()) {
+    port_.send(session_.output());
+    pollfd request{.fd = port_.descriptor(), .events = POLLIN, .revents = 0};
+    poll(&request, 1, 100);
+    std::optional<Identity> identity = take_requests(port_.receive());
+    if (identity) {
+      return identity;
+    }
+  }
+  session_.abandon();
+  log("port", "the host has given no identity");
+  return std::nullopt;
+}
+
+void Service::personalise() {
+  std::optional<Identity> identity;
+  if (wait_for_port()) {
+    identity = ask_host();
+  }
+  if (!identity) {
+    wait_for_devices();
+    // A driver that came late may have brought the port.
+    if (!port_.is_open() && wait_for_port()) {
+      identity = ask_host();
+    }
+  }
+  if (!identity) {
+    identity = read_disk_source();
+  }
+  if (!identity) {
+    identity.emplace();
+  }
+  Personaliser personaliser(
+      "", [this](std::string_view about, std::string_view message) { warn(about, message); });
+  personaliser.apply(*identity);
+  session_.personalised(personaliser.about(), identity->source);
+  log("personalised", "source " + identity->source);
+}
+
+void Service::listen() {
+  unlink(std::string(kSocket).c_str());
+  sockaddr_un address;
+  const socklen_t length = fill_address(kSocket, address);
+  socket_ = Descriptor(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const mode_t mask = umask(0177);
+  if (bind(socket_.get(), reinterpret_cast<const sockaddr*>(&address), length) != 0) {
+    log("socket", std::strerror(errno));
+  }
+  umask(mask);
+  sigset_t wanted;
+  sigemptyset(&wanted);
+  sigaddset(&wanted, SIGIO);
+  sigprocmask(SIG_BLOCK, &wanted, nullptr);
+  signals_ = Descriptor(signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (port_.is_open()) {
+    port_.signal_on_change(SIGIO);
+  }
+}
+
+std::optional<Identity> Service::take_requests(std::string_view bytes) {
+  std::optional<Identity> identity;
+  for (Request& wanted : session_.receive(bytes, uptime_ms())) {
+    if (wanted.kind == Request::Kind::identity) {
+      identity = std::move(wanted.identity);
+    } else if (wanted.kind == Request::Kind::poweroff) {
+      port_.send(session_.output());
+      // systemd(1): SIGRTMIN+4 asks PID 1 for poweroff.target; needs neither D-Bus nor ACPI.
+      kill(1, SIGRTMIN + 4);
+    } else {
+      const timespec time{.tv_sec = static_cast<time_t>(wanted.unix_ns / 1000000000),
+                          .tv_nsec = static_cast<long>(wanted.unix_ns % 1000000000)};
+      clock_settime(CLOCK_REALTIME, &time);
+    }
+  }
+  return identity;
+}
+
+void Service::handle_port(short events) {
+  const bool is_connected = port_.is_connected();
+  if (is_connected && !is_connected_) {
+    session_.connected();
+  } else if (!is_connected && is_connected_) {
+    session_.disconnected();
+  }
+  is_connected_ = is_connected;
+  if (is_connected && (events & POLLIN) != 0) {
+    take_requests(port_.receive());
+  }
+  if (is_connected) {
+    port_.send(session_.output());
+  }
+}
+
+void Service::serve() {
+  while (true) {
+    // Without a host poll would return at once for ever: then only the signal is awaited.
+    const short wanted = session_.output().empty() ? POLLIN : POLLIN | POLLOUT;
+    pollfd files[] = {
+        {.fd = signals_.get(), .events = POLLIN, .revents = 0},
+        {.fd = socket_.get(), .events = POLLIN, .revents = 0},
+        {.fd = is_connected_ ? port_.descriptor() : -1, .events = wanted, .revents = 0}};
+    if (poll(files, 3, -1) < 0 && errno != EINTR) {
+      return;
+    }
+    char buffer[512];
+    while (read(signals_.get(), buffer, sizeof(buffer)) > 0) {
+    }
+    const ssize_t count = recv(socket_.get(), buffer, sizeof(buffer), MSG_DONTWAIT);
+    if (count > 0 && std::string_view(buffer, static_cast<std::size_t>(count)) == "ready") {
+      session_.ready(uptime_ms());
+    }
+    handle_port(files[2].revents);
+  }
+}
+
+int Service::run() {
+  if (!make_directory("/run/goldmill", 0755)) {
+    log("start", "cannot make /run/goldmill");
+  }
+  listen();
+  personalise();
+  if (port_.is_open()) {
+    port_.send(session_.output());
+    port_.signal_on_change(SIGIO);
+  }
+  notify_started();
+  if (auto grown = grow_root_disk(); !grown) {
+    warn("grow", grown.error().text());
+  }
+  if (!port_.is_open()) {
+    unlink(std::string(kSocket).c_str());
+    return 0;  // nobody will ever ask
+  }
+  serve();
+  return 0;
+}
+
+}  // namespace
+}  // namespace goldmill::agent
+
+int main(int argc, char** argv) {
+  using namespace goldmill::agent;
+  if (argc == 2 && std::string_view(argv[1]) == "ready") {
+    struct stat status {};
+    if (stat(std::string(kSocket).c_str(), &status) == 0) {
+      send_datagram(kSocket, "ready");
+    }
+    return 0;
+  }
+  if (argc != 1 || getuid() != 0) {
+    std::fputs("usage: goldmill-agent [ready]   (as root, started by systemd)\n", stderr);
+    return 2;
+  }
+  return Service().run();
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "personalise.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <vector>
+
+#include <fcntl.h>
+#include <linux/random.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "files.hpp"
+#include "openssh_key.hpp"
+#include "text.hpp"
+
+namespace goldmill::agent {
+namespace {
+
+constexpr const char* kHostKey = "/etc/ssh/ssh_host_ed25519_key";
+
+/// Fresh random bytes; waits until the kernel's pool is ready.
+template <std::size_t size>
+Result<std::array<std::uint8_t, size>> random_bytes() {
+  std::array<std::uint8_t, size> bytes{};
+  if (getrandom(bytes.data(), size, 0) != static_cast<ssize_t>(size)) {
+    return system_error("drawing random bytes", errno);
+  }
+  return bytes;
+}
+
+std::string first_line(const Result<std::string>& text) {
+  return text ? std::string(trimmed(text.value().substr(0, text.value().find('\n')))) : "";
+}
+
+}  // namespace
+
+void Personaliser::attempt(std::string_view about, Result<void> result) {
+  if (!result) {
+    warn_(about, result.error().text());
+  }
+}
+
+void Personaliser::apply(const Identity& identity) {
+  attempt("seed", add_seeds(identity));
+  if (!identity.hostname.empty()) {
+    attempt("hostname", set_hostname(identity.hostname));
+  }
+  attempt("ssh-key", write_keys(identity));
+  attempt("network", write_networks(identity));
+  if (identity.user_data) {
+    attempt("user-data", write_file(root_ + "/run/goldmill/user-data", *identity.user_data, 0600));
+  }
+  if (!identity.instance_id.empty()) {
+    attempt("instance",
+            write_file(root_ + "/run/goldmill/instance-id", identity.instance_id + "\n", 0644));
+  }
+  attempt("ssh-host-key", ensure_host_key());
+}
+
+Result<void> Personaliser::add_seeds(const Identity& identity) {
+  if (identity.seeds.empty() || !root_.empty()) {
+    return {};
+  }
+  const Descriptor pool(open("/dev/random", O_WRONLY | O_CLOEXEC));
+  if (!pool) {
+    return system_error("opening /dev/random", errno);
+  }
+  for (const std::string& seed : identity.seeds) {
+    std::vector<int> request(2 + (seed.size() + 3) / 4);
+    request[0] = static_cast<int>(seed.size() * 8);  // bits of entropy
+    request[1] = static_cast<int>(seed.size());
+    std::memcpy(&request[2], seed.data(), seed.size());
+    if (ioctl(pool.get(), RNDADDENTROPY, request.data()) != 0) {
+      return system_error("adding the seed to the kernel's pool", errno);
+    }
+  }
+  // Older kernels take what was added into use only some minutes later.
+  if (ioctl(pool.get(), RNDRESEEDCRNG) != 0) {
+    return system_error("reseeding the kernel's generator", errno);
+  }
+  return {};
+}
+
+std::string hosts_with_name(std::string_view hosts, std::string_view name) {
+  std::string line = "127.0.1.1 " + std::string(name);
+  if (const std::size_t dot = name.find('.'); dot != std::string_view::npos) {
+    line += " " + std::string(name.substr(0, dot));
+  }
+  std::string result;
+  bool is_placed = false;
+  for (const std::string_view old : lines_of(hosts)) {
+    const bool is_ours =
+        old.starts_with("127.0.1.1") && old.size() > 9 && (old[9] == ' ' || old[9] == '\t');
+    if (!is_ours) {
+      result += std::string(old) + "\n";
+    } else if (!is_placed) {
+      result += line + "\n";
+      is_placed = true;
+    }
+  }
+  return is_placed ? result : result + line + "\n";
+}
+
+Result<void> Personaliser::set_hostname(const std::string& name) {
+  if (root_.empty() && sethostname(name.data(), name.size()) != 0) {
+    return system_error("setting the host name", errno);
+  }
+  if (first_line(read_file(root_ + "/etc/hostname")) != name) {
+    TRY(write_file(root_ + "/etc/hostname", name + "\n", 0644));
+  }
+  const auto hosts = read_file(root_ + "/etc/hosts");
+  const std::string old = hosts ? hosts.value() : "127.0.0.1 localhost\n::1 localhost\n";
+  const std::string wanted = hosts_with_name(old, name);
+  if (!hosts || wanted != old) {
+    TRY(write_file(root_ + "/etc/hosts", wanted, 0644));
+  }
+  return {};
+}
+
+std::string Personaliser::default_user() const {
+  const std::string user = first_line(read_file(root_ + "/usr/lib/goldmill/default-user"));
+  return is_user_name(user) ? user : "root";
+}
+
+Result<void> Personaliser::write_keys(const Identity& identity) {
+  const std::string directory = root_ + "/run/goldmill/authorized_keys";
+  TRY(make_directory(directory, 0755));
+  std::map<std::string, std::string> files;
+  for (const SshKey& key : identity.ssh_keys) {
+    files[key.user.empty() ? default_user() : key.user] += key.line + "\n";
+  }
+  for (const auto& [user, lines] : files) {
+    // sshd reads them with the user's rights, hence the mode.
+    TRY(write_file(directory + "/" + user, lines, 0644));
+  }
+  return {};
+}
+
+std::string network_file(const Network& network) {
+  std::string text = "[Match]\nMACAddress=" + network.mac + "\n\n[Network]\n";
+  const auto add = [&text](const char* key, const std::vector<std::string>& values) {
+    for (const std::string& value : values) {
+      text += std::string(key) + "=" + value + "\n";
+    }
+  };
+  add("Address", network.addresses);
+  add("Gateway", network.gateways);
+  add("DNS", network.dns);
+  add("Domains", network.domains);
+  return text + (network.addresses.empty() ? "DHCP=yes\n" : "DHCP=no\n");
+}
+
+Result<void> Personaliser::write_networks(const Identity& identity) {
+  if (identity.networks.empty()) {
+    return {};
+  }
+  TRY(make_directory(root_ + "/run/systemd", 0755));
+  TRY(make_directory(root_ + "/run/systemd/network", 0755));
+  int number = 0;
+  for (const Network& network : identity.networks) {
+    TRY(write_file(
+        root_ + "/run/systemd/network/05-goldmill-" + std::to_string(number++) + ".network",
+        network_file(network),
+        0644));
+  }
+  return {};
+}
+
+Result<void> Personaliser::ensure_host_key() {
+  struct stat status {};
+  if (stat((root_ + "/etc/ssh").c_str(), &status) != 0) {
+    return {};
+  }
+  const std::string path = root_ + kHostKey;
+  const bool has_key = lstat(path.c_str(), &status) == 0 && status.st_size > 0;
+  if (has_key) {
+    return {};
+  }
+  auto seed = TRY((random_bytes<32>()));
+  const OpensshKey key = make_openssh_key(seed, TRY((random_bytes<4>())));
+  seed.fill(0);
+  // The private key last: its presence says that both are there.
+  TRY(write_file(path + ".pub", key.public_line + " goldmill\n", 0644));
+  return write_file(path, key.private_file, 0600);
+}
+
+About Personaliser::about() const {
+  About about;
+#if defined(__x86_64__)
+  about.architecture = "amd64";
+#elif defined(__aarch64__)
+  about.architecture = "arm64";
+#endif
+  about.boot_id = first_line(read_file(root_ + "/proc/sys/kernel/random/boot_id"));
+  about.hostname = first_line(read_file(root_ + "/proc/sys/kernel/hostname"));
+  about.machine_id = first_line(read_file(root_ + "/etc/machine-id"));
+  const std::string line = first_line(read_file(root_ + kHostKey + ".pub"));
+  const std::size_t comment = line.find(' ', line.find(' ') + 1);
+  about.ssh_host_key = line.substr(0, comment);
+  return about;
+}
+
+}  // namespace goldmill::agent
