@@ -236,9 +236,10 @@ void swap_if(Point& p, Point& q, std::int64_t bit) {
 std::array<std::uint8_t, 64> sha512(std::span<const std::uint8_t> message) {
   std::vector<std::uint8_t> padded(message.begin(), message.end());
   padded.push_back(0x80);
-  while (padded.size() % 128 != 120) {
+  while (padded.size() % 128 != 112) {
     padded.push_back(0);
   }
+  padded.insert(padded.end(), 8, 0);  // the length has 128 bits
   const std::uint64_t bits = static_cast<std::uint64_t>(message.size()) * 8;
   for (unsigned shift = 64; shift > 0; shift -= 8) {
     padded.push_back(static_cast<std::uint8_t>(bits >> (shift - 8)));
