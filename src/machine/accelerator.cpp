@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <string_view>
+#include <thread>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <goldmill/base/json.hpp>
+#include <goldmill/machine/accelerator.hpp>
+#include <goldmill/machine/dossier.hpp>
+#include <goldmill/machine/machine.hpp>
+#include <goldmill/machine/overlay.hpp>
+#include <goldmill/system/file.hpp>
+#include <goldmill/system/process.hpp>
+
+namespace goldmill::machine {
+
+namespace fs = std::filesystem;
+using system::UniqueFd;
+
+namespace {
+constexpr auto kProbeLimit = std::chrono::seconds(9);
+
+std::string host_boot_id() {
+  const auto content = system::read_file("/proc/sys/kernel/random/boot_id", 4_KiB);
+  return content ? content->substr(0, 36) : "";
+}
+
+/// The size and time of QEMU's program: it changes with every upgrade, and costs no start.
+std::string qemu_version() {
+  struct stat status {};
+  if (::stat("/usr/bin/qemu-system-x86_64", &status) != 0) {
+    return "";
+  }
+  return std::to_string(status.st_size) + "-" + std::to_string(status.st_mtime);
+}
+
+std::string cache_key() {
+  return host_boot_id() + " " + qemu_version();
+}
+
+std::optional<AcceleratorChoice> cached(const fs::path& file) {
+  const auto content = system::read_file(file, 64_KiB);
+  const auto json = parse_json(content ? *content : "", "accelerator.json");
+  if (!json || find_string(*json, "key") != cache_key()) {
+    return std::nullopt;
+  }
+  const auto kind = find_string(*json, "accelerator");
+  const auto reason = find_string(*json, "reason");
+  if (!kind || !reason) {
+    return std::nullopt;
+  }
+  return AcceleratorChoice{*kind == "kvm" ? Accelerator::kvm : Accelerator::tcg, *reason};
+}
+
+/// What the probing machine needs to stay open while it runs.
+struct Opened {
+  UniqueFd kernel;
+  UniqueFd disk;
+  UniqueFd overlay;
+};
+
+Result<MachineSpec> probe_machine(const ProbeSubject& subject,
+                                  const fs::path& scratch,
+                                  Opened& opened) {
+  MachineSpec spec;
+  spec.name = "probe";
+  spec.accelerator = Accelerator::kvm;
+  spec.memory = 256_MiB;
+  spec.directory = scratch;
+  if (!subject.kernel.empty()) {
+    opened.kernel = TRY(system::open_file(subject.kernel, O_RDONLY));
+    spec.kernel = KernelSpec{opened.kernel.get(), -1, "console=ttyS0 earlyprintk=ttyS0 panic=-1"};
+    return spec;
+  }
+  opened.disk = TRY(system::open_file(subject.disk, O_RDONLY));
+  const fs::path overlay = scratch / "disk.qcow2";
+  TRY(write_overlay(overlay,
+                    {subject.disk.string(),
+                     subject.disk_format,
+                     TRY(virtual_size(subject.disk, subject.disk_format))}));
+  opened.overlay = TRY(system::open_file(overlay, O_RDWR));
+  spec.disk = DiskSpec{opened.overlay.get(), "qcow2", opened.disk.get(), subject.disk_format};
+  return spec;
+}
+
+/// "" when a kernel spoke under KVM; else why not.
+std::string probe(const ProbeSubject& subject, const fs::path& home) {
+  const auto scratch = system::TemporaryDirectory::make(home, "probe.");
+  if (!scratch) {
+    return scratch.error().text();
+  }
+  Opened opened;
+  const auto spec = probe_machine(subject, scratch->path(), opened);
+  if (!spec) {
+    return spec.error().text();
+  }
+  auto machine = Machine::start(*spec);
+  if (!machine) {
+    return machine.error().text();
+  }
+  const auto end = std::chrono::steady_clock::now() + kProbeLimit;
+  while (std::chrono::steady_clock::now() < end) {
+    // A kernel's own line: its version, or a time stamp once the console stands.
+    const std::string serial = read_serial_tail(scratch->path());
+    if (serial.find("Linux version") != std::string::npos ||
+        serial.find("] ") != std::string::npos) {
+      return "";
+    }
+    if (const auto status = machine->wait(std::chrono::milliseconds(100))) {
+      return "QEMU ended with status " + std::to_string(*status) + " when a kernel started";
+    }
+  }
+  return "a kernel started under it and said nothing for 9 seconds";
+}
+
+AcceleratorChoice decide(const ProbeSubject& subject, const fs::path& home) {
+  const UniqueFd device(::open("/dev/kvm", O_RDWR | O_CLOEXEC));
+  if (!device) {
+    return {Accelerator::tcg,
+            std::string("emulation: /dev/kvm cannot be opened: ") +
+                ::strerror(errno)};  // NOLINT(concurrency-mt-unsafe): the text is constant
+  }
+  if (subject.kernel.empty() && subject.disk.empty()) {
+    return {Accelerator::tcg, "emulation: nothing to probe /dev/kvm with"};
+  }
+  const std::string failure = probe(subject, home);
+  if (failure.empty()) {
+    return {Accelerator::kvm, "KVM: a kernel really ran under it"};
+  }
+  return {Accelerator::tcg, "emulation: /dev/kvm is there but does not work: " + failure};
+}
+}  // namespace
+
+const char* name_of(Accelerator accelerator) {
+  return accelerator == Accelerator::kvm ? "kvm" : "tcg";
+}
+
+Result<AcceleratorChoice> choose_accelerator(const fs::path& home, const ProbeSubject& subject) {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing here changes the environment
+  const char* forced = std::getenv("GOLDMILL_ACCELERATOR");
+  if (forced != nullptr && *forced != '\0') {
+    const std::string_view value = forced;
+    if (value != "tcg" && value != "kvm") {
+      return Error{ErrorKind::invalid_input,
+                   "GOLDMILL_ACCELERATOR is '" + std::string(value) + "'",
+                   "set it to tcg or kvm"};
+    }
+    return AcceleratorChoice{value == "kvm" ? Accelerator::kvm : Accelerator::tcg,
+                             "GOLDMILL_ACCELERATOR says so"};
+  }
+  TRY(system::make_directories(home, 0700));
+  const auto lock =
+      TRY(system::FileLock::acquire(home / "accelerator.lock", system::FileLock::Mode::exclusive));
+  const fs::path file = home / "accelerator.json";
+  if (auto known = cached(file)) {
+    return *std::move(known);
+  }
+  const AcceleratorChoice choice = decide(subject, home);
+  const Json record = {
+      {"key", cache_key()}, {"accelerator", name_of(choice.kind)}, {"reason", choice.reason}};
+  TRY(system::write_file(
+      file, record.dump(2, ' ', false, Json::error_handler_t::replace) + "\n", 0600));
+  return choice;
+}
+
+}  // namespace goldmill::machine

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The host's side of the agent's protocol (docs/reference/agent-protocol.md): gives an instance
+// its identity and hears when it is personalised and ready. Every byte from the guest is hostile.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <goldmill/base/result.hpp>
+#include <goldmill/system/file.hpp>
+
+namespace goldmill::machine {
+
+struct AuthorizedKey {
+  std::string user;
+  std::string line;  ///< one line of authorized_keys(5)
+};
+
+struct Identity {
+  std::string hostname;
+  std::string instance_id;
+  std::string seed;  ///< raw bytes, 16 to 512
+  std::vector<AuthorizedKey> keys;
+  std::string user_data;  ///< at most 256 KiB
+};
+
+/// What the guest said of itself; every value has the form that the protocol gives it.
+struct AgentReport {
+  std::string agent_version;
+  std::string hostname;
+  std::string machine_id;  ///< 32 hexadecimal digits
+  std::string boot_id;
+  std::string ssh_host_key;  ///< "ssh-ed25519 AAAA...", or "": no SSH server
+  bool personalised = false;
+  bool ready = false;
+  std::chrono::milliseconds uptime{0};  ///< of the guest, when it got ready
+  std::vector<std::string> warnings;    ///< safe to show
+};
+
+/// One line: verb and its values. Errors: corrupt, when it breaks the grammar.
+struct AgentLine {
+  std::string verb;
+  std::map<std::string, std::string> values;
+  std::string value(const std::string& key) const;
+};
+Result<AgentLine> parse_agent_line(std::string_view line);
+
+/// The lines from begin to end that give this identity. Errors: invalid_input, when a value is
+/// beyond the protocol's limits.
+Result<std::string> identity_lines(const Identity& identity);
+
+std::string base64(std::string_view bytes);
+/// Errors: corrupt.
+Result<std::string> decode_base64(std::string_view text);
+
+class AgentChannel {
+ public:
+  /// Connect before the guest's kernel starts: a guest that finds its port closed goes on alone.
+  static Result<AgentChannel> connect(const std::filesystem::path& socket);
+  explicit AgentChannel(system::UniqueFd socket) : socket_(std::move(socket)) {}
+
+  enum class Goal : std::uint8_t { hello, personalised, ready };
+  struct Waiting {
+    Goal goal = Goal::ready;
+    std::chrono::milliseconds limit{0};
+    /// Asked a few times a second: a reason to give up, or nullopt.
+    std::function<std::optional<Error>()> give_up = {};
+    std::function<void(const AgentReport&)> on_progress = {};
+  };
+
+  /// Sends the identity when the guest asks for one, and listens until the goal is reached.
+  /// Errors: cancelled (time), corrupt (the guest broke the protocol), unavailable (port closed),
+  /// or give_up's.
+  Result<AgentReport> personalise(const Identity& identity, const Waiting& waiting);
+
+  /// Asks a personalised guest to shut down in order. Does not wait for the end.
+  Result<void> power_off(std::chrono::milliseconds limit);
+
+ private:
+  Result<AgentLine> next_line(std::chrono::steady_clock::time_point end,
+                              const std::function<std::optional<Error>()>& give_up);
+  Result<void> handle(const AgentLine& line, const std::string& identity);
+  Result<void> take_personalised(const AgentLine& line);
+
+  system::UniqueFd socket_;
+  std::string pending_;
+  AgentReport report_;
+  bool greeted_ = false;
+};
+
+}  // namespace goldmill::machine

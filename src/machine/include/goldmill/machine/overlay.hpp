@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Copy-on-write disks: an empty qcow2 that refers to a finished image.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include <goldmill/base/bytes.hpp>
+#include <goldmill/base/result.hpp>
+
+namespace goldmill::machine {
+
+struct OverlaySpec {
+  std::string backing;  ///< name as it stands in the header, absolute
+  std::string backing_format = "qcow2";
+  Bytes size;  ///< what the guest sees, a multiple of 512; at least the backing's
+};
+
+/// Writes a new overlay file of at most 200 KiB (it takes 12 KiB on disk for 4 GiB).
+/// Errors: conflict (exists), invalid_input (name longer than 1023 bytes, size too large).
+/// Source: QEMU's docs/interop/qcow2.txt, version 3.
+Result<void> write_overlay(const std::filesystem::path& path, const OverlaySpec& spec);
+
+/// What the guest sees of a qcow2 or raw file. Errors: invalid_input.
+Result<Bytes> virtual_size(const std::filesystem::path& disk, const std::string& format);
+
+}  // namespace goldmill::machine

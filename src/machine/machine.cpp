@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <cerrno>
+#include <charconv>
+#include <thread>
+#include <utility>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <goldmill/machine/machine.hpp>
+#include <goldmill/machine/qmp.hpp>
+
+namespace goldmill::machine {
+
+namespace fs = std::filesystem;
+using system::UniqueFd;
+
+namespace {
+constexpr const char* kQemu = "/usr/bin/qemu-system-x86_64";
+// QEMU's default of 1 GiB lets one guest's translations fill a host that runs hundreds.
+constexpr int kTranslationMiB = 256;
+
+std::string file_node(const std::string& node, int set, bool read_only) {
+  return "driver=file,node-name=" + node + ",filename=/dev/fdset/" + std::to_string(set) +
+         (read_only ? ",read-only=on" : ",discard=unmap");
+}
+
+class Arguments {
+ public:
+  Arguments(const MachineSpec& spec, const HandedNumbers& numbers)
+      : spec_(spec), numbers_(numbers) {}
+
+  std::vector<std::string> build() {
+    add_fixed();
+    add_sockets();
+    add_firmware();
+    add_disk();
+    add_network();
+    if (spec_.kernel) {
+      add("-kernel", "/kernel");
+      if (spec_.kernel->initrd >= 0) {
+        add("-initrd", "/initrd");
+      }
+      add("-append", spec_.kernel->command_line);
+    }
+    return std::move(list_);
+  }
+
+ private:
+  void add(std::string option, std::string value) {
+    list_.push_back(std::move(option));
+    list_.push_back(std::move(value));
+  }
+
+  void add_file_set(int number, int set) {
+    add("-add-fd", "fd=" + std::to_string(number) + ",set=" + std::to_string(set));
+  }
+
+  void add_fixed() {
+    list_ = {kQemu, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"};
+    add("-name", spec_.name);
+    add("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+    const bool secure = spec_.firmware == Firmware::uefi_secure;
+    std::string machine = std::string("q35,usb=off,vmport=off,smm=") + (secure ? "on" : "off");
+    if (spec_.firmware != Firmware::bios) {
+      machine += ",pflash0=code,pflash1=variables";
+    }
+    add("-machine", machine);
+    if (spec_.accelerator == Accelerator::kvm) {
+      add("-accel", "kvm");
+      add("-cpu", "host");
+    } else {
+      add("-accel", "tcg,thread=multi,tb-size=" + std::to_string(kTranslationMiB));
+      add("-cpu", "max");
+    }
+    add("-m", std::to_string(spec_.memory.value >> 20U) + "M");
+    add("-smp", std::to_string(spec_.cpus));
+    add("-device", "VGA");
+    add("-object", "rng-builtin,id=entropy");
+    add("-device", "virtio-rng-pci,rng=entropy");
+  }
+
+  void add_sockets() {
+    add("-chardev", "socket,id=control,fd=" + std::to_string(numbers_.qmp) + ",server=on,wait=off");
+    add("-mon", "chardev=control,mode=control");
+    add("-device", "virtio-serial-pci");
+    add("-chardev", "socket,id=agent,fd=" + std::to_string(numbers_.agent) + ",server=on,wait=off");
+    add("-device", "virtserialport,chardev=agent,name=org.goldmill.agent.0");
+    add_file_set(numbers_.serial, 1);
+    add("-chardev", "file,id=serial,path=/dev/fdset/1,append=on");
+    add("-device", "isa-serial,chardev=serial");
+  }
+
+  void add_firmware() {
+    if (spec_.firmware == Firmware::bios) {
+      return;
+    }
+    add_file_set(numbers_.firmware, 2);
+    add_file_set(numbers_.variables, 3);
+    add("-blockdev", file_node("code", 2, true));
+    add("-blockdev", "driver=file,node-name=variables,filename=/dev/fdset/3");
+    if (spec_.firmware == Firmware::uefi_secure) {
+      add("-global", "driver=cfi.pflash01,property=secure,value=on");
+    }
+  }
+
+  void add_disk() {
+    if (!spec_.disk) {
+      return;
+    }
+    const DiskSpec& disk = *spec_.disk;
+    std::string top = "driver=" + disk.format + ",node-name=disk,file=disk-file,discard=unmap";
+    if (disk.backing >= 0) {
+      add_file_set(numbers_.backing, 5);
+      add("-blockdev", file_node("base-file", 5, true));
+      add("-blockdev",
+          "driver=" + disk.backing_format + ",node-name=base,file=base-file,read-only=on");
+      top += ",backing=base";
+    }
+    add_file_set(numbers_.disk, 4);
+    add("-blockdev", file_node("disk-file", 4, false));
+    add("-blockdev", top);
+    switch (disk.controller) {
+      case Controller::virtio:
+        add("-device", "virtio-blk-pci,drive=disk,bootindex=1");
+        break;
+      case Controller::nvme:
+        add("-device", "nvme,drive=disk,serial=goldmill,bootindex=1");
+        break;
+      case Controller::pvscsi:
+        add("-device", "pvscsi,id=scsi");
+        add("-device", "scsi-hd,bus=scsi.0,drive=disk,bootindex=1");
+        break;
+    }
+  }
+
+  void add_network() {
+    const NetworkSpec& network = spec_.network;
+    if (network.kind == NetworkSpec::Kind::none) {
+      return;
+    }
+    if (network.kind == NetworkSpec::Kind::user) {
+      add("-netdev",
+          "user,id=network,ipv6=off,net=" + network.subnet +
+              ",hostfwd=tcp:127.0.0.1:" + std::to_string(network.ssh_port) + "-:22");
+    } else {
+      add("-netdev", "tap,id=network,fd=" + std::to_string(numbers_.tap));
+    }
+    add("-device", "virtio-net-pci,netdev=network,romfile=,mac=" + network.mac);
+  }
+
+  const MachineSpec& spec_;
+  const HandedNumbers& numbers_;
+  std::vector<std::string> list_;
+};
+}  // namespace
+
+const char* name_of(Firmware firmware) {
+  switch (firmware) {
+    case Firmware::bios:
+      return "bios";
+    case Firmware::uefi:
+      return "uefi";
+    case Firmware::uefi_secure:
+      return "uefi-secure";
+  }
+  return "";
+}
+
+const char* name_of(Controller controller) {
+  switch (controller) {
+    case Controller::virtio:
+      return "virtio";
+    case Controller::nvme:
+      return "nvme";
+    case Controller::pvscsi:
+      return "pvscsi";
+  }
+  return "";
+}
+
+std::vector<std::string> qemu_arguments(const MachineSpec& spec, const HandedNumbers& numbers) {
+  return Arguments(spec, numbers).build();
+}
+
+fs::path firmware_code(Firmware firmware) {
+  return firmware == Firmware::uefi_secure ? "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd"
+                                           : "/usr/share/OVMF/OVMF_CODE_4M.fd";
+}
+
+fs::path firmware_variables(Firmware firmware) {
+  return firmware == Firmware::uefi_secure ? "/usr/share/OVMF/OVMF_VARS_4M.ms.fd"
+                                           : "/usr/share/OVMF/OVMF_VARS_4M.fd";
+}
+
+namespace {
+/// Fields of /proc/PID/stat from the state on; the name before it may hold anything.
+Result<std::vector<std::string>> stat_fields(pid_t id) {
+  const std::string content =
+      TRY(system::read_file("/proc/" + std::to_string(id) + "/stat", 4_KiB));
+  const std::size_t name_end = content.rfind(')');
+  std::vector<std::string> fields;
+  std::string_view rest = std::string_view(content).substr(
+      name_end == std::string::npos ? content.size() : name_end + 1);
+  while (!rest.empty()) {
+    const std::size_t start = rest.find_first_not_of(" \n");
+    if (start == std::string_view::npos) {
+      break;
+    }
+    rest.remove_prefix(start);
+    const std::size_t end = std::min(rest.find_first_of(" \n"), rest.size());
+    fields.emplace_back(rest.substr(0, end));
+    rest.remove_prefix(end);
+  }
+  if (fields.size() < 20) {
+    return Error{ErrorKind::not_found, "no process " + std::to_string(id)};
+  }
+  return fields;
+}
+
+std::string boot_id() {
+  const auto content = system::read_file("/proc/sys/kernel/random/boot_id", 4_KiB);
+  return content ? content->substr(0, 36) : "";
+}
+}  // namespace
+
+Result<ProcessIdentity> identify(pid_t id) {
+  const auto fields = TRY(stat_fields(id));
+  ProcessIdentity identity{id, 0, boot_id()};
+  const std::string& start = fields[19];
+  std::from_chars(start.data(), start.data() + start.size(), identity.start_time);
+  return identity;
+}
+
+bool is_alive(const ProcessIdentity& process) {
+  const auto fields = stat_fields(process.id);
+  if (!fields || (*fields)[0] == "Z" || (*fields)[0] == "X" || boot_id() != process.boot_id) {
+    return false;
+  }
+  return (*fields)[19] == std::to_string(process.start_time);
+}
+
+namespace {
+/// The open files of one start, and the numbers under which QEMU gets them.
+class HandOver {
+ public:
+  Result<void> open(const MachineSpec& spec) {
+    numbers_.qmp = give(TRY(listen_unix(spec.directory / kQmpSocket)));
+    numbers_.agent = give(TRY(listen_unix(spec.directory / kAgentSocket)));
+    numbers_.serial = give(TRY(system::open_file(
+        spec.directory / kSerialLog, O_WRONLY | O_CREAT | O_APPEND | O_TRUNC, 0600)));
+    log_ = TRY(system::open_file(
+        spec.directory / kQemuLog, O_WRONLY | O_CREAT | O_APPEND | O_TRUNC, 0600));
+    if (spec.firmware != Firmware::bios) {
+      auto code = system::open_file(firmware_code(spec.firmware), O_RDONLY);
+      if (!code) {
+        code.error().hint = "install Debian's ovmf package";
+        return std::move(code).error();
+      }
+      numbers_.firmware = give(std::move(code).value());
+      numbers_.variables = lend(spec.variables);
+    }
+    if (spec.disk) {
+      numbers_.disk = lend(spec.disk->file);
+      numbers_.backing = spec.disk->backing >= 0 ? lend(spec.disk->backing) : -1;
+    }
+    if (spec.network.kind == NetworkSpec::Kind::tap) {
+      numbers_.tap = lend(spec.network.tap);
+    }
+    return {};
+  }
+
+  const HandedNumbers& numbers() const { return numbers_; }
+  const std::vector<system::HandedFd>& descriptors() const { return descriptors_; }
+  int log() const { return log_.get(); }
+
+ private:
+  int lend(int ours) {
+    descriptors_.push_back({ours, next_});
+    return next_++;
+  }
+  int give(UniqueFd ours) {
+    const int number = lend(ours.get());
+    kept_.push_back(std::move(ours));
+    return number;
+  }
+
+  HandedNumbers numbers_;
+  std::vector<system::HandedFd> descriptors_;
+  std::vector<UniqueFd> kept_;
+  UniqueFd log_;
+  int next_ = 10;
+};
+
+CagedProgram caged_qemu(const MachineSpec& spec, const HandOver& hand_over) {
+  CagedProgram program;
+  program.argv = qemu_arguments(spec, hand_over.numbers());
+  program.descriptors = hand_over.descriptors();
+  program.output = hand_over.log();
+  program.lifetime = spec.lifetime;
+  if (spec.accelerator == Accelerator::kvm) {
+    program.devices = {"/dev/kvm"};
+  }
+  if (spec.network.kind != NetworkSpec::Kind::user) {
+    program.network = CagedProgram::Network::none;
+  }
+  if (spec.kernel) {
+    program.files.push_back({spec.kernel->kernel, "/kernel"});
+    if (spec.kernel->initrd >= 0) {
+      program.files.push_back({spec.kernel->initrd, "/initrd"});
+    }
+  }
+  return program;
+}
+
+Error qemu_ended(int status, const fs::path& directory) {
+  const auto log = system::read_file(directory / kQemuLog, 1_MiB);
+  std::string words = log ? *log : "";
+  while (!words.empty() && words.back() == '\n') {
+    words.pop_back();
+  }
+  const std::size_t line = words.rfind('\n');
+  words = words.substr(line == std::string::npos ? 0 : line + 1).substr(0, 500);
+  return Error{ErrorKind::tool_failed,
+               "QEMU ended at once with status " + std::to_string(status) + ": " +
+                   (words.empty() ? "it said nothing" : words)};
+}
+}  // namespace
+
+Result<Machine> Machine::start(const MachineSpec& spec) {
+  if (::access(kQemu, X_OK) != 0) {
+    return Error{ErrorKind::unavailable,
+                 std::string("there is no ") + kQemu,
+                 "install Debian's qemu-system-x86 package"};
+  }
+  HandOver hand_over;
+  TRY(hand_over.open(spec).context("while preparing the machine " + spec.name));
+  const CagedProcess process =
+      TRY(start_caged(caged_qemu(spec, hand_over)).context("while starting " + spec.name));
+  Machine machine(process.id, spec.directory, process.warning);
+  // The socket accepts before QEMU runs; its greeting says that the machine was built.
+  const auto control = Qmp::connect(spec.directory / kQmpSocket, std::chrono::seconds(20));
+  if (const auto status = machine.wait(std::chrono::milliseconds(control ? 0 : 500))) {
+    return qemu_ended(*status, spec.directory);
+  }
+  if (!control) {
+    return Error(control.error());
+  }
+  return machine;
+}
+
+Machine::Machine(Machine&& other) noexcept
+    : id_(std::exchange(other.id_, -1)),
+      directory_(std::move(other.directory_)),
+      warning_(std::move(other.warning_)) {}
+
+Machine::~Machine() {
+  kill();
+}
+
+std::optional<int> Machine::poll() {
+  if (id_ <= 0) {
+    return 0;
+  }
+  int raw = 0;
+  const pid_t ended = ::waitpid(id_, &raw, WNOHANG);
+  if (ended == 0) {
+    return std::nullopt;
+  }
+  id_ = -1;
+  return WIFEXITED(raw) ? WEXITSTATUS(raw) : 128 + WTERMSIG(raw);
+}
+
+std::optional<int> Machine::wait(std::chrono::milliseconds limit) {
+  const auto end = std::chrono::steady_clock::now() + limit;
+  while (true) {
+    const auto status = poll();
+    if (status || std::chrono::steady_clock::now() >= end) {
+      return status;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+}
+
+void Machine::kill() {
+  if (id_ > 0) {
+    ::kill(id_, SIGKILL);
+    while (::waitpid(id_, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    id_ = -1;
+  }
+}
+
+bool Machine::stop(std::chrono::milliseconds limit) {
+  if (auto control = Qmp::connect(directory_ / kQmpSocket)) {
+    (void)control->execute("system_powerdown");
+  }
+  const bool went = wait(limit).has_value();
+  kill();
+  return went;
+}
+
+pid_t Machine::detach() {
+  return std::exchange(id_, -1);
+}
+
+}  // namespace goldmill::machine
