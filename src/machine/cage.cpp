@@ -361,6 +361,9 @@ Result<CagedProcess> start_caged(const CagedProgram& program) {
   }
   report.write.reset();
   auto started = write_maps(child, ids);
+  if (started && program.before_run) {
+    started = program.before_run(child);
+  }
   if (started) {
     started = system::write_all(go.write.get(), "g");
   }

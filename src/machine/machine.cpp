@@ -60,7 +60,10 @@ class Arguments {
   }
 
   void add_fixed() {
-    list_ = {kQemu, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"};
+    list_ = {kQemu, "-nodefaults", "-no-user-config", "-display", "none"};
+    if (spec_.on_reboot == MachineSpec::OnReboot::end) {
+      list_.emplace_back("-no-reboot");
+    }
     add("-name", spec_.name);
     add("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
     const bool secure = spec_.firmware == Firmware::uefi_secure;
@@ -301,6 +304,7 @@ CagedProgram caged_qemu(const MachineSpec& spec, const HandOver& hand_over) {
   program.descriptors = hand_over.descriptors();
   program.output = hand_over.log();
   program.lifetime = spec.lifetime;
+  program.before_run = spec.before_run;
   if (spec.accelerator == Accelerator::kvm) {
     program.devices = {"/dev/kvm"};
   }

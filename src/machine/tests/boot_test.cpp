@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Boots a real image, named by GOLDMILL_TEST_IMAGE (a qcow2 disk whose kernel speaks on ttyS0).
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <thread>
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <goldmill/machine/dossier.hpp>
 #include <goldmill/machine/machine.hpp>
@@ -99,6 +98,6 @@ TEST_P(BootTest, ReachesALoginAndIsConfined) {
 INSTANTIATE_TEST_SUITE_P(Firmwares,
                          BootTest,
                          testing::Values(Firmware::bios, Firmware::uefi),
-                         [](const auto& info) { return std::string(name_of(info.param)); });
+                         [](const auto& test) { return std::string(name_of(test.param)); });
 
 }  // namespace goldmill::machine

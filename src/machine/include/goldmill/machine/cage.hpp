@@ -3,6 +3,8 @@
 // capabilities, a root that holds read-only /usr and nothing else, and only handed descriptors.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -31,6 +33,9 @@ struct CagedProgram {
   int output = -1;                        ///< standard output and error; /dev/null when -1
   Network network = Network::callers;
   Lifetime lifetime = Lifetime::with_caller;
+  /// Called with the process's number before the program runs in it. When it fails, or the caller
+  /// dies before it returns, the program never runs: what is recorded here cannot be missed.
+  std::function<Result<void>(pid_t)> before_run = {};
 };
 
 /// What became of it. `warning` says what is weaker than it should be, or is "".

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -63,6 +64,9 @@ struct MachineSpec {
   /// Private directory that gets qmp.sock, agent.sock, serial.log and qemu.log.
   std::filesystem::path directory;
   CagedProgram::Lifetime lifetime = CagedProgram::Lifetime::with_caller;
+  enum class OnReboot : std::uint8_t { end, start_again };
+  OnReboot on_reboot = OnReboot::end;
+  std::function<Result<void>(pid_t)> before_run = {};  ///< see CagedProgram
 };
 
 /// Where QEMU finds each thing handed over: numbers in its own descriptor table.

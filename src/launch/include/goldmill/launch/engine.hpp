@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Engine: what runs instances. One file per engine and one line in engines.def.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <goldmill/launch/launch.hpp>
+
+namespace goldmill::launch {
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+  virtual std::string_view name() const = 0;
+  virtual std::string_view summary() const = 0;
+
+  virtual Result<Fleet> launch(const LaunchRequest& request, const Progress& progress) = 0;
+  /// This engine's instances, as they really are.
+  virtual Result<std::vector<Instance>> list() = 0;
+  virtual Result<Instance> start(const std::string& instance) = 0;
+  virtual Result<void> stop(const std::string& instance, std::chrono::seconds limit) = 0;
+  virtual Result<void> remove(const std::string& instance) = 0;
+  virtual Result<std::vector<std::string>> ssh_arguments(const std::string& instance) = 0;
+};
+
+/// All of engines.def, working on the state under `home`.
+std::vector<std::unique_ptr<Engine>> make_engines(const std::filesystem::path& home);
+/// Errors: invalid_input, with a suggestion.
+Result<std::unique_ptr<Engine>> make_engine(std::string_view name,
+                                            const std::filesystem::path& home);
+
+}  // namespace goldmill::launch

@@ -1,0 +1,485 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "record.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <goldmill/base/suggestion.hpp>
+#include <goldmill/machine/overlay.hpp>
+
+namespace goldmill::launch {
+
+namespace fs = std::filesystem;
+
+namespace {
+// Below the ports that the kernel gives to outgoing connections (32768 and up).
+constexpr std::uint16_t kFirstPort = 20000;
+constexpr std::uint16_t kLastPort = 32767;
+constexpr Bytes kLongestRecord = 4_MiB;
+constexpr std::size_t kLongestFleet = 48;
+
+Json or_null(const std::string& text) {
+  return text.empty() ? Json() : Json(text);
+}
+
+std::optional<State> state_of(std::string_view name) {
+  for (const State state :
+       {State::prepared, State::starting, State::ready, State::failed, State::stopped}) {
+    if (name == name_of(state)) {
+      return state;
+    }
+  }
+  return std::nullopt;
+}
+}  // namespace
+
+const char* name_of(State state) {
+  switch (state) {
+    case State::prepared:
+      return "prepared";
+    case State::starting:
+      return "starting";
+    case State::ready:
+      return "ready";
+    case State::failed:
+      return "failed";
+    case State::stopped:
+      return "stopped";
+  }
+  return "";
+}
+
+Json to_json(const Instance& instance) {
+  return {{"name", instance.name},
+          {"hostname", instance.hostname},
+          {"machine_id", or_null(instance.machine_id)},
+          {"ssh_host_key", or_null(instance.ssh_host_key)},
+          {"ssh_port", instance.ssh_port},
+          {"state", name_of(instance.state)},
+          {"ready_seconds", instance.ready_seconds ? Json(*instance.ready_seconds) : Json()},
+          {"error", or_null(instance.error)}};
+}
+
+Json to_json(const Fleet& fleet) {
+  Json instances = Json::array();
+  for (const Instance& instance : fleet.instances) {
+    instances.push_back(to_json(instance));
+  }
+  return {{"fleet", fleet.name}, {"seconds", fleet.seconds}, {"instances", instances}};
+}
+
+Json to_json(const Record& record) {
+  Json json = to_json(record.instance);
+  json["fleet"] = record.instance.fleet;
+  json["image"] = record.instance.image;
+  json["engine"] = record.instance.engine;
+  json["ssh_user"] = record.instance.ssh_user;
+  json["dossier"] = record.instance.dossier;
+  json["disk"] = record.disk.string();
+  json["disk_format"] = record.disk_format;
+  json["kernel"] = record.kernel.string();
+  json["memory"] = record.memory.value;
+  json["cpus"] = record.cpus;
+  json["uefi"] = record.uefi;
+  json["mac"] = record.mac;
+  json["user_data"] = record.user_data;
+  json["keys"] = Json::array();
+  for (const UserKey& key : record.keys) {
+    json["keys"].push_back({{"user", key.user}, {"line", key.line}});
+  }
+  if (record.process) {
+    json["process"] = {{"id", record.process->id},
+                       {"start_time", record.process->start_time},
+                       {"boot_id", record.process->boot_id}};
+  }
+  return json;
+}
+
+namespace {
+void read_instance(const Json& json, Instance& instance) {
+  instance.fleet = find_string(json, "fleet").value_or("");
+  instance.image = find_string(json, "image").value_or("");
+  instance.engine = find_string(json, "engine").value_or("");
+  instance.hostname = find_string(json, "hostname").value_or("");
+  instance.machine_id = find_string(json, "machine_id").value_or("");
+  instance.ssh_host_key = find_string(json, "ssh_host_key").value_or("");
+  instance.ssh_user = find_string(json, "ssh_user").value_or("root");
+  instance.error = find_string(json, "error").value_or("");
+  const Json* seconds = find_value(json, "ready_seconds");
+  if (seconds != nullptr && seconds->is_number()) {
+    instance.ready_seconds = seconds->get<double>();
+  }
+  const Json* dossier = find_value(json, "dossier");
+  instance.dossier = dossier == nullptr ? Json() : *dossier;
+}
+}  // namespace
+
+Result<Record> record_of(const Json& json) {
+  Record record;
+  record.instance.name = TRY(string_at(json, "name"));
+  const auto state = state_of(TRY(string_at(json, "state")));
+  const std::int64_t port = TRY(integer_at(json, "ssh_port"));
+  if (!state || port < 0 || port > 65535) {
+    return Error{ErrorKind::corrupt, "the record of " + record.instance.name + " is damaged"};
+  }
+  record.instance.state = *state;
+  record.instance.ssh_port = static_cast<std::uint16_t>(port);
+  read_instance(json, record.instance);
+  record.disk = TRY(string_at(json, "disk"));
+  record.disk_format = TRY(string_at(json, "disk_format"));
+  record.kernel = find_string(json, "kernel").value_or("");
+  record.memory = Bytes{static_cast<std::uint64_t>(TRY(integer_at(json, "memory")))};
+  record.cpus = static_cast<int>(TRY(integer_at(json, "cpus")));
+  record.uefi = find_bool(json, "uefi").value_or(false);
+  record.mac = TRY(string_at(json, "mac"));
+  record.user_data = find_string(json, "user_data").value_or("");
+  if (const Json* keys = find_value(json, "keys"); keys != nullptr && keys->is_array()) {
+    for (const Json& key : *keys) {
+      record.keys.push_back({TRY(string_at(key, "user")), TRY(string_at(key, "line"))});
+    }
+  }
+  if (const Json* process = find_value(json, "process")) {
+    record.process = machine::ProcessIdentity{
+        static_cast<pid_t>(TRY(integer_at(*process, "id"))),
+        static_cast<std::uint64_t>(TRY(integer_at(*process, "start_time"))),
+        TRY(string_at(*process, "boot_id"))};
+  }
+  return record;
+}
+
+std::string subnet_of(std::uint16_t port) {
+  const int index = port - kFirstPort;
+  return "10." + std::to_string(64 + index / 256) + "." + std::to_string(index % 256) + ".0/24";
+}
+
+bool is_port_free(std::uint16_t port) {
+  const system::UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const int yes = 1;
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+  // reinterpret_cast is the sockets API's own idiom.
+  return ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
+         ::listen(socket.get(), 1) == 0;
+}
+
+std::string random_bytes(std::size_t count) {
+  std::string bytes(count, '\0');
+  std::size_t done = 0;
+  while (done < count) {
+    const ssize_t got = ::getrandom(bytes.data() + done, count - done, 0);
+    GOLDMILL_ASSERT(got > 0 || errno == EINTR);
+    done += got > 0 ? static_cast<std::size_t>(got) : 0;
+  }
+  return bytes;
+}
+
+namespace {
+std::string random_mac() {
+  const std::string bytes = random_bytes(5);
+  const auto at = [&bytes](std::size_t i) { return static_cast<unsigned char>(bytes[i]); };
+  std::array<char, 24> text{};
+  (void)std::snprintf(
+      text.data(), text.size(), "02:%02x:%02x:%02x:%02x:%02x", at(0), at(1), at(2), at(3), at(4));
+  return text.data();
+}
+
+bool is_name(std::string_view name) {
+  return !name.empty() && name.size() <= kLongestFleet && name.front() != '-' &&
+         name.back() != '-' && std::all_of(name.begin(), name.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+         });
+}
+
+/// "java@3" -> "java", only with characters that a host name may have.
+std::string fleet_from(const std::string& image) {
+  std::string name;
+  for (const char c : image.substr(0, image.find_first_of("@:"))) {
+    const bool upper = c >= 'A' && c <= 'Z';
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+    name += upper ? static_cast<char>(c - 'A' + 'a') : plain ? c : '-';
+  }
+  name.resize(std::min<std::size_t>(name.size(), 40));
+  while (!name.empty() && name.back() == '-') {
+    name.pop_back();
+  }
+  while (!name.empty() && name.front() == '-') {
+    name.erase(0, 1);
+  }
+  return name.empty() ? "instance" : name;
+}
+
+std::string numbered(const std::string& fleet, int number) {
+  std::string digits = std::to_string(number);
+  digits.insert(0, digits.size() < 3 ? 3 - digits.size() : 0, '0');
+  return fleet + "-" + digits;
+}
+
+Result<std::string> choose_fleet(const LaunchRequest& request, const std::set<std::string>& taken) {
+  if (!request.fleet.empty()) {
+    if (!is_name(request.fleet)) {
+      return Error{ErrorKind::invalid_input,
+                   "'" + request.fleet + "' is no name for a fleet",
+                   "use a-z, 0-9 and - (not first or last), at most 48 characters"};
+    }
+    if (taken.contains(request.fleet)) {
+      return Error{ErrorKind::conflict,
+                   "there is a fleet " + request.fleet + " already",
+                   "choose another name or remove it: goldmill rm " + request.fleet};
+    }
+    return request.fleet;
+  }
+  const std::string base = fleet_from(request.image);
+  std::string name = base;
+  for (int number = 2; taken.contains(name); ++number) {
+    name = base + "-" + std::to_string(number);
+  }
+  return name;
+}
+
+/// Gives out ports and MAC addresses that no record has.
+class Allocation {
+ public:
+  explicit Allocation(const std::vector<Record>& records) {
+    for (const Record& record : records) {
+      ports_.insert(record.instance.ssh_port);
+      macs_.insert(record.mac);
+    }
+  }
+  std::optional<std::uint16_t> port() {
+    while (next_ <= kLastPort) {
+      const std::uint16_t candidate = next_++;
+      if (ports_.insert(candidate).second && is_port_free(candidate)) {
+        return candidate;
+      }
+    }
+    return std::nullopt;
+  }
+  std::string mac() {
+    std::string candidate = random_mac();
+    while (!macs_.insert(candidate).second) {
+      candidate = random_mac();
+    }
+    return candidate;
+  }
+
+ private:
+  std::set<std::uint16_t> ports_;
+  std::set<std::string> macs_;
+  std::uint16_t next_ = kFirstPort;
+};
+
+Record make_record(const LaunchRequest& request, const std::string& fleet, int number) {
+  Record record;
+  record.instance.name = numbered(fleet, number);
+  record.instance.fleet = fleet;
+  record.instance.image = request.image;
+  record.instance.engine = request.engine;
+  record.instance.hostname = record.instance.name;
+  record.instance.ssh_user = request.ssh_user;
+  record.disk = fs::absolute(request.disk);
+  record.disk_format = request.disk_format;
+  record.kernel = request.kernel;
+  record.memory = request.memory;
+  record.cpus = request.cpus;
+  record.uefi = request.uefi;
+  record.keys = request.keys;
+  record.user_data = request.user_data;
+  return record;
+}
+
+/// Replaces a file as a whole; without fsync.
+Result<void> replace_file(const fs::path& path, std::string_view content) {
+  std::string temporary = path.string() + ".XXXXXX";
+  const system::UniqueFd file(::mkostemp(temporary.data(), O_CLOEXEC));
+  if (!file) {
+    return system_error("cannot write beside " + path.string(), errno);
+  }
+  auto written = system::write_all(file.get(), content);
+  if (written && ::rename(temporary.c_str(), path.c_str()) != 0) {
+    written = system_error("cannot rename", errno);
+  }
+  if (!written) {
+    ::unlink(temporary.c_str());
+  }
+  return std::move(written).context(path.string());
+}
+}  // namespace
+
+fs::path Records::directory(const std::string& name) const {
+  return root() / name;
+}
+
+Result<system::FileLock> Records::allocation_lock() const {
+  TRY(system::make_directories(root(), 0700));
+  return system::FileLock::acquire(root() / ".lock", system::FileLock::Mode::exclusive);
+}
+
+Result<system::FileLock> Records::lock(const std::string& name) const {
+  return system::FileLock::acquire(directory(name) / "lock", system::FileLock::Mode::exclusive);
+}
+
+bool Records::is_being_launched(const std::string& fleet) const {
+  const fs::path file = root() / (".fleet-" + fleet);
+  std::error_code ignored;
+  return fs::exists(file, ignored) &&
+         !system::FileLock::try_acquire(file, system::FileLock::Mode::exclusive);
+}
+
+Result<void> Records::write_new(const Record& record, Bytes disk_size) const {
+  // Made under a hidden name: a directory without a whole record never has an instance's name.
+  const fs::path fresh = root() / (".new-" + record.instance.name);
+  TRY(system::remove_tree(fresh));
+  if (::mkdir(fresh.c_str(), 0700) != 0) {
+    return system_error("cannot make " + fresh.string(), errno);
+  }
+  auto written = machine::write_overlay(fresh / "disk.qcow2",
+                                        {record.disk.string(), record.disk_format, disk_size});
+  if (written) {
+    written = replace_file(fresh / "instance.json",
+                           to_json(record).dump(1, ' ', false, Json::error_handler_t::replace));
+  }
+  if (written && ::rename(fresh.c_str(), directory(record.instance.name).c_str()) != 0) {
+    written = system_error("cannot rename " + fresh.string(), errno);
+  }
+  if (!written) {
+    (void)system::remove_tree(fresh);
+  }
+  return written;
+}
+
+Result<Records::Prepared> Records::prepare(const LaunchRequest& request) {
+  const Bytes image_size = TRY(machine::virtual_size(request.disk, request.disk_format));
+  const Bytes size = request.disk_size.value_or(image_size);
+  if (size < image_size) {
+    return Error{
+        ErrorKind::invalid_input,
+        "a disk of " + to_text(size) + " is smaller than the image's " + to_text(image_size),
+        "leave --disk-size out or choose a larger one"};
+  }
+  const auto allocation_guard = TRY(allocation_lock());
+  const std::vector<Record> existing = TRY(load_all());
+  std::set<std::string> fleets;
+  for (const Record& record : existing) {
+    fleets.insert(record.instance.fleet);
+  }
+  const std::string fleet = TRY(choose_fleet(request, fleets));
+  Prepared prepared{TRY(system::FileLock::acquire(root() / (".fleet-" + fleet),
+                                                  system::FileLock::Mode::exclusive)),
+                    fleet,
+                    {}};
+  Allocation allocation(existing);
+  for (int number = 1; number <= request.count; ++number) {
+    Record record = make_record(request, fleet, number);
+    const auto port = allocation.port();
+    record.instance.ssh_port = port.value_or(0);
+    record.mac = allocation.mac();
+    auto written = port ? write_new(record, size)
+                        : Result<void>(Error{ErrorKind::unavailable,
+                                             "no free port between 20000 and 32767 is left"});
+    if (!written) {
+      record.instance.state = State::failed;
+      record.instance.error = written.error().text();
+    }
+    prepared.records.push_back(std::move(record));
+  }
+  // One sync for all instead of several for each.
+  const auto directory = TRY(system::open_directory(root()));
+  if (::syncfs(directory.get()) != 0) {
+    return system_error("cannot sync " + root().string(), errno);
+  }
+  return prepared;
+}
+
+Result<Record> Records::load(const std::string& name) const {
+  const bool plain = !name.empty() && name.front() != '.' && name.find('/') == std::string::npos;
+  std::error_code ignored;
+  if (!plain || !fs::exists(directory(name) / "instance.json", ignored)) {
+    std::vector<std::string> names;
+    for (const Record& record : TRY(load_all())) {
+      names.push_back(record.instance.name);
+    }
+    return Error{ErrorKind::not_found,
+                 "there is no instance '" + name + "'",
+                 names.empty() ? "nothing is launched" : did_you_mean(name, names)};
+  }
+  const std::string content =
+      TRY(system::read_file(directory(name) / "instance.json", kLongestRecord));
+  return record_of(TRY(parse_json(content, name + "/instance.json"))).context(name);
+}
+
+Result<std::vector<Record>> Records::load_all() const {
+  std::vector<Record> records;
+  std::error_code failure;
+  for (const auto& entry : fs::directory_iterator(root(), failure)) {
+    const std::string name = entry.path().filename();
+    if (name.front() == '.') {
+      if (name.starts_with(".gone-")) {
+        (void)system::remove_tree(entry.path());
+      }
+      continue;
+    }
+    const auto content = system::read_file(entry.path() / "instance.json", kLongestRecord);
+    const auto json = parse_json(content ? *content : "", name);
+    auto record = json ? record_of(*json) : Result<Record>(json.error());
+    if (record && record->instance.name == name) {
+      records.push_back(*std::move(record));
+    }
+  }
+  std::sort(records.begin(), records.end(), [](const Record& a, const Record& b) {
+    return a.instance.name < b.instance.name;
+  });
+  return records;
+}
+
+Result<void> Records::save(const Record& record) const {
+  return replace_file(directory(record.instance.name) / "instance.json",
+                      to_json(record).dump(1, ' ', false, Json::error_handler_t::replace));
+}
+
+Result<void> Records::change_port(Record& record) const {
+  const auto guard = TRY(allocation_lock());
+  const auto port = Allocation(TRY(load_all())).port();
+  if (!port) {
+    return Error{ErrorKind::unavailable, "no free port between 20000 and 32767 is left"};
+  }
+  record.instance.ssh_port = *port;
+  return save(record);
+}
+
+Result<void> Records::erase(const std::string& name) const {
+  const auto guard = TRY(allocation_lock());
+  const auto record = load(name);
+  const fs::path gone = root() / (".gone-" + name);
+  TRY(system::remove_tree(gone));
+  if (::rename(directory(name).c_str(), gone.c_str()) != 0 && errno != ENOENT) {
+    return system_error("cannot remove " + name, errno);
+  }
+  TRY(system::remove_tree(gone));
+  if (record) {
+    const std::vector<Record> others = TRY(load_all());
+    const std::string& fleet = record->instance.fleet;
+    const bool last = std::none_of(others.begin(), others.end(), [&fleet](const Record& other) {
+      return other.instance.fleet == fleet;
+    });
+    if (last && !is_being_launched(fleet)) {
+      std::error_code ignored;
+      fs::remove(root() / (".fleet-" + fleet), ignored);
+    }
+  }
+  return {};
+}
+
+}  // namespace goldmill::launch

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Record: one instance of a local engine as `instances/NAME/instance.json` keeps it.
+#pragma once
+
+#include <filesystem>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <goldmill/launch/launch.hpp>
+#include <goldmill/machine/machine.hpp>
+#include <goldmill/system/file.hpp>
+
+namespace goldmill::launch {
+
+struct Record {
+  Instance instance;
+  std::filesystem::path disk;  ///< the image's
+  std::string disk_format;
+  std::filesystem::path kernel;
+  Bytes memory;
+  int cpus = 1;
+  bool uefi = false;
+  std::string mac;
+  std::vector<UserKey> keys;
+  std::string user_data;
+  std::optional<machine::ProcessIdentity> process;
+};
+
+Json to_json(const Record& record);
+/// Errors: corrupt.
+Result<Record> record_of(const Json& json);
+
+/// The records under `home`/instances. Names and ports are given out under one lock.
+class Records {
+ public:
+  explicit Records(std::filesystem::path home) : home_(std::move(home)) {}
+
+  std::filesystem::path directory(const std::string& name) const;
+  const std::filesystem::path& home() const { return home_; }
+
+  /// Takes `count` names, ports and MAC addresses for the request and writes their records and
+  /// disks durably. A fleet's lock is held by its launcher for as long as it works on it.
+  struct Prepared {
+    system::FileLock lock;
+    std::string fleet;
+    std::vector<Record> records;
+  };
+  Result<Prepared> prepare(const LaunchRequest& request);
+
+  /// Errors: not_found, with a suggestion.
+  Result<Record> load(const std::string& name) const;
+  Result<std::vector<Record>> load_all() const;
+  /// Replaces the record as a whole; not synced, since processes do not outlive a crash either.
+  Result<void> save(const Record& record) const;
+  /// Another port, when the first was taken by another program in the meantime.
+  Result<void> change_port(Record& record) const;
+  /// Removes the directory. A crash in between leaves a name that load_all clears away.
+  Result<void> erase(const std::string& name) const;
+  /// True while a launcher works on the fleet.
+  bool is_being_launched(const std::string& fleet) const;
+  /// For changes of one instance by one process at a time.
+  Result<system::FileLock> lock(const std::string& name) const;
+
+ private:
+  std::filesystem::path root() const { return home_ / "instances"; }
+  Result<system::FileLock> allocation_lock() const;
+  Result<void> write_new(const Record& record, Bytes disk_size) const;
+
+  std::filesystem::path home_;
+};
+
+/// "10.A.B.0/24" that belongs to the port alone.
+std::string subnet_of(std::uint16_t port);
+/// True when nothing listens on 127.0.0.1:port.
+bool is_port_free(std::uint16_t port);
+/// Bytes from the kernel's generator.
+std::string random_bytes(std::size_t count);
+
+}  // namespace goldmill::launch

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The list of engines, and the free functions that find the engine of an instance.
+#include <algorithm>
+#include <set>
+
+#include <goldmill/base/suggestion.hpp>
+#include <goldmill/launch/engine.hpp>
+
+namespace goldmill::launch {
+
+namespace fs = std::filesystem;
+
+#define ENGINE(name) std::unique_ptr<Engine> make_##name(const fs::path& home);
+#include "engines.def"
+#undef ENGINE
+
+std::vector<std::unique_ptr<Engine>> make_engines(const fs::path& home) {
+  std::vector<std::unique_ptr<Engine>> engines;
+#define ENGINE(name) engines.push_back(make_##name(home));
+#include "engines.def"
+#undef ENGINE
+  return engines;
+}
+
+Result<std::unique_ptr<Engine>> make_engine(std::string_view name, const fs::path& home) {
+  std::vector<std::string> known;
+  for (auto& engine : make_engines(home)) {
+    if (engine->name() == name) {
+      return std::move(engine);
+    }
+    known.emplace_back(engine->name());
+  }
+  return Error{ErrorKind::invalid_input,
+               "there is no engine '" + std::string(name) + "'",
+               did_you_mean(name, known)};
+}
+
+Result<Fleet> launch(const fs::path& home, const LaunchRequest& request, const Progress& progress) {
+  const auto engine = TRY(make_engine(request.engine, home));
+  return engine->launch(request, progress);
+}
+
+Result<std::vector<Instance>> list(const fs::path& home) {
+  std::vector<Instance> all;
+  for (const auto& engine : make_engines(home)) {
+    for (Instance& instance : TRY(engine->list())) {
+      all.push_back(std::move(instance));
+    }
+  }
+  return all;
+}
+
+namespace {
+Result<std::unique_ptr<Engine>> engine_of(const fs::path& home, const std::string& name) {
+  std::vector<std::string> known;
+  for (auto& engine : make_engines(home)) {
+    for (const Instance& instance : TRY(engine->list())) {
+      if (instance.name == name) {
+        return std::move(engine);
+      }
+      known.push_back(instance.name);
+    }
+  }
+  return Error{ErrorKind::not_found,
+               "there is no instance '" + name + "'",
+               known.empty() ? "nothing is launched" : did_you_mean(name, known)};
+}
+}  // namespace
+
+Result<Instance> start(const fs::path& home, const std::string& name) {
+  const auto engine = TRY(engine_of(home, name));
+  return engine->start(name);
+}
+
+Result<void> stop(const fs::path& home, const std::string& name, std::chrono::seconds limit) {
+  const auto engine = TRY(engine_of(home, name));
+  return engine->stop(name, limit);
+}
+
+Result<void> remove(const fs::path& home, const std::string& name) {
+  const auto engine = TRY(engine_of(home, name));
+  return engine->remove(name);
+}
+
+Result<std::vector<std::string>> expand(const fs::path& home, const std::string& fleet_or_name) {
+  std::vector<std::string> names;
+  std::set<std::string> known;
+  for (const Instance& instance : TRY(list(home))) {
+    if (instance.name == fleet_or_name || instance.fleet == fleet_or_name) {
+      names.push_back(instance.name);
+    }
+    known.insert(instance.name);
+    known.insert(instance.fleet);
+  }
+  if (names.empty()) {
+    return Error{ErrorKind::not_found,
+                 "there is no instance or fleet '" + fleet_or_name + "'",
+                 known.empty() ? "nothing is launched"
+                               : did_you_mean(fleet_or_name, {known.begin(), known.end()})};
+  }
+  return names;
+}
+
+Result<std::vector<std::string>> ssh_arguments(const fs::path& home, const std::string& name) {
+  const auto engine = TRY(engine_of(home, name));
+  return engine->ssh_arguments(name);
+}
+
+}  // namespace goldmill::launch
