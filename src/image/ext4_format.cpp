@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cstring>
 
-#include <e2p/e2p.h>
+extern "C" {
+#include <e2p/e2p.h>  // the header does not say that it is C
+}
 #include <et/com_err.h>
 
 namespace goldmill::image {

@@ -119,13 +119,6 @@ Result<void> append_users(Layout& layout, const recipe::Disk& disk) {
 }
 }  // namespace
 
-std::string_view name_of(Hardware hardware) {
-  return kHardware.at(static_cast<std::size_t>(hardware));
-}
-
-std::string_view name_of(Firmware firmware) {
-  return kFirmware.at(static_cast<std::size_t>(firmware));
-}
 
 Result<Layout> Layout::make(const recipe::Disk& disk,
                             const recipe::Os& os,
@@ -172,11 +165,11 @@ Json Layout::to_json() const {
   }
   Json boots = Json::array();
   for (const Firmware entry : firmware) {
-    boots.push_back(name_of(entry));
+    boots.push_back(recipe::name_of(entry));
   }
   Json devices = Json::array();
   for (const Hardware entry : hardware) {
-    devices.push_back(name_of(entry));
+    devices.push_back(recipe::name_of(entry));
   }
   return {{"os", os_family + "/" + os_release},
           {"architecture", architecture},

@@ -58,8 +58,4 @@ std::string partition_type(const LayoutPartition& partition, std::string_view ar
 /// /etc/fstab for the layout; depends on labels and mount points only.
 std::string fstab_text(const Layout& layout);
 
-/// What an image's hardware list is called in recipes: "virtio", "nvme", ...
-std::string_view name_of(recipe::Hardware hardware);
-std::string_view name_of(recipe::Firmware firmware);
-
 }  // namespace goldmill::image
