@@ -108,6 +108,8 @@ Json describe(const Step& step, const std::vector<Digest>& parent_layers) {
           {"kind_version", step.kind_version},
           {"options", step.options},
           {"inputs", step.inputs},
+          {"network", step.network},
+          {"produces", step.produces == Produces::layer ? "layer" : "assets"},
           {"parents", std::move(parents)}};
 }
 

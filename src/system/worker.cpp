@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <array>
 #include <cerrno>
+#include <climits>
+#include <cstdio>
 #include <cstring>
 #include <exception>
 #include <thread>
@@ -101,12 +103,43 @@ struct Start {
   ::_exit(126);
 }
 
+/// The same directory (or O_PATH file) seen through the new mount namespace: the kernel mounts
+/// and binds only what was opened there. Done while the process still has the caller's user id,
+/// since guest ids cannot walk the caller's paths. -1 when the path leads elsewhere by now.
+int reopen_here(int descriptor) {
+  struct stat before {};
+  const int flags = ::fcntl(descriptor, F_GETFL);
+  if (flags < 0 || ::fstat(descriptor, &before) != 0 ||
+      (!S_ISDIR(before.st_mode) && (flags & O_PATH) == 0)) {
+    return -1;
+  }
+  std::array<char, 32> link{};
+  (void)std::snprintf(link.data(), link.size(), "/proc/self/fd/%d", descriptor);
+  std::array<char, PATH_MAX> path{};
+  if (::readlink(link.data(), path.data(), path.size() - 1) <= 0) {
+    return -1;
+  }
+  const int kind = S_ISDIR(before.st_mode) ? O_DIRECTORY : O_NOFOLLOW;
+  const int again = ::open(path.data(), kind | O_CLOEXEC | (flags & O_PATH));
+  struct stat after {};
+  if (again >= 0 && (::fstat(again, &after) != 0 || after.st_dev != before.st_dev ||
+                     after.st_ino != before.st_ino)) {
+    ::close(again);
+    return -1;
+  }
+  return again;
+}
+
 /// In the child, between clone and exec: system calls only.
-[[noreturn]] void become(const Start& start) {
+[[noreturn]] void become(Start& start) {
   char byte = 0;
   if (needs_guest_ids(start.confinement)) {
     if (::read(start.go, &byte, 1) != 1) {
       ::_exit(126);
+    }
+    for (HandedFd& handed : start.descriptors) {
+      const int again = handed.theirs >= kFirstHand ? reopen_here(handed.ours) : -1;
+      handed.ours = again >= 0 ? again : handed.ours;
     }
     if (::setresgid(0, 0, 0) != 0 || ::syscall(SYS_setgroups, 0, nullptr) != 0 ||
         ::setresuid(0, 0, 0) != 0) {
@@ -356,6 +389,23 @@ Result<Json> run_worker(const WorkerJob& job) {
   return answer;
 }
 
+namespace {
+Result<Json> run_entry(WorkerMain main, WorkerContext& context);
+std::span<const WorkerEntry> known_workers;
+}  // namespace
+
+Result<Json> WorkerContext::become_other(std::string_view name,
+                                         Json request,
+                                         std::size_t first_hand) {
+  for (const WorkerEntry& entry : known_workers) {
+    if (entry.name == name) {
+      WorkerContext inner(std::move(request), answers_, first_hand_ + static_cast<int>(first_hand));
+      return run_entry(entry.main, inner);
+    }
+  }
+  return Error{ErrorKind::internal, "no worker named " + std::string(name)};
+}
+
 void WorkerContext::send_event(const Json& event) {
   const Json line = {{"event", event}};
   (void)write_all(answers_, line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
@@ -392,6 +442,7 @@ void become_worker_if_asked(int argc, char** argv, std::span<const WorkerEntry> 
     ::fcntl(number, F_SETFD, FD_CLOEXEC);  // not for the programs that the worker runs
   }
   ::signal(SIGPIPE, SIG_IGN);
+  known_workers = workers;
   hold_lifeline();
   Result<Json> answer = Error{ErrorKind::internal, std::string("no worker named ") + argv[1]};
   const auto request_text = read_all(kRequest, 1_GiB);

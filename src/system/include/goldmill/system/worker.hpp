@@ -42,14 +42,19 @@ class WorkerContext {
  public:
   const Json& request() const { return request_; }
   /// The caller's `hands[index]`.
-  int hand(std::size_t index) const { return 10 + static_cast<int>(index); }
+  int hand(std::size_t index) const { return first_hand_ + static_cast<int>(index); }
   void send_event(const Json& event);
+  /// Goes on as another worker of the program, in this process: its hands start at our
+  /// hand(`first_hand`). For a worker that only prepares a place for others.
+  Result<Json> become_other(std::string_view name, Json request, std::size_t first_hand);
 
-  WorkerContext(Json request, int answers) : request_(std::move(request)), answers_(answers) {}
+  WorkerContext(Json request, int answers, int first_hand = 10)
+      : request_(std::move(request)), answers_(answers), first_hand_(first_hand) {}
 
  private:
   Json request_;
   int answers_;
+  int first_hand_;
 };
 
 using WorkerMain = Result<Json> (*)(WorkerContext& context);
@@ -73,7 +78,8 @@ struct WorkerJob {
   Json request = Json::object();
   Confinement confinement = Confinement::none;
   /// Handed over as descriptors 10, 11, ...; needed because guest ids cannot open the caller's
-  /// paths: work through openat on these.
+  /// paths: work through openat on these. Directories and O_PATH files are opened again in the
+  /// worker's mount namespace, so that it can mount and bind them.
   std::vector<int> hands = {};
   std::function<void(const Json& event)> on_event = {};
   /// Where the worker's own standard output and error go; inherited when -1.

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "small_root.hpp"
+
+#include <cstdlib>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <goldmill/build/workers.hpp>
+#include <goldmill/system/file.hpp>
+
+namespace goldmill::build::test {
+
+namespace fs = std::filesystem;
+using system::Command;
+using system::UniqueFd;
+
+namespace {
+/// Hand 0: the directory to fill; hand 1: the archive.
+Result<Json> untar(system::WorkerContext& context) {
+  if (::fchdir(context.hand(0)) != 0) {
+    return system_error("fchdir", errno);
+  }
+  ::mkdir("base", 0755);
+  TRY(system::run_checked(system::process_runner(),
+                          Command{.argv = {"tar",
+                                           "-C",
+                                           "base",
+                                           "-x",
+                                           "-f",
+                                           "/proc/self/fd/11",
+                                           "--numeric-owner",
+                                           "--exclude=./dev/*"},
+                                  .descriptors = {{context.hand(1), 11}}}));
+  return Json::object();
+}
+
+/// Hand 0: the directory whose entry `name` goes away.
+Result<Json> remove(system::WorkerContext& context) {
+  if (::fchdir(context.hand(0)) != 0) {
+    return system_error("fchdir", errno);
+  }
+  TRY(system::remove_tree(TRY(string_at(context.request(), "name"))));
+  return Json::object();
+}
+
+fs::path archive() {
+  const char* given = std::getenv("GOLDMILL_TEST_ROOT");  // NOLINT(concurrency-mt-unsafe)
+  return given != nullptr ? given : "/var/tmp/goldmill-test/essential.tar";
+}
+
+Result<void> make_archive() {
+  std::error_code ignored;
+  if (fs::exists(archive(), ignored)) {
+    return {};
+  }
+  TRY(system::make_directories(archive().parent_path()));
+  const std::string temporary = archive().string() + "." + std::to_string(::getpid());
+  TRY(system::run_checked(system::process_runner(),
+                          Command{.argv = {"mmdebstrap",
+                                           "--variant=essential",
+                                           "--format=tar",
+                                           "--include=init-system-helpers",
+                                           "bookworm",
+                                           temporary}}));
+  return system::rename_into_place(temporary, archive());
+}
+
+Result<void> fill(const fs::path& home) {
+  for (const char* name : {"trees", "work"}) {
+    TRY(system::make_directories(home / name));
+    ::chmod((home / name).c_str(), 0777);
+  }
+  TRY(make_archive());
+  const UniqueFd trees = TRY(system::open_directory(home / "trees"));
+  const UniqueFd tar = TRY(system::open_file(archive(), O_RDONLY));
+  TRY(system::run_worker({.name = "test.untar",
+                          .confinement = system::Confinement::guest_ids,
+                          .hands = {trees.get(), tar.get()}}));
+  return {};
+}
+}  // namespace
+
+std::string missing_for_sandboxes() {
+  static const std::string kReason = [] {
+    if (const auto ids = system::GuestIds::find(); !ids) {
+      return ids.error().text();
+    }
+    const auto made = make_archive();
+    return made ? std::string() : made.error().text();
+  }();
+  return kReason;
+}
+
+Home& Home::get() {
+  static const std::unique_ptr<Home> kHome(new Home());
+  return *kHome;
+}
+
+Home::Home() {
+  std::string name = "/var/tmp/goldmill-test-XXXXXX";
+  path_ = ::mkdtemp(name.data());
+  if (const auto filled = fill(path_); !filled) {
+    (void)std::fprintf(stderr, "%s\n", filled.error().text().c_str());
+    std::abort();
+  }
+}
+
+Home::~Home() {
+  if (const auto here = system::open_directory(path_)) {
+    for (const char* name : {"trees", "work"}) {
+      const auto parent = system::open_directory(path_ / name);
+      for (const auto& entry : fs::directory_iterator(path_ / name)) {
+        (void)system::run_worker({.name = "test.remove",
+                                  .request = {{"name", entry.path().filename().string()}},
+                                  .confinement = system::Confinement::guest_ids,
+                                  .hands = {parent->get()}});
+      }
+    }
+  }
+  (void)system::remove_tree(path_);
+}
+
+fs::path Home::work() {
+  const fs::path made = path_ / "work" / std::to_string(works_++);
+  ::mkdir(made.c_str(), 0777);
+  ::chmod(made.c_str(), 0777);
+  return made;
+}
+
+SandboxOptions Place::options() {
+  if (work.empty()) {
+    work = Home::get().work();
+  }
+  return {.layers = {Home::get().base()},
+          .work = work,
+          .epoch = 1700000000,
+          .log = [this](std::string_view line) { lines.emplace_back(line); }};
+}
+
+Result<void> Place::shell(const std::string& script) {
+  OverlaySandbox sandbox(options());
+  return sandbox.run({.argv = {"sh", "-ec", script}});
+}
+
+std::span<const system::WorkerEntry> test_workers() {
+  static const std::vector<system::WorkerEntry> kAll = [] {
+    std::vector<system::WorkerEntry> all(workers().begin(), workers().end());
+    all.push_back({"test.untar", &untar});
+    all.push_back({"test.remove", &remove});
+    return all;
+  }();
+  return kAll;
+}
+
+}  // namespace goldmill::build::test

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <array>
+
+#include <goldmill/build/workers.hpp>
+
+#include "sandbox_request.hpp"
+
+namespace goldmill::build {
+
+std::span<const system::WorkerEntry> workers() {
+  static constexpr std::array kWorkers = {
+      system::WorkerEntry{"build.run", &sandbox_run},
+      system::WorkerEntry{"build.call", &sandbox_call},
+      system::WorkerEntry{"build.read", &sandbox_read},
+  };
+  return kWorkers;
+}
+
+}  // namespace goldmill::build
