@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <archive.h>
+#include <archive_entry.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <goldmill/base/digest.hpp>
+#include <goldmill/store/tar.hpp>
+
+namespace goldmill::store {
+namespace {
+
+std::string written(const std::vector<TarEntry>& entries, const std::string& content = "") {
+  std::string tar;
+  TarWriter writer([&](std::string_view bytes) {
+    tar.append(bytes);
+    return Result<void>();
+  });
+  for (const TarEntry& entry : entries) {
+    EXPECT_TRUE(writer.add(entry));
+    if (entry.kind == EntryKind::file && entry.size > 0) {
+      EXPECT_TRUE(writer.content(content));
+    }
+  }
+  EXPECT_TRUE(writer.finish());
+  EXPECT_EQ(tar.size(), writer.size());
+  return tar;
+}
+
+Source source_of(const std::string& bytes) {
+  return [&bytes, at = std::size_t{0}](std::span<char> buffer) mutable -> Result<std::size_t> {
+    const std::size_t count = bytes.copy(buffer.data(), std::min<std::size_t>(buffer.size(), 700), at);
+    at += count;
+    return count;
+  };
+}
+
+Result<std::vector<TarEntry>> read_back(const std::string& bytes) {
+  TarReader reader(source_of(bytes));
+  std::vector<TarEntry> entries;
+  for (auto entry = TRY(reader.next()); entry; entry = TRY(reader.next())) {
+    entries.push_back(*std::move(entry));
+  }
+  return entries;
+}
+
+const std::vector<TarEntry>& samples() {
+  static const std::vector<TarEntry> kAll = {
+      {.path = "etc", .kind = EntryKind::directory, .mode = 0755, .time = 1700000000},
+      {.path = "etc/passwd", .mode = 0644, .size = 5, .time = 1},
+      {.path = std::string(90, 'a') + "/" + std::string(90, 'b'), .mode = 04755},
+      {.path = std::string(300, 'x'), .mode = 0600},
+      {.path = "caf\xC3\xA9", .user = 4000000, .group = 33},
+      {.path = "bad\xFF\xFEname", .mode = 0},
+      {.path = "link", .kind = EntryKind::symlink, .mode = 0777, .target = std::string(200, 't')},
+      {.path = "dev/null", .kind = EntryKind::character_device, .mode = 0666, .major = 1, .minor = 3},
+      {.path = "ping", .mode = 0755,
+       .xattrs = {{"security.capability", std::string("\1\0\0\2\0\x20\0\0", 8)},
+                  {"user.a", "line\nbreak=x"}}},
+  };
+  return kAll;
+}
+
+TEST(Tar, WhatIsWrittenIsReadBack) {
+  const auto back = read_back(written(samples(), "hello"));
+  ASSERT_TRUE(back) << back.error().text();
+  ASSERT_EQ(back->size(), samples().size());
+  for (std::size_t i = 0; i < back->size(); ++i) {
+    const TarEntry& want = samples()[i];
+    const TarEntry& got = back->at(i);
+    EXPECT_EQ(got.path, want.path + (want.kind == EntryKind::directory ? "/" : ""));
+    EXPECT_EQ(got.kind, want.kind);
+    EXPECT_EQ(got.mode, want.mode);
+    EXPECT_EQ(got.user, want.user);
+    EXPECT_EQ(got.time, want.time);
+    EXPECT_EQ(got.target, want.target);
+    EXPECT_EQ(got.major, want.major);
+    EXPECT_EQ(got.xattrs, want.xattrs);
+  }
+}
+
+TEST(Tar, AnotherReaderAgrees) {
+  const std::string tar = written(samples(), "hello");
+  archive* reader = archive_read_new();
+  archive_read_support_format_tar(reader);
+  ASSERT_EQ(archive_read_open_memory(reader, tar.data(), tar.size()), ARCHIVE_OK);
+  archive_entry* entry = nullptr;
+  std::size_t count = 0;
+  while (archive_read_next_header(reader, &entry) == ARCHIVE_OK) {
+    const TarEntry& want = samples()[count++];
+    EXPECT_EQ(static_cast<std::uint32_t>(archive_entry_perm(entry)), want.mode);
+    EXPECT_EQ(archive_entry_uid(entry), want.user);
+    EXPECT_EQ(static_cast<std::uint64_t>(archive_entry_size(entry)), want.size);
+    EXPECT_EQ(archive_entry_xattr_count(entry), static_cast<int>(want.xattrs.size()));
+  }
+  EXPECT_EQ(count, samples().size());
+  archive_read_free(reader);
+}
+
+TEST(Tar, BytesNeverChange) {
+  // Layers are named by these bytes: a new digest here orphans every layer ever built.
+  EXPECT_EQ(sha256(written(samples(), "hello")).hex(),
+            "0000000000000000000000000000000000000000000000000000000000000000");
+}
+
+TEST(Tar, DamageIsNoticed) {
+  std::string tar = written(samples(), "hello");
+  tar[10] = static_cast<char>(tar[10] ^ 1);
+  EXPECT_EQ(read_back(tar).error().kind, ErrorKind::corrupt);
+  const std::string whole = written(samples(), "hello");
+  for (std::size_t cut = 1; cut < 4000; cut += 97) {
+    if (cut % 512 != 0) {
+      const auto result = read_back(whole.substr(0, cut));
+      EXPECT_FALSE(result) << cut;
+    }
+  }
+}
+
+TEST(Tar, LyingLengthsAreBounded) {
+  TarEntry huge{.path = "x", .size = 1};
+  std::string tar = written({huge}, "y");
+  // A pax header that claims 8 GiB must not be believed.
+  tar[156] = 'x';
+  const std::string size = "77777777777";
+  tar.replace(124, size.size(), size);
+  unsigned sum = 0;
+  for (int i = 148; i < 156; ++i) {
+    tar[static_cast<std::size_t>(i)] = ' ';
+  }
+  for (std::size_t i = 0; i < 512; ++i) {
+    sum += static_cast<unsigned char>(tar[i]);
+  }
+  char text[8];
+  std::snprintf(text, sizeof text, "%06o", sum);
+  tar.replace(148, 7, text, 7);
+  EXPECT_EQ(read_back(tar).error().kind, ErrorKind::corrupt);
+}
+
+}  // namespace
+}  // namespace goldmill::store
