@@ -187,8 +187,7 @@ Result<void> DpkgDatabase::add(const PackageSet& packages, std::string_view nati
   TRY(tree_.write(kAdmin + "/status", status));
   TRY(tree_.write(kAdmin + "/info/format", "1\n"));
   TRY(add_interests(packages));
-  TRY(add_architectures(packages, native));
-  return add_automatic(packages, native);
+  return add_architectures(packages, native);
 }
 
 Result<void> DpkgDatabase::add_control_files(const PackageSet::Member& member) {
@@ -252,22 +251,36 @@ Result<void> DpkgDatabase::add_architectures(const PackageSet& packages, std::st
   return has_foreign ? tree_.write(path, list) : Result<void>();
 }
 
-Result<void> DpkgDatabase::add_automatic(const PackageSet& packages, std::string_view native) {
+Result<void> DpkgDatabase::mark(const PackageSet& packages, std::string_view native,
+                                const std::vector<std::string>& manual,
+                                const std::vector<std::string>& removed) {
   const std::string path = "/var/lib/apt/extended_states";
-  std::string states = TRY(tree_.read_or_empty(path));
-  const std::size_t before = states.size();
+  const std::string before = TRY(tree_.read_or_empty(path));
   std::set<std::pair<std::string, std::string>> automatic;
-  for (const PackageSet::Member& member : packages.members()) {
-    if (member.wanted.automatic) {
-      const bool any = member.wanted.architecture == "all";
-      automatic.emplace(member.wanted.name,
-                        any ? std::string(native) : member.wanted.architecture);
+  for (const ControlParagraph& state : TRY(parse_paragraphs(before))) {
+    if (state.get("Auto-Installed") == "1") {
+      automatic.emplace(state.get("Package"), state.get("Architecture"));
     }
   }
+  for (const PackageSet::Member& member : packages.members()) {
+    const std::string architecture = member.wanted.architecture == "all"
+                                         ? std::string(native)
+                                         : member.wanted.architecture;
+    if (member.wanted.automatic) {
+      automatic.emplace(member.wanted.name, architecture);
+    }
+  }
+  std::erase_if(automatic, [&](const auto& entry) {
+    const auto has = [](const auto& list, const std::string& name) {
+      return std::find(list.begin(), list.end(), name) != list.end();
+    };
+    return has(manual, entry.first) || has(removed, entry.first + ":" + entry.second);
+  });
+  std::string states;
   for (const auto& [name, architecture] : automatic) {
     states += "Package: " + name + "\nArchitecture: " + architecture + "\nAuto-Installed: 1\n\n";
   }
-  return states.size() == before ? Result<void>() : tree_.write(path, states);
+  return states == before ? Result<void>() : tree_.write(path, states);
 }
 
 Result<void> DpkgDatabase::write_list(const PackageSet::Member& member,

@@ -13,7 +13,9 @@
 #include <goldmill/guest/guest_tree.hpp>
 #include <goldmill/guest/package_set.hpp>
 
+#include "account_files.hpp"
 #include "additions.hpp"
+#include "normaliser.hpp"
 #include "placement.hpp"
 #include "tree_writer.hpp"
 
@@ -78,6 +80,13 @@ class Unpacker {
         TRY(place_remaining(
             tree_, packages_,
             TRY(contested_from(list == nullptr ? Json::array() : *list, packages_))));
+      } else if (phase == "accounts") {
+        TRY(add_accounts(tree_, request_.value("accounts", Json::object())));
+      } else if (phase == "mark") {
+        TRY(database_.mark(packages_, native(), find_strings(request_, "manual"),
+                           find_strings(request_, "removed")));
+      } else if (phase == "normalise") {
+        TRY(normalise(tree_, find_integer(request_, "epoch").value_or(0)));
       } else {
         return Error{ErrorKind::internal, "no phase named " + phase};
       }
@@ -103,7 +112,18 @@ class Unpacker {
     return {{"order", std::move(order)},
             {"first", std::move(first)},
             {"contested", Json::array()},
+            {"dpkg_version", dpkg_version()},
             {"needs_dpkg", nullptr}};
+  }
+
+  /// What scripts see as the running dpkg's version: the new tree's own.
+  std::string dpkg_version() const {
+    for (const PackageSet::Member& member : packages_.members()) {
+      if (member.wanted.name == "dpkg") {
+        return member.wanted.version;
+      }
+    }
+    return "1.21.0";
   }
 
   Result<std::set<std::string>> make_merged_links() {

@@ -55,11 +55,16 @@ class DpkgDatabase {
   Result<bool> excludes_paths() const;
 
   /// Adds the packages: status "install ok unpacked", control files, interests in triggers, the
-  /// foreign architectures, apt's note of what came automatically.
+  /// foreign architectures.
   Result<void> add(const PackageSet& packages, std::string_view native);
   /// info/NAME.list: "/." and the paths, one a line.
   Result<void> write_list(const PackageSet::Member& member, const std::vector<std::string>& paths);
   Result<std::vector<std::string>> read_list(const PackageSet::Member& member) const;
+  /// Keeps apt's note of what came automatically (extended_states). `manual`: names that somebody
+  /// asked for now; `removed`: "name:architecture".
+  Result<void> mark(const PackageSet& packages, std::string_view native,
+                    const std::vector<std::string>& manual,
+                    const std::vector<std::string>& removed);
   /// Notes activations for the next run of dpkg to take up.
   Result<void> activate(const std::set<std::string>& triggers);
 
@@ -67,7 +72,6 @@ class DpkgDatabase {
   Result<void> add_control_files(const PackageSet::Member& member);
   Result<void> add_interests(const PackageSet& packages);
   Result<void> add_architectures(const PackageSet& packages, std::string_view native);
-  Result<void> add_automatic(const PackageSet& packages, std::string_view native);
 
   GuestTree& tree_;
 };

@@ -18,6 +18,9 @@ namespace goldmill::guest {
 ///   "register" writes the database: "install ok unpacked"; control files; triggers
 ///   "write"    unpacks onto an existing tree; honours its diversions
 ///   "place"    for an empty root after the preinst scripts: contested and diverted paths
+///   "accounts" adds "accounts" ({"passwd": [lines], "group", "shadow", "gshadow"})
+///   "mark"     apt's note of what came in automatically; "manual" and "removed" leave it
+///   "normalise" takes out what configuring dated; "epoch" in seconds since 1970
 /// Answer: {"order": [{"name", "architecture", "file_name", "preinst"}], "contested": [...],
 /// "first": [names to configure before all others], "needs_dpkg": null}.
 /// Errors: corrupt, conflict, invalid_input, no_space.

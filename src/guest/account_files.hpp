@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Account files: the lines of /etc/passwd, group, shadow and gshadow that a lock fixes.
+#pragma once
+
+#include <goldmill/base/json.hpp>
+#include <goldmill/base/result.hpp>
+#include <goldmill/guest/guest_tree.hpp>
+
+namespace goldmill::guest {
+
+/// Appends the lines of {"passwd": [...], ...} whose names are not there yet; files that are
+/// missing are left out. Errors: invalid_input (a line that is none of its file).
+Result<void> add_accounts(GuestTree& tree, const Json& accounts);
+
+}  // namespace goldmill::guest
