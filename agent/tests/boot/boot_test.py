@@ -67,6 +67,8 @@ class Guest:
             run("qemu-img", "create", "-q", "-f", "qcow2", "-b", f"{WORK}/image/disk.raw", "-F", "raw",
                 self.overlay, *([grow] if grow else []))
         self.log = f"{WORK}/{name}.log"
+        if os.path.exists(self.log):
+            os.unlink(self.log)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.ssh_port = probe.getsockname()[1]
@@ -112,7 +114,7 @@ class Guest:
         """The values that the guest wrote to its console."""
         while time.time() - self.start < LIMIT:
             assert self.process.poll() is None, "the machine has ended"
-            text = open(self.log, errors="replace").read()
+            text = open(self.log, errors="replace").read() if os.path.exists(self.log) else ""
             found = re.search(r"REPORT (.*) END", text)
             if found:
                 print(f"  {time.time() - self.start:6.1f} s {self.name}: {found.group(1)}", flush=True)

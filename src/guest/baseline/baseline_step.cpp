@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <algorithm>
+
+#include <goldmill/guest/baseline_step.hpp>
+
+#include "baseline.hpp"
+
+namespace goldmill::guest {
+namespace {
+
+constexpr const char* kKind = "debian.baseline";
+
+Json to_json(const recipe::User& user) {
+  return {{"name", user.name},
+          {"ssh_keys", user.ssh_keys},
+          {"shell", user.shell},
+          {"groups", user.groups},
+          {"password", user.password_hash.empty() ? "*" : user.password_hash}};
+}
+
+/// Users whose account differs from the parent's.
+Json changed_users(const BaselineInput& input) {
+  Json parents = Json::array();
+  if (input.parent != nullptr) {
+    for (const recipe::User& user : users_of(input.parent->baseline)) {
+      parents.push_back(to_json(user));
+    }
+  }
+  Json changed = Json::array();
+  for (const recipe::User& user : users_of(input.merged.baseline)) {
+    Json entry = to_json(user);
+    if (std::find(parents.begin(), parents.end(), entry) == parents.end()) {
+      changed.push_back(std::move(entry));
+    }
+  }
+  return changed;
+}
+
+std::vector<std::string> units_of(const recipe::Baseline& baseline) {
+  std::vector<std::string> units;
+  if (has_network(baseline)) {
+    units.insert(units.end(), {"systemd-networkd.service", "systemd-resolved.service"});
+  }
+  if (has_firewall(baseline)) {
+    units.emplace_back("goldmill-firewall.service");
+  }
+  return units;
+}
+
+template <typename Value>
+std::vector<Value> difference(const std::vector<Value>& all, const std::vector<Value>& known) {
+  std::vector<Value> rest;
+  for (const Value& value : all) {
+    if (std::find(known.begin(), known.end(), value) == known.end()) {
+      rest.push_back(value);
+    }
+  }
+  return rest;
+}
+
+std::vector<std::string> paths_of(const std::vector<TreeFile>& files) {
+  std::vector<std::string> paths;
+  paths.reserve(files.size());
+  for (const TreeFile& file : files) {
+    paths.push_back(file.path);
+  }
+  return paths;
+}
+
+Result<std::vector<TreeFile>> files_with_fstab(const recipe::Recipe& merged,
+                                               const recipe::Os& os,
+                                               const std::string& fstab) {
+  std::vector<TreeFile> files = TRY(baseline_files(merged, os));
+  if (!fstab.empty()) {
+    files.push_back({"/etc/fstab", fstab, 0644, ""});
+  }
+  return files;
+}
+
+/// Runs the guest's own programs for what no file of ours can say.
+class Accounts {
+ public:
+  explicit Accounts(plan::Sandbox& sandbox) : sandbox_(sandbox) {}
+
+  Result<void> apply(const Json& user) {
+    const std::string name = TRY(string_at(user, "name"));
+    const std::string groups = joined(find_strings(user, "groups"));
+    const bool exists = TRY(has_account(name));
+    std::vector<std::string> argv = {exists ? "usermod" : "useradd"};
+    if (!exists) {
+      argv.insert(argv.end(), {"--create-home", "--user-group"});
+    }
+    argv.insert(argv.end(), {"--password", TRY(string_at(user, "password"))});
+    if (name != "root") {
+      argv.insert(argv.end(), {"--shell", TRY(string_at(user, "shell"))});
+    }
+    if (!groups.empty()) {
+      argv.insert(argv.end(), {"--groups", groups});
+    }
+    argv.push_back(name);
+    TRY(run(std::move(argv)));
+    return write_keys(name, find_strings(user, "ssh_keys"));
+  }
+
+  Result<void> set_password(const std::string& name, const std::string& hash) {
+    return run({"usermod", "--password", hash, name});
+  }
+
+  Result<void> run(std::vector<std::string> argv, std::string input = {}) {
+    return sandbox_.run(
+        {.argv = std::move(argv), .environment = {"SYSTEMD_OFFLINE=1"}, .input = std::move(input)});
+  }
+
+ private:
+  static std::string joined(const std::vector<std::string>& words) {
+    std::string text;
+    for (const std::string& word : words) {
+      text += (text.empty() ? "" : ",") + word;
+    }
+    return text;
+  }
+
+  Result<bool> has_account(const std::string& name) {
+    const std::string passwd = "\n" + TRY(sandbox_.read("/etc/passwd"));
+    return passwd.find("\n" + name + ":") != std::string::npos;
+  }
+
+  Result<void> write_keys(const std::string& name, const std::vector<std::string>& keys) {
+    const std::string home = name == "root" ? "/root" : "/home/" + name;
+    if (keys.empty()) {
+      return {};
+    }
+    std::string text;
+    for (const std::string& key : keys) {
+      text += key + "\n";
+    }
+    TRY(run({"install", "-d", "-m", "0700", "-o", name, "-g", name, home + "/.ssh"}));
+    return run({"install",
+                "-m",
+                "0600",
+                "-o",
+                name,
+                "-g",
+                name,
+                "/dev/stdin",
+                home + "/.ssh/authorized_keys"},
+               std::move(text));
+  }
+
+  plan::Sandbox& sandbox_;
+};
+
+/// The locale's own directory instead of the archive, whose bytes depend on its history.
+std::vector<std::string> localedef_command(const std::string& locale) {
+  const std::size_t dot = locale.find('.');
+  const std::string charset = dot == std::string::npos ? "UTF-8" : locale.substr(dot + 1);
+  return {"localedef", "--no-archive", "-i", locale.substr(0, dot), "-f", charset, locale};
+}
+
+class BaselineStep : public plan::StepKind {
+ public:
+  std::string_view name() const override { return kKind; }
+  int version() const override { return 1; }
+
+  Result<Json> run(const plan::Step& step, plan::StepContext& context) override {
+    const Json& options = step.options;
+    const Json* files = find_value(options, "files");
+    const Json* users = find_value(options, "users");
+    if (files == nullptr || users == nullptr) {
+      return Error{ErrorKind::internal, "the baseline step has no files or users"};
+    }
+    Accounts accounts(context.sandbox);
+    const auto disabled = find_strings(options, "disable");
+    if (!disabled.empty()) {
+      TRY(accounts.run(unit_command("disable", disabled)));
+    }
+    TRY(place_files(
+        context.sandbox, TRY(tree_files_from(*files)), find_strings(options, "removed")));
+    if (const auto root = find_string(options, "root")) {
+      TRY(accounts.set_password("root", *root));
+    }
+    for (const Json& user : *users) {
+      TRY(accounts.apply(user));
+    }
+    if (const auto locale = find_string(options, "locale")) {
+      TRY(accounts.run(localedef_command(*locale)));
+    }
+    const auto enabled = find_strings(options, "enable");
+    if (!enabled.empty()) {
+      TRY(accounts.run(unit_command("enable", enabled)));
+    }
+    return Json::object();
+  }
+
+ private:
+  static std::vector<std::string> unit_command(const char* verb,
+                                               const std::vector<std::string>& units) {
+    std::vector<std::string> argv = {"systemctl", "--quiet", verb};
+    argv.insert(argv.end(), units.begin(), units.end());
+    return argv;
+  }
+};
+
+/// "*" matches no password; "locked" is what base-passwd does too.
+std::string root_password(const recipe::Baseline& baseline) {
+  const std::string root = baseline.root.value_or("locked");
+  return root == "locked" ? "*" : root;
+}
+
+}  // namespace
+
+Result<std::optional<plan::Step>> make_baseline_step(const BaselineInput& input) {
+  const recipe::Baseline& baseline = input.merged.baseline;
+  std::vector<TreeFile> files = TRY(files_with_fstab(input.merged, input.os, input.fstab));
+  std::vector<TreeFile> parents;
+  std::vector<std::string> parent_units;
+  if (input.parent != nullptr) {
+    parents = TRY(files_with_fstab(*input.parent, input.os, input.parent_fstab));
+    parent_units = units_of(input.parent->baseline);
+  }
+  Json options = {
+      {"files", to_json(difference(files, parents))},
+      {"removed", difference(paths_of(parents), paths_of(files))},
+      {"users", changed_users(input)},
+      {"enable", difference(units_of(baseline), parent_units)},
+      {"disable", difference(parent_units, units_of(baseline))},
+  };
+  const bool is_empty =
+      std::all_of(options.begin(), options.end(), [](const Json& list) { return list.empty(); });
+  if (input.parent == nullptr || root_password(baseline) != root_password(input.parent->baseline)) {
+    options["root"] = root_password(baseline);
+  }
+  if (needs_locale_package(baseline) &&
+      (input.parent == nullptr || input.parent->baseline.locale != baseline.locale)) {
+    options["locale"] = *baseline.locale;
+  }
+  if (is_empty && !options.contains("root") && !options.contains("locale")) {
+    return std::optional<plan::Step>();
+  }
+  plan::Step step;
+  step.name = "baseline";
+  step.kind = kKind;
+  step.options = std::move(options);
+  return std::optional(std::move(step));
+}
+
+std::unique_ptr<plan::StepKind> baseline_step_kind() {
+  return std::make_unique<BaselineStep>();
+}
+
+}  // namespace goldmill::guest
