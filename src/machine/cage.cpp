@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <filesystem>
+#include <optional>
 #include <sstream>
 
 #include <fcntl.h>
@@ -48,13 +50,25 @@ std::uint64_t ids_of_caller() {
   return inside == 0 ? count : 0;
 }
 
-IdMap choose_ids() {
+/// The group that may use /dev/kvm, when the program wants it: as root we give it to the cage;
+/// a plain user's supplementary groups stay with the process anyway.
+std::optional<std::uint32_t> device_group(const CagedProgram& program) {
+  for (const std::string& device : program.devices) {
+    struct stat status {};
+    if (::stat(device.c_str(), &status) == 0 && (status.st_mode & S_IWGRP) != 0) {
+      return status.st_gid;
+    }
+  }
+  return std::nullopt;
+}
+
+IdMap choose_ids(const CagedProgram& program) {
   if (::geteuid() == 0) {
     const auto ids = system::GuestIds::find();
     const std::uint64_t reserved = ids ? ids->users.first + std::uint64_t{kCagedId} : kCagedId;
     // Inside a worker the reserved range does not exist: there, ids 0..65535 are it already.
     const auto id = ids_of_caller() > reserved ? static_cast<std::uint32_t>(reserved) : kCagedId;
-    return {id, id, IdMap::Way::direct};
+    return {id, device_group(program).value_or(id), IdMap::Way::direct};
   }
   if (const auto ids = system::GuestIds::find()) {
     return {ids->users.first + kCagedId, ids->groups.first + kCagedId, IdMap::Way::tools};
@@ -128,6 +142,7 @@ struct Prepared {
   std::vector<Shown> parts;
   std::vector<system::HandedFd> descriptors;
   std::vector<CagedFile> files;
+  std::vector<int> kept;  // in order: the only descriptors of the caller that the child needs
   int go = -1;
   int report = -1;
   bool dies_with_caller = false;
@@ -244,14 +259,30 @@ void drop_rights(const Prepared& prepared) {
   }
 }
 
+/// Lets go of all else at once: the pipes of other starts, which go on in other threads, must not
+/// stay open because of us.
+void close_others(const std::vector<int>& kept) {
+  unsigned from = 0;
+  for (const int number : kept) {
+    const auto next = static_cast<unsigned>(number);
+    if (next > from) {
+      ::syscall(SYS_close_range, from, next - 1, 0U);
+    }
+    from = next + 1;
+  }
+  ::syscall(SYS_close_range, from, ~0U, 0U);
+}
+
 /// In the child, between clone and exec.
 [[noreturn]] void become(const Prepared& prepared) {
+  close_others(prepared.kept);
   char byte = 0;
   if (::read(prepared.go, &byte, 1) != 1) {
     ::_exit(126);  // the caller gave up
   }
   ::setsid();
-  if (::setresgid(0, 0, 0) != 0 || ::setresuid(0, 0, 0) != 0) {
+  // Not by the C library, whose version changes all threads of a process that here has one.
+  if (::syscall(SYS_setresgid, 0, 0, 0) != 0 || ::syscall(SYS_setresuid, 0, 0, 0) != 0) {
     fail(prepared.report, "take the cage's id");
   }
   // Supplementary groups stay when a plain user's kvm group is what opens /dev/kvm.
@@ -349,14 +380,22 @@ Result<CagedProcess> start_caged(const CagedProgram& program) {
   Prepared prepared = prepare(program, nothing.get());
   prepared.go = go.read.get();
   prepared.report = report.write.get();
-  const IdMap ids = choose_ids();
+  for (const system::HandedFd& handed : prepared.descriptors) {
+    prepared.kept.push_back(handed.ours);
+  }
+  for (const CagedFile& file : prepared.files) {
+    prepared.kept.push_back(file.source);
+  }
+  prepared.kept.insert(prepared.kept.end(), {prepared.go, prepared.report});
+  std::sort(prepared.kept.begin(), prepared.kept.end());
+  prepared.kept.erase(std::unique(prepared.kept.begin(), prepared.kept.end()), prepared.kept.end());
+  const IdMap ids = choose_ids(program);
   const auto child = static_cast<pid_t>(
       ::syscall(SYS_clone, static_cast<unsigned long>(flags_of(program)), 0, 0, 0, 0));
   if (child < 0) {
     return clone_failed(errno);
   }
   if (child == 0) {
-    ::close(go.write.release());  // the parent alone holds it, so that its death is our EOF
     become(prepared);
   }
   report.write.reset();

@@ -279,6 +279,8 @@ class HandOver {
   const HandedNumbers& numbers() const { return numbers_; }
   const std::vector<system::HandedFd>& descriptors() const { return descriptors_; }
   int log() const { return log_.get(); }
+  /// When QEMU has its copies: its end must be visible on the sockets.
+  void let_go() { kept_.clear(); }
 
  private:
   int lend(int ours) {
@@ -344,6 +346,7 @@ Result<Machine> Machine::start(const MachineSpec& spec) {
   TRY(hand_over.open(spec).context("while preparing the machine " + spec.name));
   const CagedProcess process =
       TRY(start_caged(caged_qemu(spec, hand_over)).context("while starting " + spec.name));
+  hand_over.let_go();
   Machine machine(process.id, spec.directory, process.warning);
   // The socket accepts before QEMU runs; its greeting says that the machine was built.
   const auto control = Qmp::connect(spec.directory / kQmpSocket, std::chrono::seconds(20));

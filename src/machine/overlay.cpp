@@ -117,7 +117,9 @@ Result<void> fill(int file, const OverlaySpec& spec) {
   TRY(write_at(file, header_cluster(spec, entries), 0));
   TRY(write_at(file, table.bytes(), kCluster));
   TRY(write_at(file, counts.bytes(), 2 * kCluster));
-  if (::ftruncate(file, static_cast<off_t>(clusters * kCluster)) != 0) {
+  // The last cluster may be cut short behind the table's entries; a reader sees zeros there.
+  const std::uint64_t length = 3 * kCluster + (entries * 8ULL + 4095) / 4096 * 4096;
+  if (::ftruncate(file, static_cast<off_t>(length)) != 0) {
     return system_error("cannot set the size", errno);
   }
   return {};

@@ -141,8 +141,10 @@ int reopen_here(int descriptor) {
       const int again = handed.theirs >= kFirstHand ? reopen_here(handed.ours) : -1;
       handed.ours = again >= 0 ? again : handed.ours;
     }
-    if (::setresgid(0, 0, 0) != 0 || ::syscall(SYS_setgroups, 0, nullptr) != 0 ||
-        ::setresuid(0, 0, 0) != 0) {
+    // Not by the C library, whose version changes all threads of a process that here has one:
+    // in a caller with threads it waits for them for ever.
+    if (::syscall(SYS_setresgid, 0, 0, 0) != 0 || ::syscall(SYS_setgroups, 0, nullptr) != 0 ||
+        ::syscall(SYS_setresuid, 0, 0, 0) != 0) {
       fail_start("setresuid");
     }
     // What we mount must not reach the machine, nor its new mounts surprise us.
