@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Launches real instances of the image that GOLDMILL_TEST_IMAGE names (with the agent inside).
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
@@ -11,6 +7,9 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <goldmill/launch/launch.hpp>
 #include <goldmill/machine/machine.hpp>
@@ -37,9 +36,10 @@ std::string over_ssh(const fs::path& home, const std::string& name, const std::s
 /// QEMU processes that use something below the directory.
 int qemus_below(const fs::path& home) {
   const auto output = system::process_runner().run(system::Command{
-      .argv = {"sh", "-c",
-               "ls -l /proc/[0-9]*/fd 2>/dev/null | grep -c " + (home / "instances").string() +
-                   ".*disk.qcow2"}});
+      .argv = {"sh",
+               "-c",
+               "for p in /proc/[0-9]*; do ls -l $p/fd 2>/dev/null | grep -q '" +
+                   (home / "instances").string() + ".*disk.qcow2' && echo $p; done | wc -l"}});
   return output ? std::atoi(output->text.c_str()) : -1;
 }
 }  // namespace

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "inside.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include <goldmill/machine/dossier.hpp>
+
+namespace goldmill::prove {
+
+namespace {
+constexpr std::string_view kSystem = "a larger disk is used";
+
+/// In single quotes for the guest's shell.
+std::string quoted(const std::string& text) {
+  std::string safe = "'";
+  for (const char c : text) {
+    safe += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  }
+  return safe + "'";
+}
+
+std::string one_line(const std::string& text) {
+  std::string line;
+  for (const std::string& part : machine::safe_tail(text, 4)) {
+    line += (line.empty() ? "" : "; ") + part;
+  }
+  return line.substr(0, 300);
+}
+
+class Inside {
+ public:
+  Inside(const Shell& shell, const Expectations& expected) : shell_(shell), expected_(expected) {}
+
+  std::vector<Row> run(const std::string& machine_id) {
+    check_units();
+    check_identity(machine_id);
+    check_locale();
+    check_ssh();
+    check_root();
+    for (const ExpectedUser& user : expected_.users) {
+      check_user(user);
+    }
+    check_firewall();
+    check_growth();
+    for (const std::string& service : expected_.services) {
+      const Answer answer = ask("systemctl is-active " + quoted(service));
+      add("service " + service, "active", answer.text, answer.text == "active");
+    }
+    for (const std::string& command : expected_.commands) {
+      const Answer answer = ask(command);
+      add("command " + command,
+          "status 0",
+          "status " + std::to_string(answer.status) +
+              (answer.text.empty() ? "" : ": " + answer.text),
+          answer.status == 0);
+    }
+    return std::move(rows_);
+  }
+
+ private:
+  struct Answer {
+    int status = -1;
+    std::string text;  ///< last lines of both streams, safe
+    std::string raw;   ///< standard output
+  };
+
+  Answer ask(const std::string& command) {
+    const auto output = shell_(command);
+    if (!output) {
+      return {-1, output.error().text(), ""};
+    }
+    return {output->status, one_line(output->text + output->errors), output->text};
+  }
+
+  void add(std::string promise, std::string expected, std::string found, bool passed) {
+    rows_.push_back({std::move(promise),
+                     std::move(expected),
+                     found.empty() ? "nothing" : std::move(found),
+                     passed});
+  }
+
+  void check_units() {
+    const Answer answer = ask("systemctl --failed --no-legend --plain");
+    const bool none = answer.status == 0 && answer.text.empty();
+    add("no failed unit", "none", none ? "none" : answer.text, none);
+  }
+
+  void check_identity(const std::string& machine_id) {
+    const Answer answer = ask("cat /etc/machine-id");
+    add("machine-id",
+        "as its agent reported",
+        answer.text,
+        answer.text.size() == 32 && answer.text == machine_id);
+  }
+
+  void check_locale() {
+    if (!expected_.timezone.empty()) {
+      const Answer answer = ask("readlink -f /etc/localtime | sed 's,^/usr/share/zoneinfo/,,'");
+      add("time zone", expected_.timezone, answer.text, answer.text == expected_.timezone);
+    }
+    if (!expected_.locale.empty()) {
+      const Answer answer =
+          ask("cat /etc/locale.conf /etc/default/locale 2>/dev/null | sed -n 's/^LANG=//p' | "
+              "tr -d '\"' | sort -u; LC_ALL=" +
+              quoted(expected_.locale) + " locale charmap 2>&1 | grep -i cannot");
+      add("locale", expected_.locale, answer.text, answer.text == expected_.locale);
+    }
+  }
+
+  void check_ssh() {
+    const std::string wanted = expected_.ssh_passwords ? "yes" : "no";
+    const Answer answer =
+        ask("mkdir -p /run/sshd; sshd -T | sed -n 's/^passwordauthentication //p'");
+    add("SSH password login", wanted, answer.text, answer.text == wanted);
+  }
+
+  void check_root() {
+    if (expected_.root_locked) {
+      const Answer answer = ask("getent shadow root | cut -d: -f2 | cut -c1");
+      const bool locked = answer.text == "!" || answer.text == "*";
+      add("root is locked", "no password", locked ? "no password" : "a password", locked);
+    }
+  }
+
+  void check_user(const ExpectedUser& user) {
+    const std::string name = quoted(user.name);
+    const Answer account = ask("getent passwd " + name + " | cut -d: -f1");
+    add("user " + user.name,
+        "exists",
+        account.text.empty() ? "missing" : "exists",
+        account.text == user.name);
+    const Answer sudo =
+        ask("runuser -u " + name + " -- sudo -n true >/dev/null 2>&1 && echo yes || echo no");
+    add("user " + user.name + ": sudo",
+        user.sudo ? "yes" : "no",
+        sudo.text,
+        sudo.text == (user.sudo ? "yes" : "no"));
+    if (!user.keys.empty()) {
+      check_keys(user, name);
+    }
+  }
+
+  void check_keys(const ExpectedUser& user, const std::string& name) {
+    // The files that sshd itself would read for this user; %u and %h as in sshd_config(5).
+    const Answer answer =
+        ask("u=" + name +
+            "; h=$(getent passwd \"$u\" | cut -d: -f6); cd \"$h\" && for f in $(sshd -T -C "
+            "user=\"$u\",host=h,addr=192.0.2.1 | sed -n 's/^authorizedkeysfile //p' | "
+            "sed \"s,%u,$u,g; s,%h,$h,g\"); do cat \"$f\" 2>/dev/null; echo; done");
+    std::size_t present = 0;
+    for (const std::string& key : user.keys) {
+      // Type and blob count; options and comments may differ.
+      const std::size_t start = key.find("AAAA");
+      const std::string blob =
+          start == std::string::npos ? key : key.substr(start, key.find(' ', start) - start);
+      present += answer.raw.find(blob) != std::string::npos ? 1U : 0U;
+    }
+    add("user " + user.name + ": SSH keys",
+        std::to_string(user.keys.size()),
+        std::to_string(present),
+        present == user.keys.size());
+  }
+
+  void check_firewall() {
+    if (expected_.firewall) {
+      const Answer answer = ask(
+          "nft list ruleset | grep -q 'hook input.*policy drop' && echo loaded || echo missing");
+      add("firewall", "loaded", answer.text, answer.text == "loaded");
+    }
+  }
+
+  void check_growth() {
+    const Answer answer = ask("df -B1 --output=size / | tail -1 | tr -d ' '");
+    std::uint64_t size = 0;
+    std::from_chars(answer.text.data(), answer.text.data() + answer.text.size(), size);
+    add(std::string(kSystem),
+        "root above " + to_text(Bytes{expected_.disk_bytes}),
+        to_text(Bytes{size}),
+        size > expected_.disk_bytes);
+  }
+
+  const Shell& shell_;
+  const Expectations& expected_;
+  std::vector<Row> rows_;
+};
+}  // namespace
+
+std::vector<Row> check_inside(const Shell& shell,
+                              const Expectations& expected,
+                              const std::string& machine_id) {
+  return Inside(shell, expected).run(machine_id);
+}
+
+}  // namespace goldmill::prove

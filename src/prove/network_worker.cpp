@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The network worker of one boot: in namespaces of its own it makes the network, waits until the
+// machine is up, and then checks it from outside and, by SSH, from inside.
+#include <algorithm>
+#include <thread>
+
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <goldmill/machine/dossier.hpp>
+#include <goldmill/machine/ssh.hpp>
+#include <goldmill/prove/prove.hpp>
+#include <goldmill/system/worker.hpp>
+
+#include "expectations.hpp"
+#include "inside.hpp"
+#include "network.hpp"
+#include "talk.hpp"
+
+namespace goldmill::prove {
+
+namespace fs = std::filesystem;
+using system::UniqueFd;
+
+namespace {
+constexpr const char* kTap = "tap0";
+constexpr const char* kDirectory = "/tmp/prove";
+constexpr std::size_t kTalk = 0;
+constexpr std::size_t kKey = 1;
+
+/// A /proc and a /tmp of our own: nothing that we write outlives us.
+Result<void> private_mounts() {
+  if (::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0) {
+    Error error = system_error("cannot mount a /proc of the worker's own", errno);
+    error.hint = "in a container, run it without masked paths in /proc";
+    return error;
+  }
+  if (::mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700,size=64m") != 0) {
+    return system_error("cannot mount a /tmp of the worker's own", errno);
+  }
+  return system::make_directories(kDirectory, 0700);
+}
+
+Result<UniqueFd> make_tap(int talk) {
+  auto tap = open_tap(kTap);
+  if (tap || tap.error().kind != ErrorKind::unavailable) {
+    return tap;
+  }
+  // On machines where only root may open the device, root opens it for our namespace.
+  const auto network = TRY(system::open_file("/proc/self/ns/net", O_RDONLY));
+  TRY(send_message(talk, 'n', network.get()));
+  const Message answer = TRY(receive_message(talk, std::chrono::seconds(10)));
+  if (answer.kind != 'y') {
+    return std::move(tap).error();
+  }
+  return UniqueFd();
+}
+
+Json rows_to_json(const std::vector<Row>& rows) {
+  Json list = Json::array();
+  for (const Row& row : rows) {
+    list.push_back({{"promise", row.promise},
+                    {"expected", row.expected},
+                    {"found", row.found},
+                    {"passed", row.passed}});
+  }
+  return list;
+}
+
+std::string ports_text(const std::set<std::uint16_t>& ports) {
+  std::string text;
+  for (const std::uint16_t port : ports) {
+    if (text.size() > 200) {
+      return text + ", ...";
+    }
+    text += (text.empty() ? "" : ", ") + std::to_string(port);
+  }
+  return text.empty() ? "none" : text;
+}
+
+/// Everything known about the machine under test.
+struct Guest {
+  std::string address;
+  std::string host_key;
+  std::string machine_id;
+  std::string user;  ///< with sudo, for when root may not log in
+};
+
+Row check_tcp(const Guest& guest, const Expectations& expected) {
+  Row row{"TCP ports open", ports_text(expected.tcp), "", false};
+  std::set<std::uint16_t> open;
+  for (int round = 0; round < 3; ++round) {
+    const auto scan = scan_tcp(guest.address, kTap);
+    if (!scan) {
+      row.found = scan.error().text();
+      return row;
+    }
+    open.insert(scan->open.begin(), scan->open.end());
+    if (scan->lost == 0) {
+      break;
+    }
+  }
+  row.found = ports_text(open);
+  row.passed = open == expected.tcp;
+  return row;
+}
+
+/// The authentication methods that sshd offers to anybody.
+Row check_password_offer(const machine::SshTarget& target, const Expectations& expected) {
+  Row row{"SSH offers no password", expected.ssh_passwords ? "password" : "publickey", "", false};
+  std::vector<std::string> argv = machine::ssh_arguments(target);
+  argv.insert(argv.begin() + 1,
+              {"-oBatchMode=yes", "-oPreferredAuthentications=none", "-oConnectTimeout=60"});
+  argv.insert(argv.end(), {"--", "true"});
+  const auto output =
+      system::process_runner().run(system::Command{.argv = argv, .limit = std::chrono::minutes(2)});
+  const std::string said = output ? output->errors : output.error().text();
+  const std::size_t open = said.rfind('(');
+  const std::size_t close = said.rfind(')');
+  if (open != std::string::npos && close != std::string::npos && open < close) {
+    row.found = said.substr(open + 1, std::min<std::size_t>(close - open - 1, 100));
+  } else {
+    row.found = said.substr(0, 200);
+  }
+  const bool offers = row.found.find("password") != std::string::npos ||
+                      row.found.find("keyboard-interactive") != std::string::npos;
+  row.passed = row.found.find("publickey") != std::string::npos && offers == expected.ssh_passwords;
+  return row;
+}
+
+struct Login {
+  machine::Ssh ssh;
+  std::string prefix;  ///< "" as root, or how to become root
+};
+
+Result<Login> log_in(machine::SshTarget target, const std::string& other_user) {
+  auto ssh = machine::Ssh::connect(system::process_runner(), target, std::chrono::minutes(2));
+  if (ssh) {
+    return Login{std::move(ssh).value(), ""};
+  }
+  if (other_user.empty()) {
+    return std::move(ssh).error();
+  }
+  target.user = other_user;
+  return Login{
+      TRY(machine::Ssh::connect(system::process_runner(), target, std::chrono::minutes(2))),
+      "sudo -n "};
+}
+
+std::string shell_quoted(const std::string& text) {
+  std::string safe = "'";
+  for (const char c : text) {
+    safe += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  }
+  return safe + "'";
+}
+
+std::vector<Row> check_guest(const Guest& guest, const Expectations& expected) {
+  std::vector<Row> rows;
+  rows.push_back(check_tcp(guest, expected));
+  for (const std::uint16_t port : expected.udp) {
+    const bool answers = may_answer_udp(guest.address, port);
+    rows.push_back({"UDP port " + std::to_string(port),
+                    "not refused",
+                    answers ? "not refused" : "refused",
+                    answers});
+  }
+  machine::SshTarget target;
+  target.address = guest.address;
+  target.private_key = fs::path(kDirectory) / "key";
+  target.host_key = guest.host_key;
+  target.directory = kDirectory;
+  auto pinned = machine::pin_host_key(target);
+  if (pinned) {
+    rows.push_back(check_password_offer(target, expected));
+  }
+  const auto login = log_in(target, guest.user);
+  rows.push_back({"SSH login with the injected key",
+                  "as root",
+                  login ? (login->prefix.empty() ? "as root" : "as " + guest.user + " with sudo")
+                        : login.error().text(),
+                  login.has_value()});
+  if (!login) {
+    return rows;
+  }
+  const Shell shell = [&login](const std::string& command) -> Result<system::Output> {
+    // The PATH of a login as root, also for commands in /usr/sbin.
+    return login->ssh.run(login->prefix +
+                          "env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "
+                          "sh -c " +
+                          shell_quoted(command));
+  };
+  const std::vector<Row> inside = check_inside(shell, expected, guest.machine_id);
+  rows.insert(rows.end(), inside.begin(), inside.end());
+  return rows;
+}
+
+Result<Json> run_network(system::WorkerContext& context) {
+  TRY(private_mounts());
+  const int talk = context.hand(kTalk);
+  const UniqueFd tap = TRY(make_tap(talk));
+  TRY(configure_network(kTap));
+  const auto dhcp = TRY(start_dhcp(kTap, kDirectory));
+  TRY(system::write_file(
+      fs::path(kDirectory) / "key", TRY(system::read_all(context.hand(kKey), 64_KiB)), 0600));
+  if (tap) {
+    TRY(send_message(talk, 't', tap.get()));
+  }
+  TRY(send_message(talk, 'r'));
+
+  // Until the machine is up, or its end closes the stream.
+  const std::string facts_text = TRY(system::read_all(talk, 1_MiB));
+  const std::string mac = TRY(string_at(context.request(), "mac"));
+  Guest guest;
+  guest.address = leased_address(kDirectory, mac);
+  for (int second = 0; guest.address.empty() && !facts_text.empty() && second < 90; ++second) {
+    std::this_thread::sleep_for(std::chrono::seconds(1));  // up, but not yet on the network
+    guest.address = leased_address(kDirectory, mac);
+  }
+  std::vector<Row> rows;
+  rows.push_back({"address by DHCP",
+                  "a lease",
+                  guest.address.empty() ? "none" : guest.address,
+                  !guest.address.empty()});
+  if (!facts_text.empty() && !guest.address.empty()) {
+    const Json facts = TRY(parse_json(facts_text, "the facts of a guest"));
+    guest.host_key = find_string(facts, "host_key").value_or("");
+    guest.machine_id = find_string(facts, "machine_id").value_or("");
+    guest.user = find_string(context.request(), "sudo_user").value_or("");
+    const Json* expected = find_value(context.request(), "expectations");
+    const std::vector<Row> more =
+        check_guest(guest, expectations_of(expected == nullptr ? Json() : *expected));
+    rows.insert(rows.end(), more.begin(), more.end());
+  }
+  return Json{{"rows", rows_to_json(rows)}};
+}
+}  // namespace
+
+system::WorkerEntry network_worker() {
+  return {"prove_network", run_network};
+}
+
+}  // namespace goldmill::prove
