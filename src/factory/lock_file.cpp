@@ -33,7 +33,9 @@ Result<LockFile> LockFile::read(const std::filesystem::path& file) {
   lock.packages = or_null(find_value(*json, "packages"));
   lock.tools = or_null(find_value(*json, "tools"));
   lock.epoch = TRY(integer_at(*json, "epoch").context(file.string()));
-  lock.accounts = find_strings(*json, "accounts");
+  if (const Json* accounts = find_value(*json, "accounts")) {
+    lock.accounts = *accounts;
+  }
   return lock;
 }
 

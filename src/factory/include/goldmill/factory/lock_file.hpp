@@ -23,8 +23,8 @@ struct LockFile {
   Json packages;  ///< a guest::Resolution: version, SHA-256 and pool path of each; no host name
   Json tools;     ///< the same for the boot loader's packages, for a base; else null
   std::int64_t epoch = 0;
-  /// Lines of passwd and group that the build made, as "passwd:..." and "group:...".
-  std::vector<std::string> accounts;
+  /// Lines that the build made: {"passwd": [...], "group": [...], "shadow": [...], ...}.
+  Json accounts = Json::object();
 
   /// Errors: not_found; invalid_input when it is damaged or of a newer goldmill.
   static Result<LockFile> read(const std::filesystem::path& file);

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <goldmill/guest/debian_family.hpp>
+
+#include <algorithm>
+#include <set>
+
+#include <goldmill/guest/apt_worker.hpp>
+#include <goldmill/guest/archive.hpp>
+#include <goldmill/guest/baseline_step.hpp>
+#include <goldmill/guest/bootloader_step.hpp>
+#include <goldmill/guest/fetcher.hpp>
+#include <goldmill/guest/initramfs_step.hpp>
+#include <goldmill/guest/packages_step.hpp>
+#include <goldmill/guest/tree_files.hpp>
+#include <goldmill/guest/unpacker.hpp>
+#include <goldmill/system/file.hpp>
+
+namespace goldmill::guest {
+
+namespace {
+
+constexpr const char* kBootloader = "debian.bootloader";
+
+/// Brings package files into the cache; which archives that means is asked only when one is
+/// missing, so that a build whose packages are there never looks at the network's settings.
+struct Fetching {
+  std::function<Result<std::vector<Source>>()> sources;
+  std::string proxy;
+  std::vector<PackageFile> known;
+
+  Result<void> operator()(const Json& resolution,
+                          const std::filesystem::path& cache,
+                          plan::Progress& progress) const {
+    const Json* wanted = find_value(resolution, "packages");
+    std::set<std::string> digests;
+    for (const Json& package : wanted == nullptr ? Json::array() : *wanted) {
+      digests.insert(find_string(package, "sha256").value_or(""));
+    }
+    FetchRequest request{.cache_directory = cache, .proxy = proxy};
+    bool is_missing = false;
+    for (const PackageFile& package : known) {
+      if (digests.contains(package.sha256)) {
+        request.packages.push_back(package);
+        is_missing =
+            is_missing || !std::filesystem::exists(cached_file(cache, package.sha256));
+      }
+    }
+    if (is_missing) {
+      request.sources = TRY(sources());
+    }
+    return fetch(request, progress.show);
+  }
+};
+
+/// What a packages step is keyed by: not where a package lies in an archive.
+Json step_resolution(const Resolution& resolution) {
+  Json json = to_json(resolution);
+  json.erase("suites");
+  json.erase("epoch");
+  for (Json& package : json["packages"]) {
+    package.erase("pool_path");
+    package.erase("source_index");
+  }
+  return json;
+}
+
+/// Unpacks the boot loader's tools, which the image never holds, and runs them.
+class BootloaderWithTools : public plan::StepKind {
+ public:
+  explicit BootloaderWithTools(FetchPackages fetch) : fetch_(std::move(fetch)) {}
+  std::string_view name() const override { return kBootloader; }
+  int version() const override { return inner_->version(); }
+
+  Result<Json> run(const plan::Step& step, plan::StepContext& context) override {
+    const Json* tools = find_value(step.options, "tools");
+    GOLDMILL_ASSERT(tools != nullptr);
+    TRY(fetch_(*tools, context.package_cache, context.progress));
+    const system::UniqueFd cache = TRY(system::open_directory(context.package_cache));
+    const Json request = {{"phases", {"write"}},
+                          {"native", step.options.at("architecture")},
+                          {"packages", tools->at("packages")}};
+    TRY(context.sandbox.call("unpack", request, {cache.get()}, {})
+            .context("while unpacking the boot loader's tools"));
+    return inner_->run(step, context);
+  }
+
+ private:
+  FetchPackages fetch_;
+  std::unique_ptr<plan::StepKind> inner_ = make_bootloader_kind();
+};
+
+/// Of two resolutions of the same root, the packages that only the larger one has.
+std::vector<PackageFile> difference(const std::vector<PackageFile>& larger,
+                                    const std::vector<PackageFile>& smaller) {
+  std::set<std::string> names;
+  for (const PackageFile& package : smaller) {
+    names.insert(package.name);
+  }
+  std::vector<PackageFile> rest;
+  std::copy_if(larger.begin(), larger.end(), std::back_inserter(rest), [&](const auto& package) {
+    return !names.contains(package.name);
+  });
+  return rest;
+}
+
+InitramfsInput initramfs_input(const std::map<std::string, std::string>& installed,
+                               std::vector<TreeFile> files) {
+  InitramfsInput input;
+  for (const auto& [name, version] : installed) {
+    if (is_initramfs_package(name)) {
+      input.packages.emplace(name, version);
+    }
+  }
+  input.files = initramfs_files(files);
+  return input;
+}
+
+Json request_json(const ResolveRequest& request) {
+  Json install = Json::array();
+  for (const InstallRequest& entry : request.install) {
+    install.push_back({{"name", entry.name},
+                       {"version", entry.version},
+                       {"file", entry.file.filename().string()}});
+  }
+  Json sources = Json::array();
+  for (const Source& source : request.sources) {
+    // A lock names no host; another URI is another wish all the same.
+    sources.push_back({{"name", source.name}, {"digest", sha256(canonical(to_json(source))).text()}});
+  }
+  return {{"architecture", request.architecture},
+          {"install", std::move(install)},
+          {"remove", request.remove},
+          {"recommends", request.recommends},
+          {"repositories", std::move(sources)}};
+}
+
+}  // namespace
+
+DebianFamily::DebianFamily(const DebianRelease& release, recipe::Os os, FamilySettings settings)
+    : release_(&release), os_(std::move(os)), settings_(std::move(settings)) {}
+DebianFamily::DebianFamily(DebianFamily&&) noexcept = default;
+DebianFamily::~DebianFamily() = default;
+
+Result<DebianFamily> DebianFamily::open(const recipe::Os& os, FamilySettings settings) {
+  const DebianRelease* release = TRY(find_release(os.family, os.release));
+  return DebianFamily(*release, os, std::move(settings));
+}
+
+Result<std::vector<Source>> DebianFamily::sources(const recipe::Recipe& own) const {
+  ArchiveRequest request{os_.architecture, own.repositories,
+                         ArchiveSettings::from_environment(settings_.home)};
+  request.settings.proxy = own.proxy;
+  return sources_for(*release_, request);
+}
+
+Result<ResolveRequest> DebianFamily::request_for(const RecipeView& view,
+                                                 const ParentPackages& parent) const {
+  ResolveRequest request;
+  request.architecture = os_.architecture;
+  request.dpkg_status = parent.dpkg_status;
+  request.extended_states = parent.extended_states;
+  request.new_root = view.parent == nullptr;
+  request.recommends = view.merged.recommends.value_or(false);
+  request.state_directory = settings_.home / "archives";
+  request.cache_directory = settings_.home / "packages";
+  request.proxy = view.own.proxy;
+  request.refresh = settings_.refresh;
+  std::set<std::string> names;
+  if (view.parent == nullptr) {
+    names.insert(release_->base_packages.begin(), release_->base_packages.end());
+    names.insert(TRY(kernel_for(*release_, os_.architecture, view.merged.hardware)).package);
+  }
+  for (const std::string& name : baseline_packages(view.merged, os_)) {
+    names.insert(name);
+  }
+  if (view.parent != nullptr) {
+    for (const std::string& name : baseline_packages(*view.parent, os_)) {
+      names.erase(name);
+    }
+  }
+  for (const recipe::PackageRequest& package : view.own.packages) {
+    names.erase(package.name);
+    if (package.kind == recipe::PackageRequest::Kind::remove) {
+      request.remove.push_back(package.name);
+    } else {
+      request.install.push_back({package.name, package.version, package.file});
+    }
+  }
+  for (const std::string& name : names) {
+    request.install.push_back({.name = name});
+  }
+  return request;
+}
+
+Result<Json> DebianFamily::wishes(const RecipeView& view) const {
+  Json json = request_json(TRY(request_for(view, {})));
+  Json repositories = Json::array();
+  for (const recipe::Repository& repository : view.own.repositories) {
+    repositories.push_back(sha256(repository.uri + "\n" + repository.key.filename().string()).text());
+  }
+  json["repositories"] = std::move(repositories);
+  return json;
+}
+
+Result<PinnedPackages> DebianFamily::resolve(const RecipeView& view,
+                                             const ParentPackages& parent,
+                                             const FetchProgress& progress) const {
+  ResolveRequest request = TRY(request_for(view, parent));
+  PinnedPackages pinned;
+  if (request.install.empty() && request.remove.empty() && !request.new_root) {
+    return pinned;
+  }
+  request.sources = TRY(sources(view.own));
+  pinned.packages = TRY(guest::resolve(request, progress));
+  if (request.new_root) {
+    for (const std::string& tool : TRY(grub_packages(*release_, os_.architecture))) {
+      request.install.push_back({.name = tool});
+    }
+    request.refresh = Refresh::if_missing;
+    pinned.tools = TRY(guest::resolve(request, progress).context("the boot loader's packages"));
+    pinned.tools.packages = difference(pinned.tools.packages, pinned.packages.packages);
+    pinned.tools.operations.clear();
+    pinned.tools.manual.clear();
+  }
+  return pinned;
+}
+
+Result<DebianFamily::Steps> DebianFamily::steps(const RecipeView& view,
+                                                const StepsInput& input) const {
+  Steps steps;
+  const PinnedPackages& pinned = input.pinned;
+  if (!pinned.packages.packages.empty() || !pinned.packages.removed.empty()) {
+    plan::Step packages;
+    packages.name = "packages";
+    packages.kind = "debian.packages";
+    packages.kind_version = PackagesStep({}).version();
+    packages.options = {{"architecture", os_.architecture},
+                        {"resolution", step_resolution(pinned.packages)},
+                        {"accounts", pinned.accounts}};
+    steps.before.push_back(std::move(packages));
+  }
+  if (view.parent == nullptr) {
+    steps.before.push_back(TRY(make_agent_step(os_.architecture)));
+  }
+  auto baseline = TRY(make_baseline_step(
+      {view.merged, os_, view.parent, input.fstab, input.parent_fstab}));
+  if (baseline) {
+    steps.before.push_back(*std::move(baseline));
+  }
+  const InitramfsInput now =
+      initramfs_input(input.installed, TRY(baseline_files(view.merged, os_)));
+  InitramfsInput before;
+  if (view.parent != nullptr) {
+    before = initramfs_input(input.parent_installed, TRY(baseline_files(*view.parent, os_)));
+  }
+  auto initramfs = make_initramfs_step(now, view.parent == nullptr ? nullptr : &before);
+  if (initramfs) {
+    steps.after.push_back(*std::move(initramfs));
+  }
+  if (view.parent == nullptr) {
+    plan::Step bootloader = bootloader_step(os_.family, os_.architecture);
+    bootloader.options["tools"] = step_resolution(pinned.tools);
+    steps.after.push_back(std::move(bootloader));
+  }
+  return steps;
+}
+
+std::vector<std::unique_ptr<plan::StepKind>> DebianFamily::kinds(
+    const RecipeView& view, const PinnedPackages& pinned) const {
+  Fetching fetching{[this, &view] { return sources(view.own); }, view.own.proxy,
+                    pinned.packages.packages};
+  fetching.known.insert(fetching.known.end(), pinned.tools.packages.begin(),
+                        pinned.tools.packages.end());
+  std::vector<std::unique_ptr<plan::StepKind>> kinds;
+  kinds.push_back(std::make_unique<PackagesStep>(fetching));
+  kinds.push_back(agent_step_kind());
+  kinds.push_back(baseline_step_kind());
+  kinds.push_back(initramfs_step_kind());
+  kinds.push_back(std::make_unique<BootloaderWithTools>(fetching));
+  return kinds;
+}
+
+std::span<const system::WorkerEntry> workers() {
+  static constexpr system::WorkerEntry kWorkers[] = {{"apt", apt_worker},
+                                                     {"unpack", unpack_worker},
+                                                     {kTreeFilesWorker, tree_files_worker}};
+  return kWorkers;
+}
+
+std::map<std::string, std::string> installed_packages(std::string_view dpkg_status) {
+  std::map<std::string, std::string> installed;
+  std::string name;
+  std::string version;
+  bool is_installed = false;
+  const auto finish = [&] {
+    if (is_installed && !name.empty()) {
+      installed.emplace(name, version);
+    }
+    name.clear();
+    version.clear();
+    is_installed = false;
+  };
+  while (!dpkg_status.empty()) {
+    const std::size_t end = std::min(dpkg_status.find('\n'), dpkg_status.size());
+    const std::string_view line = dpkg_status.substr(0, end);
+    dpkg_status.remove_prefix(std::min(end + 1, dpkg_status.size()));
+    if (line.empty()) {
+      finish();
+    } else if (line.starts_with("Package: ")) {
+      name = line.substr(9);
+    } else if (line.starts_with("Version: ")) {
+      version = line.substr(9);
+    } else if (line.starts_with("Status: ")) {
+      is_installed = line.ends_with(" installed");
+    }
+  }
+  finish();
+  return installed;
+}
+
+}  // namespace goldmill::guest
