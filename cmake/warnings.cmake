@@ -6,7 +6,7 @@ target_compile_options(goldmill_flags INTERFACE
   -Wall -Wextra -Wpedantic  # the common ground of both compilers
   -Wconversion              # sizes and offsets of 64 bits must not shrink silently
   -Wshadow                  # TRY nests: a shadowed name would hide an error
-  -Wno-restrict             # g++ 12 warns wrongly on std::string::operator+ (GCC bug 105651)
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>  # g++ 12 warns wrongly on std::string::operator+ (GCC bug 105651)
   -Werror)                  # a warning that may stay will stay
 target_compile_definitions(goldmill_flags INTERFACE
   _FILE_OFFSET_BITS=64      # disks are larger than 2 GiB on every architecture

@@ -281,7 +281,7 @@ Value shell_step() {
       {
           {.key = "script",
            .value = free_text(),
-           .doc = "The script itself, for /bin/sh -e.",
+           .doc = "The script itself, for /bin/sh -e or what its #! line names.",
            .example = R"("echo hello > /etc/motd")"},
           {.key = "file",
            .value = text(kSourcePath),
@@ -318,8 +318,8 @@ Value file_copy() {
            .required = true},
           {.key = "mode",
            .value = number_or(kMode),
-           .doc = "Permissions in octal. Of a directory: of the files in it; directories get "
-                  "the x bits too.",
+           .doc = "Permissions in octal. Of a directory: of the files in it; directories, and files "
+                  "that are executable, get the x bits too.",
            .standard = "\"0644\"",
            .example = "\"0644\""},
           {.key = "owner",

@@ -20,6 +20,7 @@ Result<ShellStep> read_shell(const Source& source,
   read_text(node, "script", step.script);
   if (const Node* file = node.find("file")) {
     step.script = TRY(source.content_of(*file, file->text));
+    step.file = file->text;
   }
   if (step.script.find_first_not_of(" \t\r\n") == std::string::npos) {
     return source.document.error(node, "the script of this 'shell' step is empty");

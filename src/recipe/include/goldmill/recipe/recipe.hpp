@@ -42,30 +42,30 @@ const char* name_of(Firmware firmware);
 
 /// An archive of packages beside the machine's own.
 struct Repository {
-  std::string uri;
-  std::vector<std::string> suites;
-  std::vector<std::string> components;
-  std::filesystem::path key;  ///< a keyring or armoured key; absolute
-  Position position;
+  std::string uri = {};
+  std::vector<std::string> suites = {};
+  std::vector<std::string> components = {};
+  std::filesystem::path key = {};  ///< a keyring or armoured key; absolute
+  Position position = {};
 };
 
 /// One entry of `packages:`.
 struct PackageRequest {
   enum class Kind : std::uint8_t { install, remove, local };
   Kind kind = Kind::install;
-  std::string name;            ///< install, remove
-  std::string version;         ///< exact version, or ""
-  std::filesystem::path file;  ///< local: a .deb, absolute
-  Position position;
+  std::string name = {};            ///< install, remove
+  std::string version = {};         ///< exact version, or ""
+  std::filesystem::path file = {};  ///< local: a .deb, absolute
+  Position position = {};
 };
 
 struct User {
-  std::string name;
+  std::string name = {};
   bool sudo = false;
-  std::vector<std::string> ssh_keys;  ///< whole public key lines (file: entries are read)
-  std::string password_hash;          ///< crypt(5) form, or "": locked
+  std::vector<std::string> ssh_keys = {};  ///< whole public key lines (file: entries are read)
+  std::string password_hash = {};          ///< crypt(5) form, or "": locked
   std::string shell = "/bin/bash";
-  std::vector<std::string> groups;
+  std::vector<std::string> groups = {};
 };
 
 /// What must hold on every instance, whatever the OS. Absent optionals take the defaults that
@@ -84,11 +84,11 @@ struct Baseline {
 };
 
 struct Partition {
-  std::string name;
-  std::optional<Bytes> size;  ///< absent on the last one: the rest of the disk
-  std::string filesystem;     ///< ext4, swap, vfat
-  std::string mount;          ///< absolute path, or "" (swap)
-  std::string label;
+  std::string name = {};
+  std::optional<Bytes> size = {};  ///< absent on the last one: the rest of the disk
+  std::string filesystem = {};     ///< ext4, swap, vfat
+  std::string mount = {};          ///< absolute path, or "" (swap)
+  std::string label = {};
 };
 
 struct Disk {
@@ -109,43 +109,45 @@ struct Promises {
 };
 
 struct ShellStep {
-  std::string script;  ///< the text itself (a `file:` entry is read)
-  std::vector<std::string> secrets;
+  std::string script = {};  ///< the text itself (a `file:` entry is read)
+  std::string file = {};    ///< that entry as written, for people; "" for `script:`
+  std::vector<std::string> secrets = {};
   bool network = false;
 };
 
-/// One `files:` entry: copied into the image.
+/// One `files:` entry: copied into the image. Of a directory, `mode` is its files'; its
+/// directories, and files that are executable, get the x bits too.
 struct FileCopy {
-  std::filesystem::path source;  ///< absolute; or empty when `content` is given
-  std::string content;
-  std::string target;  ///< absolute path in the image
+  std::filesystem::path source = {};  ///< absolute; or empty when `content` is given
+  std::string content = {};
+  std::string target = {};  ///< absolute path in the image
   std::uint32_t mode = 0644;
   std::string owner = "root";
   std::string group = "root";
 };
 struct FilesStep {
-  std::vector<FileCopy> files;
+  std::vector<FileCopy> files = {};
 };
 
 /// puppet, ansible, cloud_config, packages: options as written; provision/ knows what they mean.
 /// Fractions stay text, since JSON's canonical form has none.
 struct OtherStep {
-  std::string kind;
-  Json options;
+  std::string kind = {};
+  Json options = {};
 };
 
 struct ProvisionStep {
-  std::variant<ShellStep, FilesStep, OtherStep> action;
-  Position position;
+  std::variant<ShellStep, FilesStep, OtherStep> action = {};
+  Position position = {};
 };
 
 /// A value that steps may read from /run/goldmill/secrets/NAME while they run, and that no
 /// layer, log, key or lock ever holds: keys use its name and version only.
 struct Secret {
-  std::string name;
-  std::string version;
-  std::filesystem::path file;  ///< absolute; or empty when `variable` is given
-  std::string variable;        ///< environment variable of the caller
+  std::string name = {};
+  std::string version = {};
+  std::filesystem::path file = {};  ///< absolute; or empty when `variable` is given
+  std::string variable = {};        ///< environment variable of the caller
 };
 
 struct Recipe {

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "file_tree.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <memory>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <goldmill/base/utf8.hpp>
+#include <goldmill/system/file.hpp>
+
+namespace goldmill::provision {
+
+namespace fs = std::filesystem;
+using system::UniqueFd;
+
+namespace {
+
+constexpr std::size_t kMostEntries = 100'000;
+constexpr int kDeepest = 64;
+constexpr Bytes kLargest = 16_GiB;
+
+Result<std::vector<std::string>> names_in(int directory) {
+  // fdopendir takes its descriptor over, the caller's has to stay.
+  UniqueFd copy(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(copy ? ::fdopendir(copy.get()) : nullptr,
+                                                   &::closedir);
+  if (!stream) {
+    return system_error("cannot list", errno);
+  }
+  (void)copy.release();
+  std::vector<std::string> names;
+  while (const dirent* entry = ::readdir(stream.get())) {  // NOLINT(concurrency-mt-unsafe)
+    const std::string name = entry->d_name;
+    if (name != "." && name != "..") {
+      names.push_back(name);
+    }
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+class Reader {
+ public:
+  Reader(fs::path top, int sink) : top_(std::move(top)), sink_(sink) {}
+
+  Result<FileTree> read() {
+    const UniqueFd file = TRY(system::open_file(top_, O_RDONLY | O_NONBLOCK | O_NOCTTY));
+    TRY(add(file.get(), "", 0));
+    return std::move(tree_);
+  }
+
+ private:
+  std::string name_of(const std::string& path) const {
+    return escape_controls((path.empty() ? top_ : top_ / path).string());
+  }
+
+  Result<void> add(int file, const std::string& path, int depth) {
+    struct stat status {};
+    if (::fstat(file, &status) != 0) {
+      return system_error("cannot read " + name_of(path), errno);
+    }
+    if (tree_.entries.size() >= kMostEntries || depth > kDeepest) {
+      return Error{ErrorKind::invalid_input,
+                   top_.string() + " holds too many or too deeply nested files",
+                   "at most 100,000 files and 64 levels are copied: put them into a package"};
+    }
+    if (find_invalid_utf8(path)) {
+      return Error{ErrorKind::invalid_input, name_of(path) + ": its name is not UTF-8"};
+    }
+    if (S_ISDIR(status.st_mode)) {
+      tree_.entries.push_back({path, TreeEntry::Type::directory});
+      return add_children(file, path, depth);
+    }
+    if (!S_ISREG(status.st_mode)) {
+      return Error{ErrorKind::invalid_input,
+                   name_of(path) + " is no file, directory or link",
+                   "sockets and devices are not copied"};
+    }
+    TreeEntry entry{path, TreeEntry::Type::file, (status.st_mode & S_IXUSR) != 0};
+    TRY(add_content(file, entry).context(name_of(path)));
+    tree_.entries.push_back(std::move(entry));
+    return {};
+  }
+
+  Result<void> add_content(int file, TreeEntry& entry) {
+    Sha256 digest;
+    std::vector<char> piece(1 << 17);
+    while (true) {
+      const ssize_t count = ::read(file, piece.data(), piece.size());
+      if (count < 0 && errno == EINTR) {
+        continue;
+      }
+      if (count < 0) {
+        return system_error("cannot read", errno);
+      }
+      if (count == 0) {
+        break;
+      }
+      const std::string_view bytes(piece.data(), static_cast<std::size_t>(count));
+      digest.update(bytes);
+      entry.size += bytes.size();
+      total_ += bytes.size();
+      if (total_ > kLargest.value) {
+        return Error{ErrorKind::invalid_input, "more than " + to_text(kLargest) + " to copy"};
+      }
+      if (sink_ >= 0) {
+        TRY(system::write_all(sink_, bytes));
+      }
+    }
+    entry.content = digest.finish();
+    return {};
+  }
+
+  Result<void> add_children(int directory, const std::string& path, int depth) {
+    for (const std::string& name : TRY(names_in(directory).context(name_of(path)))) {
+      const std::string child = path.empty() ? name : path + "/" + name;
+      const UniqueFd file(::openat(
+          directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+      if (file) {
+        TRY(add(file.get(), child, depth + 1));
+        continue;
+      }
+      if (errno != ELOOP) {
+        return system_error("cannot open " + name_of(child), errno);
+      }
+      std::array<char, 4096> target{};
+      const ssize_t length = ::readlinkat(directory, name.c_str(), target.data(), target.size());
+      if (length < 0) {
+        return system_error("cannot read the link " + name_of(child), errno);
+      }
+      TreeEntry entry{child, TreeEntry::Type::link};
+      entry.link.assign(target.data(), static_cast<std::size_t>(length));
+      if (find_invalid_utf8(entry.link)) {
+        return Error{ErrorKind::invalid_input, name_of(child) + ": its target is not UTF-8"};
+      }
+      tree_.entries.push_back(std::move(entry));
+    }
+    return {};
+  }
+
+  fs::path top_;
+  int sink_;
+  std::uint64_t total_ = 0;
+  FileTree tree_;
+};
+
+const char* name_of(TreeEntry::Type type) {
+  switch (type) {
+    case TreeEntry::Type::directory:
+      return "directory";
+    case TreeEntry::Type::link:
+      return "link";
+    case TreeEntry::Type::file:
+      break;
+  }
+  return "file";
+}
+
+}  // namespace
+
+Result<FileTree> FileTree::read(const fs::path& top, int sink) {
+  return Reader(top, sink).read();
+}
+
+FileTree FileTree::of_content(std::string_view content) {
+  TreeEntry entry{"", TreeEntry::Type::file};
+  entry.size = content.size();
+  entry.content = sha256(content);
+  return FileTree{{std::move(entry)}};
+}
+
+Digest FileTree::digest() const {
+  Json list = to_json();
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    list[i]["content"] = entries[i].content.text();
+  }
+  return sha256(canonical(list));
+}
+
+Json FileTree::to_json() const {
+  Json list = Json::array();
+  for (const TreeEntry& entry : entries) {
+    list.push_back({{"path", entry.path},
+                    {"type", name_of(entry.type)},
+                    {"executable", entry.executable},
+                    {"size", entry.size},
+                    {"link", entry.link}});
+  }
+  return list;
+}
+
+}  // namespace goldmill::provision

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// FileTree: a file or directory of this machine, as the `files` step copies it. Read with the
+// caller's rights, in sorted order; links are kept as links, owners and times do not count.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <goldmill/base/digest.hpp>
+#include <goldmill/base/json.hpp>
+#include <goldmill/base/result.hpp>
+
+namespace goldmill::provision {
+
+struct TreeEntry {
+  enum class Type : std::uint8_t { directory, file, link };
+  std::string path;  ///< below the top, "" for the top itself
+  Type type = Type::file;
+  bool executable = false;
+  std::uint64_t size = 0;
+  std::string link = {};  ///< where a link points
+  Digest content = {};
+};
+
+struct FileTree {
+  std::vector<TreeEntry> entries;
+
+  /// Reads all; the contents of the files are written to `sink` one after another when it is not
+  /// -1. Errors: not_found; invalid_input for sockets, devices, too many or too deep entries.
+  static Result<FileTree> read(const std::filesystem::path& top, int sink);
+  /// A file with this content.
+  static FileTree of_content(std::string_view content);
+
+  Digest digest() const;
+  /// For the worker that writes them: [{"path", "type", "executable", "size", "link"}].
+  Json to_json() const;
+};
+
+}  // namespace goldmill::provision
