@@ -65,11 +65,6 @@ Result<void> check_cancelled(const Progress& progress) {
 }
 
 namespace {
-std::string_view name_of(recipe::Hardware hardware) {
-  constexpr std::array<std::string_view, 5> kNames = {"virtio", "nvme", "vmware", "hyperv", "xen"};
-  return kNames.at(static_cast<std::size_t>(hardware));
-}
-
 Result<void> check(const Export& wanted, const Format& format) {
   for (const auto& [name, value] : wanted.options) {
     std::vector<std::string> known;

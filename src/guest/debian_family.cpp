@@ -7,13 +7,14 @@
 #include <goldmill/guest/apt_worker.hpp>
 #include <goldmill/guest/archive.hpp>
 #include <goldmill/guest/baseline_step.hpp>
-#include <goldmill/guest/bootloader_step.hpp>
 #include <goldmill/guest/fetcher.hpp>
 #include <goldmill/guest/initramfs_step.hpp>
 #include <goldmill/guest/packages_step.hpp>
 #include <goldmill/guest/tree_files.hpp>
 #include <goldmill/guest/unpacker.hpp>
 #include <goldmill/system/file.hpp>
+
+#include "bootloader_step.hpp"
 
 namespace goldmill::guest {
 

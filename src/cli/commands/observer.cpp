@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <csignal>
+
+#include <array>
+#include <cstdio>
+#include <filesystem>
+
+#include "commands.hpp"
+
+namespace goldmill::cli {
+
+namespace {
+// Written by the signal handler only.
+volatile std::sig_atomic_t interrupted = 0;
+
+void interrupt(int /*signal*/) {
+  interrupted = 1;
+}
+}  // namespace
+
+TerminalObserver::TerminalObserver(Terminal& terminal) : terminal_(terminal) {
+  // Once: the job ends in order and cleans up. Twice: the default, which ends us at once.
+  struct sigaction action {};
+  action.sa_handler = &interrupt;
+  action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    ::sigaction(signal, &action, nullptr);
+  }
+}
+
+void TerminalObserver::step_started(std::string_view image,
+                                    std::string_view step,
+                                    std::string_view reason) {
+  image_ = image;
+  std::string line = image_ + ": " + std::string(step);
+  if (!reason.empty()) {
+    line += " (" + std::string(reason) + ")";
+  }
+  terminal_.progress().log(line);
+}
+
+void TerminalObserver::step_progress(std::string_view phase,
+                                     std::uint64_t done,
+                                     std::uint64_t total) {
+  if (!phase_.empty() && phase_ != phase) {
+    terminal_.progress().end(phase_);
+  }
+  phase_ = phase;
+  terminal_.progress().show(phase, done, total);
+}
+
+void TerminalObserver::step_ended(std::string_view step, std::string_view result, double seconds) {
+  if (!phase_.empty()) {
+    terminal_.progress().end(phase_);
+    phase_.clear();
+  }
+  terminal_.progress().log(image_ + ": " + std::string(step) + " " + std::string(result) + " in " +
+                           seconds_text(seconds));
+}
+
+void TerminalObserver::note(std::string_view line) {
+  terminal_.note(line);
+}
+
+bool TerminalObserver::is_cancelled() {
+  return interrupted != 0;
+}
+
+int run_job(Terminal& terminal,
+            const std::function<Result<int>(factory::Session& session)>& job) {
+  TerminalObserver observer(terminal);
+  auto session = factory::Session::open(observer);
+  if (!session) {
+    return terminal.fail(session.error());
+  }
+  auto status = job(*session);
+  terminal.progress().finish();
+  return status ? *status : terminal.fail(status.error());
+}
+
+std::string seconds_text(double seconds) {
+  std::array<char, 32> text{};
+  (void)std::snprintf(text.data(), text.size(), "%.1f s", seconds);
+  return text.data();
+}
+
+std::string recipe_file(const std::string& argument) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(argument, ignored) &&
+      std::filesystem::exists(argument + ".yaml", ignored)) {
+    return argument + ".yaml";
+  }
+  return argument;
+}
+
+}  // namespace goldmill::cli

@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "image_build.hpp"
+
+#include <sys/stat.h>
+#include <fcntl.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include <goldmill/build/overlay_sandbox.hpp>
+#include <goldmill/build/seal.hpp>
+#include <goldmill/exporter/exporter.hpp>
+#include <goldmill/image/digest.hpp>
+#include <goldmill/image/disk.hpp>
+#include <goldmill/provision/provision.hpp>
+#include <goldmill/system/file.hpp>
+
+#include "assembly.hpp"
+
+namespace goldmill::factory {
+
+namespace {
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+/// A file that another process may not have: the empty text then.
+Result<std::string> read_or_empty(plan::Sandbox& sandbox, std::string_view path) {
+  auto text = sandbox.read(path);
+  if (!text && text.error().kind == ErrorKind::not_found) {
+    return std::string();
+  }
+  return text;
+}
+
+std::vector<Digest> digests_at(const Json& object, std::string_view key) {
+  std::vector<Digest> digests;
+  for (const std::string& text : find_strings(object, key)) {
+    if (const auto digest = Digest::parse(text)) {
+      digests.push_back(*digest);
+    }
+  }
+  return digests;
+}
+
+}  // namespace
+
+Result<ImageBuild> ImageBuild::prepare(Session& session,
+                                       const BuildRequest& request,
+                                       Subject subject) {
+  GOLDMILL_ASSERT(subject.merged.os.has_value());
+  auto family = TRY(guest::DebianFamily::open(
+      *subject.merged.os,
+      {session.home.root(), request.update ? guest::Refresh::always : guest::Refresh::if_missing}));
+  auto layout = TRY(image::Layout::make(subject.merged.disk.value_or(recipe::Disk{}),
+                                        *subject.merged.os, subject.merged.hardware));
+  ImageBuild build(session, request, std::move(subject), std::move(family), std::move(layout));
+  TRY(build.pin().context("packages of " + build.subject_->own.name));
+  return build;
+}
+
+guest::RecipeView ImageBuild::view() const {
+  const recipe::Recipe* parent = subject_->parent ? &subject_->parent->merged : nullptr;
+  return {subject_->own, subject_->merged, parent};
+}
+
+std::vector<Digest> ImageBuild::parent_layers() const {
+  return subject_->parent ? digests_at(subject_->parent->record.details, "layers")
+                          : std::vector<Digest>();
+}
+
+/// Decides on exact packages: as the lock says, or anew when there is none or it means another
+/// wish or another parent.
+Result<void> ImageBuild::pin() {
+  if (subject_->parent) {
+    const auto blob =
+        Digest::parse(find_string(subject_->parent->record.details, "dpkg_status").value_or(""));
+    parent_status_ = TRY(session_->home.get_blob(TRY(Result<Digest>(blob))));
+  }
+  const Json wishes = TRY(family_->wishes(view()));
+  if (!request_->update && TRY(use_lock(wishes))) {
+    return {};
+  }
+  return resolve(wishes);
+}
+
+Result<bool> ImageBuild::use_lock(const Json& wishes) {
+  const auto file = LockFile::path_for(subject_->own.file);
+  auto lock = LockFile::read(file);
+  if (!lock) {
+    return lock.error().kind == ErrorKind::not_found ? Result<bool>(false)
+                                                     : Result<bool>(std::move(lock).error());
+  }
+  const auto parent =
+      subject_->parent ? std::optional(subject_->parent->record.digest) : std::nullopt;
+  if (lock->requests != wishes || lock->parent != parent || lock->recipe != subject_->own.name) {
+    session_->observer.note(
+        file.filename().string() +
+        (lock->parent != parent ? " is of another parent" : " is of other wishes") +
+        ": packages are resolved again");
+    return false;
+  }
+  lock_ = *std::move(lock);
+  pinned_.packages = TRY(guest::resolution_from_json(lock_.packages).context(file.string()));
+  if (!lock_.tools.is_null()) {
+    pinned_.tools = TRY(guest::resolution_from_json(lock_.tools).context(file.string()));
+  }
+  pinned_.accounts = lock_.accounts;
+  return true;
+}
+
+Result<void> ImageBuild::resolve(const Json& wishes) {
+  guest::ParentPackages parent{parent_status_, {}};
+  if (subject_->parent) {
+    const auto blob =
+        Digest::parse(find_string(subject_->parent->record.details, "extended_states").value_or(""));
+    parent.extended_states = TRY(session_->home.get_blob(TRY(Result<Digest>(blob))));
+  }
+  pinned_ = TRY(family_->resolve(
+      view(), parent, [this](std::string_view phase, std::uint64_t done, std::uint64_t total) {
+        session_->observer.step_progress(phase, done, total);
+      }));
+  lock_ = LockFile{};
+  lock_.recipe = subject_->own.name;
+  lock_.requests = wishes;
+  lock_.packages = guest::to_json(pinned_.packages);
+  lock_.epoch = pinned_.packages.epoch;
+  if (subject_->parent) {
+    lock_.parent = subject_->parent->record.digest;
+    lock_.epoch = std::max(
+        lock_.epoch, find_integer(subject_->parent->record.details, "epoch").value_or(0));
+  } else {
+    lock_.tools = guest::to_json(pinned_.tools);
+  }
+  return {};
+}
+
+std::map<std::string, std::string> ImageBuild::installed() const {
+  auto packages = guest::installed_packages(parent_status_);
+  for (const guest::PackageFile& package : pinned_.packages.packages) {
+    packages[package.name] = package.version;
+  }
+  for (const std::string& removed : pinned_.packages.removed) {
+    packages.erase(removed.substr(0, removed.find(':')));
+  }
+  return packages;
+}
+
+Result<std::vector<plan::Step>> ImageBuild::steps() const {
+  std::string parent_fstab;
+  if (subject_->parent) {
+    parent_fstab = find_string(subject_->parent->record.details, "fstab").value_or("");
+  }
+  auto family_steps = TRY(family_->steps(view(), {.pinned = pinned_,
+                                                  .fstab = image::fstab_text(layout_),
+                                                  .parent_fstab = parent_fstab,
+                                                  .installed = installed(),
+                                                  .parent_installed =
+                                                      guest::installed_packages(parent_status_)}));
+  std::vector<plan::Step> steps = std::move(family_steps.before);
+  for (plan::Step& step : TRY(provision::make_steps(subject_->own))) {
+    steps.push_back(std::move(step));
+  }
+  for (plan::Step& step : family_steps.after) {
+    steps.push_back(std::move(step));
+  }
+  for (plan::Step& step : steps) {
+    if (step.produces == plan::Produces::layer) {
+      step.inputs["epoch"] = std::to_string(lock_.epoch);  // every time stamp is cut to it
+    }
+  }
+  return steps;
+}
+
+Result<plan::Plan> ImageBuild::plan() {
+  CatalogueHistory history(*session_);
+  return plan::make_plan(subject_->own.name, TRY(steps()), parent_layers(), history);
+}
+
+Result<BuildReport> ImageBuild::run() {
+  const auto start = std::chrono::steady_clock::now();
+  plan::Plan plan = TRY(this->plan());
+  BuildReport report;
+  TRY(run_steps(plan, report));
+  TRY(write_lock());
+  TRY(finish(plan, report));
+  report.seconds = seconds_since(start);
+  return report;
+}
+
+Result<void> ImageBuild::run_steps(plan::Plan& plan, BuildReport& report) {
+  const auto family_kinds = family_->kinds(view(), pinned_);
+  StepRunner runner(*session_, plan.image, lock_.epoch, [&](const std::string& name) {
+    const auto found = std::find_if(family_kinds.begin(), family_kinds.end(),
+                                    [&](const auto& kind) { return kind->name() == name; });
+    return found == family_kinds.end() ? provision::find_kind(name) : found->get();
+  });
+  runner.set_shell_on_failure(request_->shell_on_failure);
+  CatalogueHistory history(*session_);
+  layers_ = plan.parent_layers;
+  for (plan::PlannedStep& planned : plan.steps) {
+    const Digest key = plan::key_of(planned.step, plan::parents_of(planned.step, layers_));
+    auto done = TRY(history.find(key));
+    const bool runs = !done.has_value();
+    if (runs) {
+      session_->observer.step_started(plan.image, planned.step.name, planned.reason);
+      done = TRY(runner.run(planned.step, layers_));
+      session_->observer.step_ended(planned.step.name, "ran", done->seconds);
+    }
+    report.steps.push_back({plan.image, planned.step.name, key.text(), runs,
+                            runs ? done->seconds : 0});
+    if (planned.step.kind == "debian.packages") {
+      TRY(adopt_accounts(*done));
+    }
+    if (done->layer) {
+      layers_.push_back(*done->layer);
+      history_.push_back(planned.step.name);
+    } else {
+      assets_ = key;
+    }
+    planned.done = std::move(done);
+  }
+  return {};
+}
+
+/// The accounts that configuring made go into the lock, and the step counts as done under the key
+/// that it has with them: see docs/decisions/0004.
+Result<void> ImageBuild::adopt_accounts(const plan::DoneStep& done) {
+  const Json* accounts = find_value(done.result, "accounts");
+  if (accounts == nullptr || *accounts == pinned_.accounts) {
+    return {};
+  }
+  pinned_.accounts = *accounts;
+  lock_.accounts = *accounts;
+  for (plan::Step& step : TRY(steps())) {
+    if (step.kind != "debian.packages") {
+      continue;
+    }
+    const auto parents = parent_layers();
+    TRY(session_->catalogue.record_step({plan::key_of(step, parents), subject_->own.name, step.name,
+                                         step.kind, done.layer, plan::describe(step, parents),
+                                         done.result, done.seconds, 0}));
+  }
+  return {};
+}
+
+Result<void> ImageBuild::write_lock() const {
+  return lock_.write(LockFile::path_for(subject_->own.file)).context("cannot write the lock file");
+}
+
+Result<void> ImageBuild::finish(const plan::Plan& plan, BuildReport& report) {
+  if (subject_->parent) {
+    assets_ = TRY(Digest::parse(
+        find_string(subject_->parent->record.details, "assets").value_or("")));
+  }
+  image::ImageFacts facts{.name = subject_->own.name,
+                          .epoch = lock_.epoch,
+                          .diff_ids = layers_,
+                          .history = {},
+                          .layout = layout_,
+                          .lock = lock_.digest(),
+                          .parent = lock_.parent,
+                          .labels = {}};
+  store::ImageRecord record;
+  record.name = subject_->own.name;
+  record.config = image::oci_config(facts);
+  record.digest = image::image_digest(record.config);
+  const auto known = TRY(session_->catalogue.find_image_by_digest(record.digest));
+  std::error_code ignored;
+  if (known && known->name == record.name &&
+      std::filesystem::exists(session_->home.disk(record.digest), ignored)) {
+    report.image = *known;
+    report.steps.push_back({record.name, "disk", record.digest.text(), false, 0});
+    return {};
+  }
+  const auto start = std::chrono::steady_clock::now();
+  session_->observer.step_started(record.name, "disk", known ? "its disk is gone" : "new");
+  record.details = TRY(details(plan));
+  TRY(make_disk(record, report));
+  const double seconds = seconds_since(start);
+  report.steps.push_back({record.name, "disk", record.digest.text(), true, seconds});
+  session_->observer.step_ended("disk", "ran", seconds);
+  double total = 0;
+  for (const StepReport& step : report.steps) {
+    total += step.seconds;
+  }
+  record.details["build_seconds"] = total;
+  TRY(session_->home.put_blob(canonical(record.config)));
+  report.image = TRY(session_->catalogue.add_image(std::move(record)));
+  return {};
+}
+
+Result<void> ImageBuild::make_disk(store::ImageRecord& record, BuildReport& /*report*/) {
+  AssembledDisk disk = TRY(assemble_disk(*session_, {layers_, assets_, layout_, lock_.epoch}));
+  session_->observer.step_progress("digest", 0, 0);
+  {
+    const system::UniqueFd file = TRY(system::open_file(disk.path, O_RDONLY));
+    record.disk_digest = TRY(image::disk_digest(file.get()));
+  }
+  exporter::Export qcow2;
+  qcow2.source.disk = disk.path;
+  qcow2.hardware = layout_.hardware;
+  qcow2.format = "qcow2";
+  qcow2.output = session_->home.disk(record.digest);
+  qcow2.progress.show = [this](std::uint64_t done, std::uint64_t total) {
+    session_->observer.step_progress("compress", done, total);
+  };
+  qcow2.progress.is_cancelled = [this] { return session_->observer.is_cancelled(); };
+  TRY(exporter::export_image(qcow2));
+  record.details["disk_used_bytes"] = disk.used.value;
+  record.details["qcow2_bytes"] = std::filesystem::file_size(qcow2.output);
+  return {};
+}
+
+/// What the catalogue keeps beside the config: enough to show, test, launch and build on it.
+Result<Json> ImageBuild::details(const plan::Plan& plan) const {
+  build::OverlaySandbox tree({.layers = TRY(layer_trees(*session_, layers_)), .epoch = lock_.epoch});
+  const std::string status = TRY(tree.read("/var/lib/dpkg/status"));
+  const std::string states = TRY(read_or_empty(tree, "/var/lib/apt/extended_states"));
+  Json packages = Json::object();
+  for (const auto& [name, version] : guest::installed_packages(status)) {
+    packages[name] = version;
+  }
+  Json layers = Json::array();
+  for (const Digest& layer : layers_) {
+    layers.push_back(layer.text());
+  }
+  Json steps = Json::array();
+  for (const plan::PlannedStep& planned : plan.steps) {
+    steps.push_back({{"name", planned.step.name},
+                     {"kind", planned.step.kind},
+                     {"layer", planned.done->layer ? Json(planned.done->layer->text()) : Json()},
+                     {"seconds", planned.done->seconds}});
+  }
+  Json seal = Json::array();
+  for (const build::Finding& finding :
+       TRY(build::check_image(TRY(layer_trees(*session_, layers_))))) {
+    seal.push_back({{"rule", finding.rule}, {"path", finding.path}, {"layer", finding.layer}});
+  }
+  const auto& os = *subject_->merged.os;
+  return Json{{"recipe_file", subject_->own.file.string()},
+              {"os", os.family + "/" + os.release},
+              {"architecture", os.architecture},
+              {"epoch", lock_.epoch},
+              {"parent", subject_->parent ? Json(subject_->parent->record.reference()) : Json()},
+              {"parent_digest",
+               subject_->parent ? Json(subject_->parent->record.digest.text()) : Json()},
+              {"layers", std::move(layers)},
+              {"steps", std::move(steps)},
+              {"packages", std::move(packages)},
+              {"assets", assets_.text()},
+              {"layout", layout_.to_json()},
+              {"fstab", image::fstab_text(layout_)},
+              {"seal", std::move(seal)},
+              {"dpkg_status", TRY(session_->home.put_blob(status)).text()},
+              {"extended_states", TRY(session_->home.put_blob(states)).text()}};
+}
+
+}  // namespace goldmill::factory

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// ImageBuild: one recipe of a lineage on its way to an image. Reads as the build happens:
+// resolve, plan, run, assemble, record.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <goldmill/base/result.hpp>
+#include <goldmill/factory/build_image.hpp>
+#include <goldmill/factory/lock_file.hpp>
+#include <goldmill/factory/session.hpp>
+#include <goldmill/guest/debian_family.hpp>
+#include <goldmill/image/layout.hpp>
+#include <goldmill/recipe/recipe.hpp>
+
+#include "step_runner.hpp"
+
+namespace goldmill::factory {
+
+/// What a variant stands on: a finished image and what holds for it.
+struct ParentImage {
+  store::ImageRecord record;
+  recipe::Recipe merged;
+};
+
+/// The recipe, its ancestors merged in, and where it stands.
+struct Subject {
+  recipe::Recipe own;
+  recipe::Recipe merged;
+  std::optional<ParentImage> parent;
+};
+
+class ImageBuild {
+ public:
+  /// Reads the lock or resolves. Errors: those of the recipe's packages.
+  static Result<ImageBuild> prepare(Session& session, const BuildRequest& request, Subject subject);
+
+  Result<plan::Plan> plan();
+  Result<BuildReport> run();
+
+ private:
+  ImageBuild(Session& session, const BuildRequest& request, Subject subject,
+             guest::DebianFamily family, image::Layout layout)
+      : session_(&session),
+        request_(&request),
+        subject_(std::make_unique<Subject>(std::move(subject))),
+        family_(std::make_unique<guest::DebianFamily>(std::move(family))),
+        layout_(std::move(layout)) {}
+
+  guest::RecipeView view() const;
+  std::vector<Digest> parent_layers() const;
+  Result<void> pin();
+  Result<bool> use_lock(const Json& wishes);
+  Result<void> resolve(const Json& wishes);
+  Result<std::vector<plan::Step>> steps() const;
+  std::map<std::string, std::string> installed() const;
+  Result<void> write_lock() const;
+  Result<void> run_steps(plan::Plan& plan, BuildReport& report);
+  Result<void> adopt_accounts(const plan::DoneStep& done);
+  Result<void> finish(const plan::Plan& plan, BuildReport& report);
+  Result<void> make_disk(store::ImageRecord& record, BuildReport& report);
+  Result<Json> details(const plan::Plan& plan) const;
+
+  Session* session_;
+  const BuildRequest* request_;
+  std::unique_ptr<Subject> subject_;
+  std::unique_ptr<guest::DebianFamily> family_;
+  image::Layout layout_;
+  LockFile lock_;
+  guest::PinnedPackages pinned_;
+  std::string parent_status_;
+  std::vector<Digest> layers_;
+  std::vector<std::string> history_;
+  Digest assets_;
+};
+
+}  // namespace goldmill::factory

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What can be done with a finished image: test, export, launch, explain, remove.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <goldmill/base/json.hpp>
+#include <goldmill/base/result.hpp>
+#include <goldmill/factory/session.hpp>
+#include <goldmill/launch/launch.hpp>
+#include <goldmill/prove/prove.hpp>
+
+namespace goldmill::factory {
+
+struct TestRequest {
+  std::string image;
+  std::vector<machine::Firmware> firmwares = {machine::Firmware::bios, machine::Firmware::uefi};
+  std::vector<machine::Controller> controllers = {machine::Controller::virtio};
+};
+
+/// Boots the image and checks what its recipe promises; the report is kept with the version.
+Result<prove::Report> test_image(Session& session,
+                                 const TestRequest& request,
+                                 const prove::Progress& progress);
+
+struct ExportRequest {
+  std::string image;
+  std::string format;
+  std::filesystem::path output;
+  std::map<std::string, std::string> options;
+};
+
+/// Assembles the disk from its layers again, checks it against the recorded digest, and writes
+/// it in the format. Errors: corrupt when the layers no longer give the recorded disk.
+Result<void> export_image(Session& session, const ExportRequest& request);
+
+/// `request.image` names the image; disk, kernel and recipe users are filled in.
+Result<launch::Fleet> launch_image(Session& session,
+                                   launch::LaunchRequest request,
+                                   const launch::Progress& progress);
+
+/// One image as shown by `list` and `show`.
+Json describe_image(Session& session, const store::ImageRecord& image);
+
+/// Removes an image version that nothing stands on. Errors: conflict, naming what does.
+Result<void> remove_image(Session& session, const store::ImageRecord& image);
+
+}  // namespace goldmill::factory

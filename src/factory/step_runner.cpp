@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "step_runner.hpp"
+
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <chrono>
+#include <fstream>
+
+#include <goldmill/build/capture.hpp>
+#include <goldmill/build/overlay_sandbox.hpp>
+#include <goldmill/build/work.hpp>
+#include <goldmill/system/file.hpp>
+
+namespace goldmill::factory {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+/// A sandbox that shows a directory for assets in every execution.
+class WithOutput : public plan::Sandbox {
+ public:
+  WithOutput(plan::Sandbox& inner, int output) : inner_(inner), output_(output) {}
+
+  Result<void> run(const plan::Execution& execution) override { return inner_.run(with(execution)); }
+  Result<std::string> capture(const plan::Execution& execution) override {
+    return inner_.capture(with(execution));
+  }
+  Result<Json> call(std::string_view worker,
+                    const Json& request,
+                    const std::vector<int>& hands,
+                    const std::function<void(const Json&)>& on_event) override {
+    return inner_.call(worker, request, hands, on_event);
+  }
+  Result<std::string> read(std::string_view path) override { return inner_.read(path); }
+  std::int64_t epoch() const override { return inner_.epoch(); }
+
+ private:
+  plan::Execution with(const plan::Execution& execution) const {
+    plan::Execution extended = execution;
+    extended.binds.push_back({output_, "/run/goldmill/output", true});
+    return extended;
+  }
+
+  plan::Sandbox& inner_;
+  int output_;
+};
+
+/// The step's log: what its programs said, line by line.
+class StepLog {
+ public:
+  StepLog(const fs::path& directory, const std::string& image, const std::string& step)
+      : path_(directory / (image + "." + file_name(step) + ".log")), file_(path_) {}
+
+  void add(std::string_view line) {
+    constexpr std::size_t kLongest = 64U << 20;
+    if (written_ < kLongest) {
+      file_ << line << '\n';
+      written_ += line.size() + 1;
+    }
+  }
+  const fs::path& path() const { return path_; }
+
+ private:
+  static std::string file_name(const std::string& step) {
+    std::string name;
+    for (const char c : step.substr(0, 60)) {
+      name += std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '-';
+    }
+    return name;
+  }
+
+  fs::path path_;
+  std::ofstream file_;
+  std::size_t written_ = 0;
+};
+
+plan::DoneStep done_step(const store::StepRecord& record) {
+  return {record.key, record.layer, record.description, record.result, record.seconds};
+}
+
+}  // namespace
+
+Result<std::optional<plan::DoneStep>> CatalogueHistory::find(const Digest& key) {
+  const auto record = TRY(session_.catalogue.find_step(key));
+  if (!record) {
+    return std::optional<plan::DoneStep>();
+  }
+  std::error_code ignored;
+  const fs::path result =
+      record->layer ? session_.home.tree(*record->layer) : session_.home.assets(key);
+  if (!fs::is_directory(result, ignored)) {
+    return std::optional<plan::DoneStep>();
+  }
+  return std::optional(done_step(*record));
+}
+
+Result<std::optional<plan::DoneStep>> CatalogueHistory::newest(const std::string& image,
+                                                               const std::string& step) {
+  const auto record = TRY(session_.catalogue.newest_step(image, step));
+  return record ? std::optional(done_step(*record)) : std::nullopt;
+}
+
+std::vector<fs::path> StepRunner::trees(const std::vector<Digest>& layers) const {
+  std::vector<fs::path> paths;
+  paths.reserve(layers.size());
+  for (const Digest& layer : layers) {
+    paths.push_back(session_.home.tree(layer));
+  }
+  return paths;
+}
+
+Result<plan::DoneStep> StepRunner::run(const plan::Step& step, const std::vector<Digest>& layers) {
+  const build::WorkDirectory work = TRY(build::WorkDirectory::make(session_.home.root()));
+  return run_in(work.path(), step, layers).context("step '" + step.name + "' of " + image_);
+}
+
+Result<plan::DoneStep> StepRunner::run_in(const fs::path& work,
+                                          const plan::Step& step,
+                                          const std::vector<Digest>& layers) {
+  const auto start = std::chrono::steady_clock::now();
+  plan::StepKind* kind = find_kind_(step.kind);
+  if (kind == nullptr) {
+    return Error{ErrorKind::internal, "no code runs steps of kind " + step.kind};
+  }
+  StepLog log(session_.home.logs(), image_, step.name);
+  build::OverlaySandbox overlay({.layers = trees(layers),
+                                 .work = work,
+                                 .epoch = epoch_,
+                                 .log = [&log](std::string_view line) { log.add(line); },
+                                 .is_cancelled = [this] { return session_.observer.is_cancelled(); }});
+  const fs::path output_path = work / "output";
+  TRY(system::make_directories(output_path));
+  if (::chmod(output_path.c_str(), 0777) != 0) {  // guest ids write here
+    return system_error("cannot open up " + output_path.string(), errno);
+  }
+  const system::UniqueFd output = TRY(system::open_directory(output_path));
+  WithOutput with_output(overlay, output.get());
+  const bool makes_assets = step.produces == plan::Produces::assets;
+  plan::Progress progress{[this](std::string_view phase, std::uint64_t done, std::uint64_t total) {
+                            session_.observer.step_progress(phase, done, total);
+                          },
+                          [&log](std::string_view line) { log.add(line); }};
+  plan::Sandbox& sandbox = makes_assets ? static_cast<plan::Sandbox&>(with_output) : overlay;
+  plan::StepContext context{sandbox, progress, session_.home.packages()};
+  auto result = kind->run(step, context);
+  if (!result) {
+    if (result.error().hint.empty()) {
+      result.error().hint = "the whole output is in " + log.path().string();
+    }
+    return std::move(result).error();
+  }
+  session_.observer.step_progress("keep", 0, 0);
+  const auto layer = TRY(keep(work, step, layers));
+  const auto parents = plan::parents_of(step, layers);
+  store::StepRecord record{plan::key_of(step, parents), image_, step.name, step.kind, layer,
+                           plan::describe(step, parents), *std::move(result),
+                           seconds_since(start), 0};
+  TRY(session_.catalogue.record_step(record));
+  return done_step(record);
+}
+
+/// The work's result becomes a layer or assets, durably, before anybody says that it is done.
+Result<std::optional<Digest>> StepRunner::keep(const fs::path& work,
+                                               const plan::Step& step,
+                                               const std::vector<Digest>& layers) {
+  if (step.produces == plan::Produces::assets) {
+    const fs::path target = session_.home.assets(plan::key_of(step, plan::parents_of(step, layers)));
+    std::error_code ignored;
+    if (!fs::exists(target, ignored)) {
+      TRY(system::rename_into_place(work / "output", target));
+    }
+    TRY(build::sync_layers(session_.home.trees()));
+    return std::optional<Digest>();
+  }
+  const build::CapturedLayer layer = TRY(
+      build::capture_layer({.work = work, .layers = trees(layers), .epoch = epoch_}));
+  TRY(build::commit_layer(work, session_.home.trees(), layer.diff_id));
+  TRY(build::sync_layers(session_.home.trees()));
+  return std::optional(layer.diff_id);
+}
+
+}  // namespace goldmill::factory

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// StepRunner: runs the steps of one image in their sandboxes and makes what they did durable.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <goldmill/base/result.hpp>
+#include <goldmill/factory/session.hpp>
+#include <goldmill/plan/plan.hpp>
+#include <goldmill/plan/step_kind.hpp>
+
+namespace goldmill::factory {
+
+/// The catalogue as a plan's memory: a step counts as done only while its layer is there.
+class CatalogueHistory : public plan::History {
+ public:
+  explicit CatalogueHistory(Session& session) : session_(session) {}
+  Result<std::optional<plan::DoneStep>> find(const Digest& key) override;
+  Result<std::optional<plan::DoneStep>> newest(const std::string& image,
+                                               const std::string& step) override;
+
+ private:
+  Session& session_;
+};
+
+using FindKind = std::function<plan::StepKind*(const std::string& kind)>;
+
+class StepRunner {
+ public:
+  StepRunner(Session& session, std::string image, std::int64_t epoch, FindKind find_kind)
+      : session_(session),
+        image_(std::move(image)),
+        epoch_(epoch),
+        find_kind_(std::move(find_kind)) {}
+
+  /// Runs the step on these layers and records it under its key.
+  /// Errors: the step's own, with the path of its log as hint.
+  Result<plan::DoneStep> run(const plan::Step& step, const std::vector<Digest>& layers);
+
+  /// Opens an interactive shell in the sandbox of a step that fails, before it is given up.
+  void set_shell_on_failure(bool is_on) { shell_on_failure_ = is_on; }
+
+ private:
+  Result<plan::DoneStep> run_in(const std::filesystem::path& work,
+                                const plan::Step& step,
+                                const std::vector<Digest>& layers);
+  Result<std::optional<Digest>> keep(const std::filesystem::path& work,
+                                     const plan::Step& step,
+                                     const std::vector<Digest>& layers);
+  std::vector<std::filesystem::path> trees(const std::vector<Digest>& layers) const;
+
+  Session& session_;
+  std::string image_;
+  std::int64_t epoch_;
+  FindKind find_kind_;
+  bool shell_on_failure_ = false;
+};
+
+}  // namespace goldmill::factory
