@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "apt_session.hpp"
 
-#include <fcntl.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <map>
@@ -18,6 +16,7 @@
 #include <apt-pkg/pkgsystem.h>
 #include <apt-pkg/sourcelist.h>
 #include <apt-pkg/strutl.h>
+#include <fcntl.h>
 
 #include <goldmill/base/digest.hpp>
 #include <goldmill/system/file.hpp>
@@ -280,7 +279,7 @@ Result<void> start_apt(const AptSettings& settings) {
   }
   // Now: pkgInitConfig takes an empty value for none.
   _config->Set("Dir::Cache::pkgcache", "");  // has the root's status in it: never the same
-  _config->Set("Dir::Log::Planner", "");  // a dump of the problem, as large as the archive
+  _config->Set("Dir::Log::Planner", "");     // a dump of the problem, as large as the archive
   keep_only_package_indexes();
   if (!settings.proxy.empty()) {
     for (const char* scheme : {"http", "https"}) {

@@ -33,8 +33,9 @@ Names with(Names base, const Names& more) {
   return base;
 }
 
-// What booting, DHCP with name resolution, a clock, SSH, a firewall, growing the root file
-// system and the guest's own apt over https need; everything else is the recipe's business.
+// What booting, DHCP with name resolution, a clock, SSH, a firewall and the guest's own apt need;
+// dbus and libpam-systemd, so that SSH sessions end with the machine and hostnamectl works.
+// zstd halves the time that the initramfs takes. Everything else is the recipe's business.
 const Names kBase = {"systemd-sysv",
                      "udev",
                      "dbus",
@@ -42,19 +43,15 @@ const Names kBase = {"systemd-sysv",
                      "systemd-timesyncd",
                      "openssh-server",
                      "nftables",
+                     "iproute2",
                      "initramfs-tools",
                      "e2fsprogs",
-                     "fdisk",
-                     "kmod",
-                     "iproute2",
-                     "ca-certificates",
                      "tzdata",
                      "netbase",
-                     "sudo",
                      "zstd"};
 // Without it init-system-helpers takes usrmerge and with it 50 MB of perl.
 const Names kMerged = {"usr-is-merged"};
-const Names kResolved = {"systemd-resolved", "libnss-resolve"};
+const Names kResolved = {"systemd-resolved"};
 
 DebianRelease debian(std::string release, std::string codename, Names more) {
   const bool rolling = release == codename;
@@ -89,8 +86,6 @@ DebianRelease ubuntu(std::string release, const std::string& codename, Names mor
 }
 
 bool in_cloud_kernel(recipe::Hardware hardware) {
-  // Debian's cloud kernel has virtio, NVMe, pvscsi, vmxnet3 and Hyper-V; Xen's front ends too
-  // (xen-blkfront, xen-netfront), but it is not built for Xen's HVM without them.
   return hardware != recipe::Hardware::xen;
 }
 
@@ -137,6 +132,24 @@ Result<KernelChoice> kernel_for(const DebianRelease& release,
   const std::string flavour = small ? "cloud-" : "";
   return KernelChoice{"linux-image-" + flavour + std::string(architecture),
                       small ? "the cloud kernel has no AHCI, e1000 or vmgenid driver" : ""};
+}
+
+std::vector<std::string> baseline_packages(const recipe::Baseline& baseline) {
+  Names packages;
+  const auto& users = baseline.users;
+  if (users && std::any_of(users->begin(), users->end(), [](const recipe::User& user) {
+        return user.sudo;
+      })) {
+    packages.emplace_back("sudo");
+  }
+  if (baseline.locale && *baseline.locale != "C" && *baseline.locale != "POSIX" &&
+      *baseline.locale != "C.UTF-8") {
+    packages.emplace_back("locales");
+  }
+  if (baseline.keyboard) {
+    packages.emplace_back("console-setup");
+  }
+  return packages;
 }
 
 Result<std::vector<std::string>> grub_packages(const DebianRelease& release,

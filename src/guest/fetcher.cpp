@@ -216,6 +216,9 @@ class Fetch {
     for (const PackageFile* package : ours) {
       if (good.contains(package->sha256)) {
         TRY(place_one(*package));
+      } else {
+        // libapt's name for what had the wrong hash; a part that may be continued stays.
+        ::unlink((partial(package->sha256).string() + ".FAILED").c_str());
       }
     }
     if (const auto message = find_string(done, "message")) {

@@ -135,6 +135,42 @@ INSTANTIATE_TEST_SUITE_P(Archive,
                            return name;
                          });
 
+TEST(Archive12, ABaseIsFetched) {
+  const ResolveRequest request = base_request({"debian", "12"});
+  const Resolution resolution = must(resolve(request));
+  const auto scratch = must(system::TemporaryDirectory::make(home(), "cache-"));
+  FetchRequest wanted{.packages = resolution.packages,
+                      .sources = request.sources,
+                      .cache_directory = scratch.path() / "packages"};
+  std::uint64_t seen = 0;
+  std::uint64_t total = 0;
+  auto start = std::chrono::steady_clock::now();
+  must(fetch(wanted, [&](std::string_view /*phase*/, std::uint64_t done, std::uint64_t all) {
+    EXPECT_LE(done, all);
+    seen = done;
+    total = all;
+  }));
+  std::cout << "fetched " << to_text(Bytes{total}) << " in " << seconds_since(start) << " s\n";
+  EXPECT_EQ(seen, total) << "the last report says that all is there";
+  for (const PackageFile& package : resolution.packages) {
+    const fs::path file = cached_file(wanted.cache_directory, package.sha256);
+    ASSERT_TRUE(fs::exists(file)) << package.name;
+    const std::string field =
+        must(system::run_checked(system::process_runner(),
+                                 {.argv = {"dpkg-deb", "-f", file.string(), "Package"}}))
+            .text;
+    EXPECT_EQ(field, package.name + "\n");
+  }
+  start = std::chrono::steady_clock::now();
+  must(fetch(wanted));
+  const double looked = seconds_since(start);
+  wanted.verify = true;
+  start = std::chrono::steady_clock::now();
+  must(fetch(wanted));
+  std::cout << "again: " << looked << " s, verified: " << seconds_since(start) << " s\n";
+  EXPECT_LT(looked, 0.2);
+}
+
 /// The judge: apt-get itself, with a configuration and an empty root of its own.
 class Judge {
  public:

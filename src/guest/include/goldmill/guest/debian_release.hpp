@@ -49,6 +49,9 @@ Result<KernelChoice> kernel_for(const DebianRelease& release,
                                 std::string_view architecture,
                                 const std::vector<recipe::Hardware>& hardware);
 
+/// What a recipe's baseline needs beside base_packages: sudo, locales, console-setup.
+std::vector<std::string> baseline_packages(const recipe::Baseline& baseline);
+
 /// Packages that GRUB's images are made from or copied out of; they are not installed in the
 /// guest. Signed ones only where the release has them.
 Result<std::vector<std::string>> grub_packages(const DebianRelease& release,

@@ -74,8 +74,10 @@ struct Resolution {
   std::vector<PackageFile> packages;  ///< sorted by name, then architecture
   std::vector<std::string> removed;   ///< "name:architecture", sorted
   std::vector<std::string> manual;    ///< names asked for that were automatic or are new
-  std::vector<Operation> operations;  ///< in the order in which apt would have dpkg do them
-  std::int64_t epoch = 0;             ///< newest Release date of the sources, seconds since 1970
+  /// In the order in which apt would have dpkg do them. A package without a configure of its own
+  /// is configured by the `dpkg --configure -a` that follows the last one.
+  std::vector<Operation> operations;
+  std::int64_t epoch = 0;  ///< newest Release date of the sources, seconds since 1970
   std::map<std::string, std::int64_t> suites;  ///< "main/bookworm" -> its Release date
 
   friend bool operator==(const Resolution&, const Resolution&) = default;
