@@ -8,6 +8,22 @@ namespace goldmill::guest {
 namespace {
 constexpr std::string_view kMark = "goldmill: failed script: ";
 
+/// As dpkg does: the control files stand in tmp.ci, where debconf looks for the package's name
+/// and templates.
+constexpr std::string_view kRunPreinst = R"(ci=/var/lib/dpkg/tmp.ci
+run_preinst() {
+  rm -rf "$ci" && mkdir "$ci" || exit 1
+  for file in /var/lib/dpkg/info/"$3".*; do
+    name=${file##*/}
+    cp -p "$file" "$ci/${name#"$3".}" || exit 1
+  done
+  printf 'Package: %s\nArchitecture: %s\n' "$1" "$2" > "$ci/control"
+  DPKG_MAINTSCRIPT_PACKAGE=$1 DPKG_MAINTSCRIPT_ARCH=$2 DPKG_MAINTSCRIPT_NAME=preinst \
+    DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT=1 "$ci/preinst" install </dev/null ||
+    { echo "goldmill: failed script: $1 preinst"; exit 1; }
+}
+)";
+
 /// The word after `before`, up to white space.
 std::string word_after(std::string_view text, std::string_view before) {
   const std::size_t found = text.rfind(before);
@@ -29,17 +45,14 @@ std::string preinst_script(const Json& order, std::string_view dpkg_version) {
     const std::string file = find_string(package, "file_name").value_or("");
     const std::string architecture = find_string(package, "architecture").value_or("");
     // Names and architectures were checked (is_package_name): nothing in them needs quoting.
-    script += "DPKG_MAINTSCRIPT_PACKAGE=" + name + " DPKG_MAINTSCRIPT_ARCH=" + architecture +
-              " DPKG_MAINTSCRIPT_NAME=preinst DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT=1" +
-              " /var/lib/dpkg/info/" + file + ".preinst install </dev/null || { echo '" +
-              std::string(kMark) + name + " preinst' >&2; exit 1; }\n";
+    script += "run_preinst " + name + " " + architecture + " " + file + "\n";
   }
   if (script.empty()) {
     return script;
   }
   return "cd / && umask 022\nexport DPKG_ROOT= DPKG_ADMINDIR=/var/lib/dpkg "
          "DPKG_MAINTSCRIPT_DEBUG=0 DPKG_RUNNING_VERSION='" +
-         std::string(dpkg_version) + "'\n" + script;
+         std::string(dpkg_version) + "'\n" + std::string(kRunPreinst) + script + "rm -rf \"$ci\"\n";
 }
 
 Error explain_failure(Error error) {

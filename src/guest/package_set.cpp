@@ -209,13 +209,17 @@ std::vector<std::size_t> PackageSet::largest_first() const {
   return order;
 }
 
-std::vector<std::size_t> PackageSet::needed_by(const std::string& name) const {
+std::vector<std::size_t> PackageSet::configured_first() const {
   DependencyWalk walk(members_);
-  for (std::size_t i = 0; i < members_.size(); ++i) {
-    if (members_[i].wanted.name == name) {
-      walk.visit(i);
+  const auto visit = [&](const auto& wanted) {
+    for (std::size_t i = 0; i < members_.size(); ++i) {
+      if (wanted(members_[i])) {
+        walk.visit(i);
+      }
     }
-  }
+  };
+  visit([](const Member& member) { return member.deb.control().get("Essential") == "yes"; });
+  visit([](const Member& member) { return member.wanted.name == "passwd"; });
   return walk.order();
 }
 

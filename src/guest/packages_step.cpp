@@ -99,8 +99,7 @@ class Installation {
     const Json answer = TRY(call({"create"}));
     TRY(run_preinst(answer));
     TRY(call({"place"}, {{"contested", answer["contested"]}}));
-    // passwd makes the shadow files, so that accounts can be written whole; nothing that it
-    // needs makes an account.
+    // passwd makes the shadow files, so that accounts can be written whole.
     show("configure", 0, 1);
     const auto first = find_strings(answer, "first");
     if (!first.empty()) {

@@ -106,7 +106,7 @@ class Unpacker {
                        {"preinst", member.deb.control_file("preinst") != nullptr}});
     }
     Json first = Json::array();
-    for (const std::size_t index : packages_.needed_by("passwd")) {
+    for (const std::size_t index : packages_.configured_first()) {
       first.push_back(packages_.members()[index].file_name);
     }
     return {{"order", std::move(order)},

@@ -54,8 +54,9 @@ class PackageSet {
   std::size_t index_of(std::string_view name, std::string_view architecture) const;
   /// Indices, the largest package first: the best order for two or more workers.
   std::vector<std::size_t> largest_first() const;
-  /// The members that `name` needs configured before it, and itself, in order.
-  std::vector<std::size_t> needed_by(const std::string& name) const;
+  /// What a new tree configures before anything else: the essential packages and passwd, each
+  /// with all that it needs. None of these makes an account.
+  std::vector<std::size_t> configured_first() const;
 
  private:
   std::vector<Member> members_;
