@@ -3,6 +3,7 @@
 
 #include <goldmill/build/workers.hpp>
 
+#include "layer_workers.hpp"
 #include "sandbox_request.hpp"
 
 namespace goldmill::build {
@@ -12,6 +13,10 @@ std::span<const system::WorkerEntry> workers() {
       system::WorkerEntry{"build.run", &sandbox_run},
       system::WorkerEntry{"build.call", &sandbox_call},
       system::WorkerEntry{"build.read", &sandbox_read},
+      system::WorkerEntry{"build.capture", &capture_worker},
+      system::WorkerEntry{"build.commit", &commit_worker},
+      system::WorkerEntry{"build.check", &check_worker},
+      system::WorkerEntry{"build.remove", &remove_worker},
   };
   return kWorkers;
 }

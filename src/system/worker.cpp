@@ -89,6 +89,7 @@ struct Start {
   const char* name;
   std::vector<HandedFd> descriptors;
   int go;  // the parent writes one byte when the id maps stand
+  int go_parent;  // its other end, closed in the child: else the parent's death is no end of file
   Confinement confinement;
   std::vector<char*> environment;
 };
@@ -133,6 +134,7 @@ int reopen_here(int descriptor) {
 /// In the child, between clone and exec: system calls only.
 [[noreturn]] void become(Start& start) {
   char byte = 0;
+  ::close(start.go_parent);
   if (needs_guest_ids(start.confinement)) {
     if (::read(start.go, &byte, 1) != 1) {
       ::_exit(126);
@@ -153,6 +155,8 @@ int reopen_here(int descriptor) {
     }
     ::umask(022);
   }
+  // Until the lifeline is held; a change of ids would clear it.
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   ::setpgid(0, 0);
   sigset_t none;
   ::sigemptyset(&none);
@@ -344,7 +348,8 @@ Result<Json> run_worker(const WorkerJob& job) {
   Talk lifeline = TRY(Talk::make());
   Talk go = TRY(Talk::make());
 
-  Start start{program.get(), job.name.c_str(), {}, go.theirs.get(), job.confinement, {}};
+  Start start{program.get(), job.name.c_str(), {}, go.theirs.get(), go.ours.get(),
+              job.confinement, {}};
   start.descriptors = {
       {request.get(), kRequest}, {talk.theirs.get(), kAnswers}, {lifeline.theirs.get(), kLifeline}};
   for (std::size_t i = 0; i < job.hands.size(); ++i) {

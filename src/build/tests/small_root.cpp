@@ -2,12 +2,16 @@
 #include "small_root.hpp"
 
 #include <cstdlib>
+#include <limits>
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <goldmill/build/workers.hpp>
+#include <goldmill/store/layer_tree.hpp>
 #include <goldmill/system/file.hpp>
 
 namespace goldmill::build::test {
@@ -42,6 +46,86 @@ Result<Json> remove(system::WorkerContext& context) {
     return system_error("fchdir", errno);
   }
   TRY(system::remove_tree(TRY(string_at(context.request(), "name"))));
+  return Json::object();
+}
+
+/// Hand 0: a tree; hand 1: where its tar goes.
+Result<Json> pack(system::WorkerContext& context) {
+  const int out = context.hand(1);
+  TRY(store::write_layer(context.hand(0), std::numeric_limits<std::int64_t>::max(),
+                         [&](std::string_view bytes) { return system::write_all(out, bytes); }));
+  return Json::object();
+}
+
+/// Hand 0: where `upper` is made and filled from hand 1.
+Result<Json> unpack_from(int work, int archive) {
+  ::mkdirat(work, "upper", 0755);
+  const UniqueFd upper(::openat(work, "upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const store::LayerFacts facts = TRY(store::read_layer(archive, upper.get()));
+  return Json{{"diff_id", facts.diff_id.text()}, {"entries", facts.entries}};
+}
+Result<Json> unpack(system::WorkerContext& context) {
+  return unpack_from(context.hand(0), context.hand(1));
+}
+
+std::vector<store::TarEntry> hostile_entries(std::int64_t kind, const std::string& canary) {
+  using store::EntryKind;
+  const store::TarEntry payload{.path = "x", .size = 4};
+  auto file = [&](std::string path) {
+    store::TarEntry entry = payload;
+    entry.path = std::move(path);
+    return entry;
+  };
+  const store::TarEntry out{.path = "out", .kind = EntryKind::symlink,
+                            .target = fs::path(canary).parent_path()};
+  switch (kind) {
+    case 0:
+      return {file("../escaped")};
+    case 1:
+      return {file(canary)};
+    case 2:
+      return {out, file("out/canary")};
+    case 3:
+      return {out, {.path = "hard", .kind = EntryKind::hardlink, .target = "out/canary"}};
+    case 4:
+      return {{.path = "hard", .kind = EntryKind::hardlink, .target = "../../canary"}};
+    default:
+      return {{.path = "a/.wh...", .mode = 0}};
+  }
+}
+
+Result<Json> unpack_hostile(system::WorkerContext& context) {
+  const UniqueFd file(::memfd_create("hostile", MFD_CLOEXEC));
+  store::TarWriter writer([&](std::string_view bytes) {
+    return system::write_all(file.get(), bytes);
+  });
+  for (const auto& entry : hostile_entries(TRY(integer_at(context.request(), "kind")),
+                                           TRY(string_at(context.request(), "canary")))) {
+    TRY(writer.add(entry));
+    if (entry.size > 0) {
+      TRY(writer.content("evil"));
+    }
+  }
+  TRY(writer.finish());
+  ::lseek(file.get(), 0, SEEK_SET);
+  return unpack_from(context.hand(0), file.get());
+}
+
+/// What the shell of the small tree cannot make: attributes, capabilities, device placeholders.
+Result<Json> decorate(system::WorkerContext& context) {
+  if (::fchdir(context.hand(0)) != 0) {
+    return system_error("fchdir", errno);
+  }
+  TRY(system::write_file("srv/null", "", 0666));
+  TRY(system::write_file("srv/ping", "program", 0755));
+  const std::string node = "c 1 3";
+  const std::string capability("\1\0\0\2\0\x20\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 20);
+  if (::setxattr("srv/null", store::kNodeAttribute, node.data(), node.size(), 0) != 0 ||
+      ::setxattr("srv/ping", "user.note", "line\n", 5, 0) != 0 ||
+      ::setxattr("srv/ping", "security.capability", capability.data(), capability.size(), 0) !=
+          0) {
+    return system_error("setxattr", errno);
+  }
   return Json::object();
 }
 
@@ -149,6 +233,10 @@ std::span<const system::WorkerEntry> test_workers() {
     std::vector<system::WorkerEntry> all(workers().begin(), workers().end());
     all.push_back({"test.untar", &untar});
     all.push_back({"test.remove", &remove});
+    all.push_back({"test.pack", &pack});
+    all.push_back({"test.unpack", &unpack});
+    all.push_back({"test.unpack_hostile", &unpack_hostile});
+    all.push_back({"test.decorate", &decorate});
     return all;
   }();
   return kAll;

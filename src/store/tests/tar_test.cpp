@@ -86,7 +86,9 @@ TEST(Tar, AnotherReaderAgrees) {
   ASSERT_EQ(archive_read_open_memory(reader, tar.data(), tar.size()), ARCHIVE_OK);
   archive_entry* entry = nullptr;
   std::size_t count = 0;
-  while (archive_read_next_header(reader, &entry) == ARCHIVE_OK) {
+  // A warning: names that are not ASCII in the C locale.
+  for (int code = 0; (code = archive_read_next_header(reader, &entry)) == ARCHIVE_OK ||
+                     code == ARCHIVE_WARN;) {
     const TarEntry& want = samples()[count++];
     EXPECT_EQ(static_cast<std::uint32_t>(archive_entry_perm(entry)), want.mode);
     EXPECT_EQ(archive_entry_uid(entry), want.user);
@@ -100,7 +102,7 @@ TEST(Tar, AnotherReaderAgrees) {
 TEST(Tar, BytesNeverChange) {
   // Layers are named by these bytes: a new digest here orphans every layer ever built.
   EXPECT_EQ(sha256(written(samples(), "hello")).hex(),
-            "0000000000000000000000000000000000000000000000000000000000000000");
+            "a47678ee6c6d966e7a84e751f4d365e6260c424f294f146a6c5afb781ff36789");
 }
 
 TEST(Tar, DamageIsNoticed) {

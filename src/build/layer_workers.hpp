@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Work on layer trees, which belong to guest ids; each runs with Confinement::guest_ids.
+#pragma once
+
+#include <string>
+
+#include <goldmill/system/worker.hpp>
+
+namespace goldmill::build {
+
+Result<Json> capture_worker(system::WorkerContext& context);  // hands: work, layers...
+Result<Json> commit_worker(system::WorkerContext& context);   // hands: work, trees
+Result<Json> check_worker(system::WorkerContext& context);    // hands: layers...
+Result<Json> remove_worker(system::WorkerContext& context);   // hands: parent
+
+/// Removes whatever `name` is, however deep.
+Result<void> remove_all(int parent, const std::string& name);
+
+}  // namespace goldmill::build

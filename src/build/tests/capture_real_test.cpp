@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// From a step's changes to a layer, and back from its tar. Judged by other tools' tars as well.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <chrono>
+
+#include <goldmill/build/capture.hpp>
+#include <goldmill/build/seal.hpp>
+#include <goldmill/build/work.hpp>
+#include <goldmill/system/file.hpp>
+
+#include "small_root.hpp"
+
+namespace goldmill::build::test {
+namespace {
+
+namespace fs = std::filesystem;
+using system::UniqueFd;
+using testing::Contains;
+using testing::HasSubstr;
+using testing::Not;
+
+class CaptureReal : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (const std::string reason = missing_for_sandboxes(); !reason.empty()) {
+      GTEST_SKIP() << reason;
+    }
+  }
+  static Result<CapturedLayer> captured(Place& place, const std::string& script) {
+    TRY(place.shell(script));
+    return capture_layer(
+        {.work = place.work, .layers = {Home::get().base()}, .epoch = 1700000000});
+  }
+  /// The layer as a tar file, written by the guest-ids worker.
+  static fs::path packed(const fs::path& tree) {
+    static int number = 0;
+    const fs::path file = Home::get().path() / ("layer" + std::to_string(number++) + ".tar");
+    const auto out = system::open_file(file, O_RDWR | O_CREAT | O_TRUNC, 0644);
+    const auto directory = system::open_directory(tree);
+    EXPECT_TRUE(out && directory);
+    const auto result = system::run_worker({.name = "test.pack",
+                                            .confinement = system::Confinement::guest_ids,
+                                            .hands = {directory->get(), out->get()}});
+    EXPECT_TRUE(result) << result.error().text();
+    return file;
+  }
+  static std::string listing(const std::string& tool, const fs::path& tar) {
+    const auto output = system::process_runner().run(
+        {.argv = {tool, "-tvf", tar.string()}, .environment = {{"LC_ALL=C.UTF-8", "TZ=UTC",
+                                                               "PATH=/usr/bin:/bin"}}});
+    return output ? output->text + output->errors : output.error().text();
+  }
+};
+
+TEST_F(CaptureReal, AStepThatChangesNothingHasNoEntries) {
+  Place place;
+  const auto layer = captured(place,
+                              "cp -a /etc/passwd /etc/p && mv /etc/p /etc/passwd\n"  // same again
+                              "chmod 0755 /usr/bin && touch /etc/hostname.x && rm /etc/hostname.x\n"
+                              "mkdir -p /opt/a/b && rmdir /opt/a/b /opt/a\n"
+                              "echo x > /var/tmp/t; echo y > /run/z; echo 1 > /root/.bash_history\n"
+                              "cp /etc/debian_version /etc/v && cat /etc/v > /etc/debian_version\n"
+                              "rm /etc/v; rm -f /usr/sbin/policy-rc.d");
+  ASSERT_TRUE(layer) << layer.error().text();
+  EXPECT_EQ(layer->entries, 0U) << listing("tar", packed(place.work / "upper"));
+  EXPECT_THAT(layer->sealed, Contains("histories: /root/.bash_history"));
+}
+
+const char* const kChanges =
+    "umask 022; cd /srv\n"
+    "echo one > a; ln a b; ln -s /etc/passwd link; mkfifo pipe; mkdir -p d/e/f; echo deep > d/e/f/g\n"
+    "printf x > \"$(printf 'bad\\377name')\"; printf y > 'caf\xC3\xA9'\n"
+    "printf long > $(printf 'n%.0s' $(seq 200))\n"
+    "rm /etc/issue; rm -r /usr/share/doc/dash; mkdir /usr/share/doc/dash; echo new > /usr/share/doc/dash/only\n"
+    "rm -r /usr/share/doc/bash; echo file > /usr/share/doc/bash\n"
+    "chmod 4750 /usr/bin/id; chown 33:44 a; touch -d @1234567890 d/e\n"
+    "head -c 3000000 /dev/zero > big";
+
+TEST_F(CaptureReal, TheSameStepGivesTheSameLayer) {
+  Place one;
+  Place other;
+  const auto first = captured(one, kChanges);
+  ASSERT_TRUE(first) << first.error().text();
+  ::usleep(1100000);  // another second on the clock
+  const auto second = captured(other, std::string("date > /var/log/x.log; ") + kChanges);
+  ASSERT_TRUE(second) << second.error().text();
+  EXPECT_EQ(first->diff_id, second->diff_id) << listing("tar", packed(one.work / "upper"))
+                                             << listing("tar", packed(other.work / "upper"));
+  EXPECT_GT(first->entries, 10U);
+  const auto again = capture_layer(
+      {.work = one.work, .layers = {Home::get().base()}, .epoch = 1700000000});
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->diff_id, first->diff_id);
+}
+
+TEST_F(CaptureReal, TheTarSaysWhatChanged) {
+  Place place;
+  const auto layer = captured(place, kChanges);
+  ASSERT_TRUE(layer) << layer.error().text();
+  const fs::path tar = packed(place.work / "upper");
+  EXPECT_EQ(fs::file_size(tar), layer->size.value);
+  EXPECT_EQ(sha256(*system::read_file(tar)), layer->diff_id);
+  const std::string text = listing("tar", tar);
+  EXPECT_THAT(text, HasSubstr("etc/.wh.issue"));
+  EXPECT_THAT(text, HasSubstr("usr/share/doc/dash/.wh..wh..opq"));
+  EXPECT_THAT(text, HasSubstr("usr/share/doc/dash/only"));
+  EXPECT_THAT(text, HasSubstr("srv/b link to srv/a"));
+  EXPECT_THAT(text, HasSubstr("-rwsr-x--- 0/0"));
+  EXPECT_THAT(text, HasSubstr("33/44"));
+  EXPECT_THAT(text, HasSubstr("2009-02-13"));
+  EXPECT_THAT(text, Not(HasSubstr("usr/share/doc/dash/copyright")));
+  EXPECT_THAT(text, Not(HasSubstr("policy-rc.d")));
+  EXPECT_THAT(text, Not(HasSubstr("2026-")));
+}
+
+TEST_F(CaptureReal, ACommittedLayerShowsTheSameTree) {
+  Place place;
+  const auto layer = captured(place, kChanges);
+  ASSERT_TRUE(layer) << layer.error().text();
+  const fs::path trees = Home::get().path() / "trees";
+  ASSERT_TRUE(commit_layer(place.work, trees, layer->diff_id));
+  ASSERT_TRUE(sync_layers(trees));
+  const fs::path tree = trees / layer->diff_id.hex();
+  ASSERT_TRUE(fs::exists(tree));
+  OverlaySandbox view({.layers = {Home::get().base(), tree}});
+  EXPECT_EQ(*view.read("/srv/d/e/f/g"), "deep\n");
+  EXPECT_EQ(*view.read("/usr/share/doc/dash/only"), "new\n");
+  EXPECT_FALSE(view.read("/usr/share/doc/dash/copyright"));
+  EXPECT_FALSE(view.read("/etc/issue"));
+  EXPECT_EQ(*view.read("/usr/share/doc/bash"), "file\n");
+  // Read-only: nothing may be written.
+  EXPECT_FALSE(view.run({.argv = {"sh", "-c", "echo x > /etc/new"}}));
+  // The same layer again is no error.
+  Place twin;
+  const auto same = captured(twin, kChanges);
+  ASSERT_TRUE(same);
+  EXPECT_TRUE(commit_layer(twin.work, trees, same->diff_id));
+}
+
+TEST_F(CaptureReal, ALayerComesBackFromItsTar) {
+  Place place;
+  OverlaySandbox sandbox(place.options());
+  ASSERT_TRUE(sandbox.call("test.decorate", Json::object(), {}, {}));
+  const auto layer = captured(place, kChanges);
+  ASSERT_TRUE(layer) << layer.error().text();
+  const fs::path tar = packed(place.work / "upper");
+  EXPECT_THAT(listing("tar", tar), HasSubstr("crw-rw-rw- 0/0               1,3"));
+  EXPECT_THAT(listing("bsdtar", tar), testing::AnyOf(HasSubstr("srv/a"), HasSubstr("cannot run")));
+  const fs::path copy = Home::get().work();
+  const auto from = system::open_file(tar, O_RDONLY);
+  const auto to = system::open_directory(copy);
+  const auto facts = system::run_worker({.name = "test.unpack",
+                                         .confinement = system::Confinement::guest_ids,
+                                         .hands = {to->get(), from->get()}});
+  ASSERT_TRUE(facts) << facts.error().text();
+  EXPECT_EQ(*find_string(*facts, "diff_id"), layer->diff_id.text());
+  EXPECT_EQ(sha256(*system::read_file(packed(copy / "upper"))), layer->diff_id);
+}
+
+TEST_F(CaptureReal, HostileLayersStayInside) {
+  const fs::path canary = Home::get().path() / "canary";
+  ASSERT_TRUE(system::write_file(canary, "untouched"));
+  ::chmod(canary.c_str(), 0666);
+  for (int kind = 0; kind < 6; ++kind) {
+    const fs::path copy = Home::get().work();
+    const auto to = system::open_directory(copy);
+    const auto result = system::run_worker(
+        {.name = "test.unpack_hostile",
+         .request = {{"kind", kind}, {"canary", canary.string()}},
+         .confinement = system::Confinement::guest_ids,
+         .hands = {to->get()}});
+    ASSERT_FALSE(result) << kind;
+    EXPECT_EQ(result.error().kind, ErrorKind::invalid_input) << result.error().text();
+    EXPECT_EQ(*system::read_file(canary), "untouched") << kind;
+    EXPECT_FALSE(fs::exists(copy / "escaped")) << kind;
+  }
+}
+
+TEST_F(CaptureReal, SealedStepsLeaveNoIdentity) {
+  Place place;
+  const auto layer = captured(
+      place,
+      "mkdir -p /etc/ssh /var/lib/systemd /var/log/apt /var/lib/dbus /var/log/nginx\n"
+      "echo 0123 > /etc/machine-id; echo k > /etc/ssh/ssh_host_rsa_key; echo 1 > /var/lib/dbus/machine-id\n"
+      "head -c 32 /dev/urandom > /var/lib/systemd/random-seed; date > /var/log/apt/term.log\n"
+      "date > /var/log/nginx/access.log; cp /etc/shadow /etc/shadow-; echo pw > /var/cache/debconf/passwords.dat");
+  ASSERT_TRUE(layer) << layer.error().text();
+  const fs::path trees = Home::get().path() / "trees";
+  ASSERT_TRUE(commit_layer(place.work, trees, layer->diff_id));
+  const auto findings = check_image({trees / layer->diff_id.hex()}, {});
+  ASSERT_TRUE(findings) << findings.error().text();
+  for (const Finding& finding : *findings) {
+    ADD_FAILURE() << finding.rule << ": " << finding.path;
+  }
+  OverlaySandbox view({.layers = {Home::get().base(), trees / layer->diff_id.hex()}});
+  EXPECT_EQ(*view.read("/etc/machine-id"), "");
+  EXPECT_EQ(*view.read("/var/log/nginx/access.log"), "");
+  EXPECT_FALSE(view.read("/etc/ssh/ssh_host_rsa_key"));
+}
+
+TEST_F(CaptureReal, TheCheckFindsWhatNobodySealed) {
+  Place place;
+  ASSERT_TRUE(place.shell(
+      "mkdir -p /etc/ssh /root/.ssh /srv/app /var/lib/systemd\n"
+      "echo k > /etc/ssh/ssh_host_rsa_key; echo id > /etc/machine-id; echo k > /root/.ssh/authorized_keys\n"
+      "echo s > /var/lib/systemd/random-seed\n"
+      "{ echo '-----BEGIN PRIVATE KEY-----'; head -c 48 /etc/passwd | base64; } > /srv/app/key.pem"));
+  const std::vector<fs::path> layers = {place.work / "upper"};
+  std::vector<std::string> found;
+  for (const Finding& finding : *check_image(layers, {})) {
+    found.push_back(finding.rule + ":" + finding.path);
+  }
+  EXPECT_THAT(found, testing::UnorderedElementsAre(
+                         "ssh-host-keys:etc/ssh/ssh_host_rsa_key", "machine-id:etc/machine-id",
+                         "ssh-access:root/.ssh/authorized_keys",
+                         "random-seed:var/lib/systemd/random-seed", "private-key:srv/app/key.pem"));
+  const auto allowed = check_image(layers, {"root/.ssh/authorized_keys"});
+  EXPECT_EQ(allowed->size(), 4U);
+}
+
+TEST_F(CaptureReal, HashingIsQuick) {
+  Place place;
+  ASSERT_TRUE(place.shell("head -c 400000000 /dev/zero > /srv/big"));
+  const auto start = std::chrono::steady_clock::now();
+  const auto layer = capture_layer(
+      {.work = place.work, .layers = {Home::get().base()}, .epoch = 1700000000});
+  const auto spent = std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::chrono::steady_clock::now() - start);
+  ASSERT_TRUE(layer) << layer.error().text();
+  std::printf("400 MB: %d ms\n", static_cast<int>(spent.count()));
+  EXPECT_LT(spent, std::chrono::seconds(10));
+}
+
+TEST_F(CaptureReal, WorkDirectoriesOfTheDeadAreReclaimed) {
+  const fs::path home = Home::get().path() / "home";
+  ASSERT_TRUE(prepare_home(home));
+  fs::path left;
+  {
+    auto alive = WorkDirectory::make(home);
+    ASSERT_TRUE(alive) << alive.error().text();
+    left = alive->path();
+    OverlaySandbox sandbox({.layers = {Home::get().base()}, .work = left});
+    // Deeper than descriptors and stack would carry.
+    ASSERT_TRUE(sandbox.run({.argv = {"sh", "-ec",
+        "cd /srv; i=0; while [ $i -lt 1500 ]; do mkdir d; chmod 0 d; cd d; i=$((i+1)); done"}}));
+    EXPECT_EQ(*reclaim(home), 0);  // its owner lives
+    ASSERT_TRUE(fs::exists(left));
+  }
+  EXPECT_FALSE(fs::exists(left));
+  // A dead owner's, whose lock the kernel has let go.
+  const fs::path dead = home / "work" / "dead";
+  ::mkdir(dead.c_str(), 0777);
+  ::chmod(dead.c_str(), 0777);
+  OverlaySandbox sandbox({.layers = {Home::get().base()}, .work = dead});
+  ASSERT_TRUE(sandbox.run({.argv = {"touch", "/srv/x"}}));
+  EXPECT_EQ(*reclaim(home), 1);
+  EXPECT_FALSE(fs::exists(dead));
+  ::chmod(home.c_str(), 0755);
+  EXPECT_EQ(prepare_home(home).error().kind, ErrorKind::conflict);
+}
+
+}  // namespace
+}  // namespace goldmill::build::test

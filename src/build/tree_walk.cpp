@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "tree_walk.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+
+namespace goldmill::build {
+
+using system::UniqueFd;
+
+Result<std::vector<std::string>> names_in(int directory) {
+  const int copy = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const std::unique_ptr<DIR, void (*)(DIR*)> stream(
+      copy < 0 ? nullptr : ::fdopendir(copy), [](DIR* open) { (void)::closedir(open); });
+  if (!stream) {
+    return system_error("cannot list a directory", errno);
+  }
+  std::vector<std::string> names;
+  while (const dirent* entry = ::readdir(stream.get())) {  // NOLINT(concurrency-mt-unsafe)
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") {
+      names.emplace_back(name);
+    }
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+Result<UniqueFd> open_subdirectory(int parent, const std::string& name) {
+  UniqueFd open(
+      ::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!open) {
+    return system_error("cannot open the directory " + name, errno);
+  }
+  return open;
+}
+
+Result<void> check_depth(const std::string& path, std::size_t depth) {
+  constexpr std::size_t kDeepest = 400;  // each level holds two descriptors
+  if (depth > kDeepest) {
+    return Error{ErrorKind::invalid_input,
+                 "directories nested deeper than " + std::to_string(kDeepest) + " at /" +
+                     path.substr(0, 80)};
+  }
+  return {};
+}
+
+bool holds_text(int parent, const std::string& name, std::string_view text) {
+  if (text.empty()) {
+    return false;
+  }
+  const UniqueFd file(
+      ::openat(parent, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  std::string start(4096, '\0');
+  const ssize_t count = file ? ::read(file.get(), start.data(), start.size()) : -1;
+  start.resize(count < 0 ? 0 : static_cast<std::size_t>(count));
+  return start.find(text) != std::string::npos;
+}
+
+}  // namespace goldmill::build

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Small steps of walking a hostile tree by descriptors.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <goldmill/system/file.hpp>
+
+namespace goldmill::build {
+
+/// Sorted by bytes, without "." and "..".
+Result<std::vector<std::string>> names_in(int directory);
+
+/// A directory, never through a link.
+Result<system::UniqueFd> open_subdirectory(int parent, const std::string& name);
+
+/// Errors: invalid_input when nested deeper than any layer may be.
+Result<void> check_depth(const std::string& path, std::size_t depth);
+
+inline bool is_whiteout(const struct stat& status) {
+  return S_ISCHR(status.st_mode) && status.st_rdev == 0;
+}
+
+/// Whether the start of a regular file holds the text; an empty text is in no file.
+bool holds_text(int parent, const std::string& name, std::string_view text);
+
+}  // namespace goldmill::build

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <goldmill/build/work.hpp>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <vector>
+
+#include <goldmill/system/worker.hpp>
+
+#include "layer_workers.hpp"
+#include "tree_walk.hpp"
+
+namespace goldmill::build {
+
+namespace fs = std::filesystem;
+using system::FileLock;
+using system::UniqueFd;
+
+Result<void> prepare_home(const fs::path& home) {
+  TRY(system::make_directories(home, 0700));
+  struct stat status {};
+  if (::stat(home.c_str(), &status) != 0) {
+    return system_error("cannot look at " + home.string(), errno);
+  }
+  if ((status.st_mode & 0077U) != 0) {
+    return Error{ErrorKind::conflict, home.string() + " is open to other users",
+                 "it holds password hashes: chmod 700 " + home.string()};
+  }
+  for (const char* name : {"trees", "work"}) {
+    TRY(system::make_directories(home / name));
+    if (::chmod((home / name).c_str(), 0777) != 0) {
+      return system_error("cannot open " + (home / name).string() + " to guest ids", errno);
+    }
+  }
+  return {};
+}
+
+Result<WorkDirectory> WorkDirectory::make(const fs::path& home) {
+  // Until the new directory has its lock, reclaim() must not see it.
+  const FileLock quiet = TRY(FileLock::acquire(home / "work.lock", FileLock::Mode::shared));
+  std::string name = (home / "work" / "XXXXXX").string();
+  if (::mkdtemp(name.data()) == nullptr || ::chmod(name.c_str(), 0777) != 0) {
+    return system_error("cannot make a directory in " + (home / "work").string(), errno);
+  }
+  return WorkDirectory(name,
+                       TRY(FileLock::acquire(fs::path(name) / "lock", FileLock::Mode::exclusive)));
+}
+
+namespace {
+Result<void> remove_work(const fs::path& path) {
+  for (const char* name : {"upper", "overlay-work"}) {
+    struct stat status {};
+    if (::lstat((path / name).c_str(), &status) == 0) {
+      TRY(remove_guest_tree(path, name));
+    }
+  }
+  return system::remove_tree(path);
+}
+}  // namespace
+
+WorkDirectory::~WorkDirectory() {
+  if (!path_.empty()) {
+    (void)remove_work(path_);
+  }
+}
+
+Result<int> reclaim(const fs::path& home) {
+  std::error_code failure;
+  int count = 0;
+  std::vector<fs::path> dead;
+  {
+    const FileLock quiet = TRY(FileLock::acquire(home / "work.lock", FileLock::Mode::exclusive));
+    for (const auto& entry : fs::directory_iterator(home / "work", failure)) {
+      if (FileLock::try_acquire(entry.path() / "lock", FileLock::Mode::exclusive)) {
+        dead.push_back(entry.path());
+      }
+    }
+  }
+  for (const fs::path& path : dead) {
+    TRY(remove_work(path).context("reclaiming " + path.string()));
+    ++count;
+  }
+  return count;
+}
+
+Result<void> remove_guest_tree(const fs::path& parent, const std::string& name) {
+  const UniqueFd directory = TRY(system::open_directory(parent));
+  TRY(system::run_worker({.name = "build.remove",
+                          .request = {{"name", name}},
+                          .confinement = system::Confinement::guest_ids,
+                          .hands = {directory.get()}})
+          .context("removing " + (parent / name).string()));
+  return {};
+}
+
+namespace {
+constexpr std::size_t kDeepest = 64;
+
+/// Empties trees of any depth with a bounded number of open directories: what is too deep is
+/// moved up beside the tree first.
+class Remover {
+ public:
+  explicit Remover(int parent) : parent_(parent) {}
+  Result<void> entry(int directory, const std::string& name, std::size_t depth);
+  Result<void> moved() {
+    while (!moved_.empty()) {
+      const std::string name = moved_.back();
+      moved_.pop_back();
+      TRY(entry(parent_, name, 0));
+    }
+    return {};
+  }
+
+ private:
+  int parent_;
+  int count_ = 0;
+  std::vector<std::string> moved_;
+};
+
+Result<void> Remover::entry(int directory, const std::string& name, std::size_t depth) {
+  if (::unlinkat(directory, name.c_str(), 0) == 0 || errno == ENOENT) {
+    return {};
+  }
+  if (errno != EISDIR && errno != EPERM) {
+    return system_error("cannot remove " + name, errno);
+  }
+  if (::unlinkat(directory, name.c_str(), AT_REMOVEDIR) == 0) {
+    return {};
+  }
+  if (depth > kDeepest) {
+    moved_.push_back(".deep-" + std::to_string(count_++));
+    return ::renameat(directory, name.c_str(), parent_, moved_.back().c_str()) == 0
+               ? Result<void>()
+               : system_error("cannot remove " + name, errno);
+  }
+  const UniqueFd inside = TRY(open_subdirectory(directory, name));
+  for (const std::string& below : TRY(names_in(inside.get()))) {
+    TRY(entry(inside.get(), below, depth + 1));
+  }
+  return ::unlinkat(directory, name.c_str(), AT_REMOVEDIR) == 0
+             ? Result<void>()
+             : system_error("cannot remove " + name, errno);
+}
+}  // namespace
+
+Result<void> remove_all(int parent, const std::string& name) {
+  Remover remover(parent);
+  TRY(remover.entry(parent, name, 0));
+  return remover.moved();
+}
+
+Result<Json> remove_worker(system::WorkerContext& context) {
+  TRY(remove_all(context.hand(0), TRY(string_at(context.request(), "name"))));
+  return Json::object();
+}
+
+}  // namespace goldmill::build
