@@ -19,10 +19,10 @@ constexpr std::uint64_t kRegionTable = 192 * kKiB;
 constexpr std::size_t kHeader = 4096;
 constexpr std::size_t kTable = 64 * kKiB;
 // The GUIDs as they lie in the file.
-constexpr std::string_view kMetadataRegion =
-    "\x06\xa2\x7c\x8b\x90\x47\x9a\x4b\xb8\xfe\x57\x5f\x05\x0f\x88\x6e";
-constexpr std::string_view kPage83 =
-    "\xab\x12\xca\xbe\xe6\xb2\x23\x45\x93\xef\xc3\x09\xe0\x00\xc7\x46";
+constexpr std::string_view kMetadataRegion(
+    "\x06\xa2\x7c\x8b\x90\x47\x9a\x4b\xb8\xfe\x57\x5f\x05\x0f\x88\x6e", 16);
+constexpr std::string_view kPage83(
+    "\xab\x12\xca\xbe\xe6\xb2\x23\x45\x93\xef\xc3\x09\xe0\x00\xc7\x46", 16);
 
 Error unknown_shape() {
   return Error{ErrorKind::tool_failed, "qemu-img wrote a VHDX of an unknown shape"};
@@ -57,11 +57,13 @@ Result<void> clear_log(const Job& job, std::string_view header) {
   return write_at(job.output, offset, zeros.data(), zeros.size());
 }
 
-Result<void> rewrite_header(const Job& job, std::uint64_t offset) {
+/// The header with the higher number is the valid one; qemu-img starts from a random one.
+Result<void> rewrite_header(const Job& job, std::uint64_t offset, std::uint64_t sequence) {
   std::string header = TRY(output_bytes(job, offset, kHeader));
   if (header.substr(0, 4) != "head") {
     return unknown_shape();
   }
+  std::memcpy(header.data() + 8, &sequence, sizeof sequence);
   header.replace(16, 16, TRY(stable_bytes(job, "vhdx file", 16)));
   header.replace(32, 16, TRY(stable_bytes(job, "vhdx data", 16)));
   std::memset(header.data() + 4, 0, 4);
@@ -95,8 +97,11 @@ Result<void> rewrite_identifier(const Job& job) {
 
 Result<void> write_vhdx(const Job& job) {
   TRY(convert_by_qemu_img(job, "vhdx", {"subformat=dynamic"}));
-  TRY(rewrite_header(job, 64 * kKiB));
-  TRY(rewrite_header(job, 128 * kKiB));
+  const std::string first = TRY(output_bytes(job, 64 * kKiB, kHeader));
+  const std::string second = TRY(output_bytes(job, 128 * kKiB, kHeader));
+  const bool first_is_newer = get<std::uint64_t>(first, 8) > get<std::uint64_t>(second, 8);
+  TRY(rewrite_header(job, 64 * kKiB, first_is_newer ? 2 : 1));
+  TRY(rewrite_header(job, 128 * kKiB, first_is_newer ? 1 : 2));
   return rewrite_identifier(job);
 }
 }  // namespace
