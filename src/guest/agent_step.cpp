@@ -29,11 +29,9 @@ class AgentStep : public plan::StepKind {
       files.push_back(
           embedded(std::string(kUnitDirectory) + unit, agent_image::agent_file(unit), 0644));
     }
+    files.push_back(embedded(
+        "/usr/lib/goldmill/goldmill-agent", agent_image::agent_binary(architecture), 0755));
     TRY(place_files(context.sandbox, files));
-    // Apart from the texts: JSON holds no bytes that are not UTF-8.
-    TRY(context.sandbox.run(
-        {.argv = {"install", "-D", "-m", "0755", "/dev/stdin", "/usr/lib/goldmill/goldmill-agent"},
-         .input = std::string(agent_image::agent_binary(architecture))}));
     TRY(context.sandbox.run({.argv = {"systemctl", "--quiet", "enable", kUnits[0], kUnits[1]},
                              .environment = {"SYSTEMD_OFFLINE=1"}}));
     return Json::object();

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
 
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -92,13 +94,48 @@ Result<void> write_one(int root, const TreeFile& file) {
   return {};
 }
 
+/// JSON holds no bytes that are not UTF-8: programs travel as hexadecimal digits.
+bool is_plain(const std::string& content) {
+  return std::all_of(content.begin(), content.end(), [](char c) {
+    return c > 0 && static_cast<unsigned char>(c) < 0x80;
+  });
+}
+
+std::string to_hex(const std::string& bytes) {
+  constexpr const char* digits = "0123456789abcdef";
+  std::string text;
+  text.reserve(bytes.size() * 2);
+  for (const char c : bytes) {
+    text += digits[static_cast<unsigned char>(c) >> 4U];
+    text += digits[static_cast<unsigned char>(c) & 15U];
+  }
+  return text;
+}
+
+Result<std::string> from_hex(const std::string& text) {
+  std::string bytes;
+  bytes.reserve(text.size() / 2);
+  for (std::size_t i = 0; i + 1 < text.size(); i += 2) {
+    unsigned value = 0;
+    const auto [end, failure] = std::from_chars(&text[i], &text[i] + 2, value, 16);
+    if (failure != std::errc{} || end != &text[i] + 2) {
+      return Error{ErrorKind::invalid_input, "a file's content is not hexadecimal"};
+    }
+    bytes += static_cast<char>(value);
+  }
+  return bytes;
+}
+
 }  // namespace
 
 Json to_json(const std::vector<TreeFile>& files) {
   Json list = Json::array();
   for (const TreeFile& file : files) {
     if (file.link.empty()) {
-      list.push_back({{"path", file.path}, {"content", file.content}, {"mode", file.mode}});
+      const bool plain = is_plain(file.content);
+      list.push_back({{"path", file.path},
+                      {plain ? "content" : "hex", plain ? file.content : to_hex(file.content)},
+                      {"mode", file.mode}});
     } else {
       list.push_back({{"path", file.path}, {"link", file.link}});
     }
@@ -112,6 +149,9 @@ Result<std::vector<TreeFile>> tree_files_from(const Json& json) {
     TreeFile file{.path = TRY(string_at(entry, "path")), .content = {}, .link = {}};
     file.link = find_string(entry, "link").value_or("");
     file.content = find_string(entry, "content").value_or("");
+    if (const auto digits = find_string(entry, "hex")) {
+      file.content = TRY(from_hex(*digits));
+    }
     file.mode = static_cast<std::uint32_t>(find_integer(entry, "mode").value_or(0644)) & 07777U;
     files.push_back(std::move(file));
   }

@@ -106,9 +106,8 @@ class Accounts {
     return run({"usermod", "--password", hash, name});
   }
 
-  Result<void> run(std::vector<std::string> argv, std::string input = {}) {
-    return sandbox_.run(
-        {.argv = std::move(argv), .environment = {"SYSTEMD_OFFLINE=1"}, .input = std::move(input)});
+  Result<void> run(std::vector<std::string> argv) {
+    return sandbox_.run({.argv = std::move(argv), .environment = {"SYSTEMD_OFFLINE=1"}});
   }
 
  private:
@@ -135,16 +134,9 @@ class Accounts {
       text += key + "\n";
     }
     TRY(run({"install", "-d", "-m", "0700", "-o", name, "-g", name, home + "/.ssh"}));
-    return run({"install",
-                "-m",
-                "0600",
-                "-o",
-                name,
-                "-g",
-                name,
-                "/dev/stdin",
-                home + "/.ssh/authorized_keys"},
-               std::move(text));
+    const std::string file = home + "/.ssh/authorized_keys";
+    TRY(place_files(sandbox_, {{file, std::move(text), 0600, ""}}));
+    return run({"chown", "--no-dereference", name + ":" + name, file});
   }
 
   plan::Sandbox& sandbox_;

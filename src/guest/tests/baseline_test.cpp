@@ -220,10 +220,10 @@ TEST(Baseline, RunsTheGuestsOwnProgramsInOrder) {
       ElementsAre("usermod --password * root",
                   "useradd --create-home --user-group --password * --shell /bin/bash ops",
                   "install -d -m 0700 -o ops -g ops /home/ops/.ssh",
-                  "install -m 0600 -o ops -g ops /dev/stdin /home/ops/.ssh/authorized_keys",
+                  "chown --no-dereference ops:ops /home/ops/.ssh/authorized_keys",
                   "systemctl --quiet enable systemd-networkd.service systemd-resolved.service "
                   "goldmill-firewall.service"));
-  ASSERT_EQ(sandbox.requests.size(), 1U);
+  ASSERT_EQ(sandbox.requests.size(), 2U);
   EXPECT_THAT(sandbox.requests[0].dump(), HasSubstr("/etc/fstab"));
   FakeSandbox again;
   again.passwd += "ops:x:1000:1000::/home/ops:/bin/bash\n";

@@ -29,7 +29,13 @@ class TreeFilesTest : public testing::Test {
 
 TEST_F(TreeFilesTest, WritesFilesAndLinksWithTheirModes) {
   const std::vector<TreeFile> files = {{"/etc/a/b.conf", "text\n", 0440, ""},
-                                       {"/etc/localtime", "", 0644, "/usr/share/zoneinfo/UTC"}};
+                                       {"/etc/localtime", "", 0644, "/usr/share/zoneinfo/UTC"},
+                                       {"/usr/lib/x",
+                                        std::string("\x7F"
+                                                    "ELF\0\xFF\x80",
+                                                    7),
+                                        0755,
+                                        ""}};
   ASSERT_TRUE(write_tree_files(root_.get(), files));
   EXPECT_EQ(*system::read_file(tree() / "etc/a/b.conf"), "text\n");
   EXPECT_EQ(fs::status(tree() / "etc/a/b.conf").permissions(), fs::perms(0440));
