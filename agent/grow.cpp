@@ -149,9 +149,9 @@ Result<void> grow_root_disk() {
     return {};  // root on a whole disk, on RAID or in memory: not ours to grow
   }
   // After a power cut between the two the file system may be behind its partition.
-  const auto partition = grow_partition(root.value());
-  const auto file_system = grow_file_system(root.value().partition);
-  TRY(Result<void>(partition));
+  const Result<void> partition = grow_partition(root.value());
+  Result<void> file_system = grow_file_system(root.value().partition);
+  TRY(partition);
   return file_system;
 }
 

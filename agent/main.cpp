@@ -283,11 +283,7 @@ int Service::run() {
   return 0;
 }
 
-}  // namespace
-}  // namespace goldmill::agent
-
-int main(int argc, char** argv) {
-  using namespace goldmill::agent;
+int run(int argc, char** argv) {
   if (argc == 2 && std::string_view(argv[1]) == "ready") {
     struct stat status {};
     if (stat(std::string(kSocket).c_str(), &status) == 0) {
@@ -300,4 +296,11 @@ int main(int argc, char** argv) {
     return 2;
   }
   return Service().run();
+}
+
+}  // namespace
+}  // namespace goldmill::agent
+
+int main(int argc, char** argv) {
+  return goldmill::agent::run(argc, argv);
 }

@@ -146,7 +146,7 @@ std::string network_file(const Network& network) {
   std::string text = "[Match]\nMACAddress=" + network.mac + "\n\n[Network]\n";
   const auto add = [&text](const char* key, const std::vector<std::string>& values) {
     for (const std::string& value : values) {
-      text += std::string(key) + "=" + value + "\n";
+      text.append(key).append("=").append(value).append("\n");
     }
   };
   add("Address", network.addresses);

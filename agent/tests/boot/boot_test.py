@@ -5,12 +5,15 @@
 usage: boot_test.py TREE.tar AGENT WORK [CASE...]
 TREE.tar holds a bootable Debian tree (kernel, systemd, openssh-server), e.g. from mmdebstrap.
 """
-import base64, os, re, shutil, socket, subprocess, sys, time
+import base64, os, re, shutil, subprocess, sys
+
+import guest as machine
+from guest import Guest, b64, make_key, put, run
 
 TREE, AGENT, WORK = sys.argv[1:4]
 HERE = os.path.dirname(os.path.abspath(__file__))
 FILES = os.path.join(HERE, "..", "..", "files")
-LIMIT = 240
+machine.WORK = WORK
 
 REPORT = """#!/bin/sh
 echo "REPORT source=$(journalctl -b -o cat -u goldmill-agent | sed -n 's/.*personalised: source //p' | tail -1)" \
@@ -18,17 +21,6 @@ echo "REPORT source=$(journalctl -b -o cat -u goldmill-agent | sed -n 's/.*perso
  "root_kib=$(df -k --output=size / | tail -1 | tr -d ' ') keys=$(cat /run/goldmill/authorized_keys/* | wc -l)" \
  "user_data=$(wc -c < /run/goldmill/user-data) failed=$(systemctl --failed --plain --no-legend | tr -d ' ') END" > /dev/ttyS0
 """
-
-
-def run(*argv, **more):
-    return subprocess.run(argv, check=True, capture_output=True, text=True, **more).stdout
-
-
-def put(path, text, mode=0o644):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w") as file:
-        file.write(text)
-    os.chmod(path, mode)
 
 
 def make_image():
@@ -56,91 +48,6 @@ def make_image():
         "goldmill-agent-ready", "report")
     run(f"{HERE}/guest_image.sh", tree, out, "1200")
     shutil.rmtree(tree)
-
-
-class Guest:
-    """One emulated machine on an overlay of the image."""
-
-    def __init__(self, name, port=False, iso=None, grow=None, keep=False):
-        self.name, self.overlay = name, f"{WORK}/{name}.qcow2"
-        if not keep:
-            run("qemu-img", "create", "-q", "-f", "qcow2", "-b", f"{WORK}/image/disk.raw", "-F", "raw",
-                self.overlay, *([grow] if grow else []))
-        self.log = f"{WORK}/{name}.log"
-        if os.path.exists(self.log):
-            os.unlink(self.log)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.ssh_port = probe.getsockname()[1]
-        argv = ["qemu-system-x86_64", "-accel", "tcg", "-m", "512", "-display", "none", "-no-reboot",
-                "-nodefaults", "-serial", f"file:{self.log}", "-kernel", f"{WORK}/image/vmlinuz",
-                "-initrd", f"{WORK}/image/initrd.img",
-                "-append", "root=LABEL=root ro console=ttyS0 quiet systemd.show_status=no",
-                "-drive", f"file={self.overlay},if=virtio,format=qcow2",
-                "-netdev", f"user,id=n,hostfwd=tcp:127.0.0.1:{self.ssh_port}-:22",
-                "-device", "virtio-net-pci,netdev=n", "-device", "virtio-rng-pci"]
-        if iso:
-            argv += ["-drive", f"file={iso},media=cdrom,if=ide,readonly=on"]
-        self.peer, self.input = None, b""
-        if port:
-            ours, theirs = socket.socketpair()
-            os.set_inheritable(theirs.fileno(), True)
-            argv += ["-device", "virtio-serial-pci", "-chardev", f"socket,id=a,fd={theirs.fileno()}",
-                     "-device", "virtserialport,chardev=a,name=org.goldmill.agent.0"]
-            self.peer = ours
-        self.start = time.time()
-        self.process = subprocess.Popen(argv, close_fds=False)
-        if port:
-            theirs.close()
-
-    def expect(self, verb):
-        """Reads lines until one of this verb; gives its values."""
-        while True:
-            while b"\n" in self.input:
-                line, self.input = self.input.split(b"\n", 1)
-                print(f"  {time.time() - self.start:6.1f} s {self.name} < {line.decode()[:150]}", flush=True)
-                words = line.decode().split(" ")
-                if words[0] == verb:
-                    return dict(word.split("=", 1) for word in words[1:])
-            self.peer.settimeout(max(0.1, LIMIT - (time.time() - self.start)))
-            data = self.peer.recv(65536)
-            assert data, "the port was closed"
-            self.input += data
-
-    def send(self, *lines):
-        self.peer.sendall("".join(line + "\n" for line in lines).encode())
-
-    def report(self):
-        """The values that the guest wrote to its console."""
-        while time.time() - self.start < LIMIT:
-            assert self.process.poll() is None, "the machine has ended"
-            text = open(self.log, errors="replace").read() if os.path.exists(self.log) else ""
-            found = re.search(r"REPORT (.*) END", text)
-            if found:
-                print(f"  {time.time() - self.start:6.1f} s {self.name}: {found.group(1)}", flush=True)
-                return dict(word.split("=", 1) for word in found.group(1).split(" ") if "=" in word)
-            time.sleep(0.5)
-        raise AssertionError("no report:\n" + open(self.log, errors="replace").read()[-3000:])
-
-    def ssh(self, command, key):
-        return run("ssh", "-i", key, "-p", str(self.ssh_port), "-o", "StrictHostKeyChecking=no", "-o",
-                   "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "BatchMode=yes",
-                   "root@127.0.0.1", command)
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
-
-def b64(data):
-    return base64.b64encode(data).decode()
-
-
-def make_key():
-    key = f"{WORK}/id"
-    if not os.path.exists(key):
-        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)
-    return key
 
 
 def case_port():

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The baseline's files: each function gives the files of one promise.
 #include <algorithm>
+#include <cctype>
 #include <set>
 
 #include <goldmill/guest/baseline_step.hpp>
@@ -133,13 +134,25 @@ void add_language(const recipe::Baseline& baseline, std::vector<TreeFile>& files
   }
 }
 
+/// The recipe's name as one label of a host name.
+std::string host_name_of(const recipe::Recipe& merged) {
+  std::string name = merged.name.substr(0, 63);
+  std::replace_if(
+      name.begin(),
+      name.end(),
+      [](unsigned char c) { return std::isalnum(c) == 0 && c != '-'; },
+      '-');
+  return name;
+}
+
 void add_names(const recipe::Recipe& merged, std::vector<TreeFile>& files) {
-  files.push_back({"/etc/hostname", merged.name + "\n", 0644, ""});
-  files.push_back({"/etc/hosts",
-                   "127.0.0.1 localhost\n127.0.1.1 " + merged.name +
-                       "\n::1 localhost ip6-localhost ip6-loopback\n",
-                   0644,
-                   ""});
+  const std::string name = host_name_of(merged);
+  files.push_back({"/etc/hostname", name + "\n", 0644, ""});
+  files.push_back(
+      {"/etc/hosts",
+       "127.0.0.1 localhost\n127.0.1.1 " + name + "\n::1 localhost ip6-localhost ip6-loopback\n",
+       0644,
+       ""});
   // Empty, not missing: PID 1 then draws one at first boot and keeps the presets as they are.
   files.push_back({"/etc/machine-id", "", 0444, ""});
 }

@@ -36,6 +36,23 @@ Json changed_users(const BaselineInput& input) {
   return changed;
 }
 
+/// Users of the parent that the variant's list no longer has.
+std::vector<std::string> gone_users(const BaselineInput& input) {
+  std::vector<std::string> gone;
+  if (input.parent != nullptr) {
+    for (const recipe::User& user : users_of(input.parent->baseline)) {
+      const auto users = users_of(input.merged.baseline);
+      const bool stays = std::any_of(users.begin(), users.end(), [&](const recipe::User& other) {
+        return other.name == user.name;
+      });
+      if (!stays && user.name != "root") {
+        gone.push_back(user.name);
+      }
+    }
+  }
+  return gone;
+}
+
 std::vector<std::string> units_of(const recipe::Baseline& baseline) {
   std::vector<std::string> units;
   if (has_network(baseline)) {
@@ -171,6 +188,9 @@ class BaselineStep : public plan::StepKind {
     if (const auto root = find_string(options, "root")) {
       TRY(accounts.set_password("root", *root));
     }
+    for (const std::string& name : find_strings(options, "gone")) {
+      TRY(accounts.run({"userdel", "--remove", name}));
+    }
     for (const Json& user : *users) {
       TRY(accounts.apply(user));
     }
@@ -214,6 +234,7 @@ Result<std::optional<plan::Step>> make_baseline_step(const BaselineInput& input)
       {"files", to_json(difference(files, parents))},
       {"removed", difference(paths_of(parents), paths_of(files))},
       {"users", changed_users(input)},
+      {"gone", gone_users(input)},
       {"enable", difference(units_of(baseline), parent_units)},
       {"disable", difference(parent_units, units_of(baseline))},
   };

@@ -208,6 +208,22 @@ TEST(Baseline, AVariantWritesWhatDiffers) {
   EXPECT_FALSE(options.contains("root"));
 }
 
+TEST(Baseline, AVariantsListOfUsersReplaces) {
+  const recipe::Recipe base = make_recipe();
+  recipe::Recipe web = base;
+  web.name = "my_web";
+  (*web.baseline.users)[0].name = "web";
+  const auto step = make_baseline_step({.merged = web, .os = kBookworm, .parent = &base});
+  ASSERT_TRUE(step && step->has_value());
+  FakeSandbox sandbox;
+  sandbox.passwd += "ops:x:1000:1000::/home/ops:/bin/bash\n";
+  ASSERT_TRUE(run_step(*baseline_step_kind(), **step, sandbox));
+  ASSERT_GE(sandbox.commands.size(), 2U);
+  EXPECT_EQ(sandbox.commands[0], "userdel --remove ops");
+  EXPECT_THAT(sandbox.commands[1], HasSubstr("useradd"));
+  EXPECT_EQ(files_of(web)["/etc/hostname"].content, "my-web\n");
+}
+
 TEST(Baseline, RunsTheGuestsOwnProgramsInOrder) {
   const recipe::Recipe base = make_recipe();
   const auto step =
