@@ -81,7 +81,10 @@ class Inside {
   }
 
   void check_units() {
-    const Answer answer = ask("systemctl --failed --no-legend --plain");
+    const Answer answer =
+        ask("systemctl --failed --no-legend --plain | cut -d' ' -f1 | while read -r u; do echo "
+            "\"$u: $(journalctl -b -o cat -u \"$u\" | grep -v '^systemd' | head -n 3 | "
+            "tr '\\n' ' ')\"; done");
     const bool none = answer.status == 0 && answer.text.empty();
     add("no failed unit", "none", none ? "none" : answer.text, none);
   }
