@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "../record.hpp"
+
+#include <chrono>
+#include <set>
+#include <thread>
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <goldmill/launch/engine.hpp>
+
+#include "../budget.hpp"
+
+namespace goldmill::launch {
+
+namespace fs = std::filesystem;
+
+class RecordTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    request_.disk = scratch_.path() / "image.raw";
+    ASSERT_TRUE(system::write_file(request_.disk, std::string(1 << 20, 'i')));
+    request_.disk_format = "raw";
+    request_.image = "Java_app@3";
+    request_.prepare_only = true;
+  }
+
+  /// Plays a launcher that got as far as a running process.
+  Record running(const std::string& fleet, pid_t process) {
+    request_.fleet = fleet;
+    auto prepared = records_.prepare(request_).value();
+    Record record = prepared.records.at(0);
+    record.instance.state = State::ready;
+    record.process = machine::identify(process).value();
+    EXPECT_TRUE(records_.save(record));
+    return record;
+  }
+
+  system::TemporaryDirectory scratch_ =
+      system::TemporaryDirectory::make(fs::temp_directory_path(), "goldmill-test.").value();
+  fs::path home_ = scratch_.path() / "home";
+  Records records_{home_};
+  LaunchRequest request_;
+};
+
+TEST_F(RecordTest, SurvivesTheWayThroughItsFile) {
+  request_.count = 1;
+  request_.keys = {{"ops", "ssh-ed25519 AAAA"}};
+  request_.user_data = "#!/bin/sh\n\xff";
+  request_.uefi = true;
+  Record record = records_.prepare(request_).value().records.at(0);
+  record.instance.ready_seconds = 1.5;
+  record.instance.error = "none";
+  record.process = machine::ProcessIdentity{12, 34, "boot"};
+  ASSERT_TRUE(records_.save(record));
+  const Record read = records_.load(record.instance.name).value();
+  EXPECT_EQ(to_json(read).dump(-1, ' ', false, Json::error_handler_t::replace),
+            to_json(record).dump(-1, ' ', false, Json::error_handler_t::replace));
+  EXPECT_EQ(read.process->start_time, 34U);
+}
+
+TEST_F(RecordTest, GivesEachItsOwnNamePortAndAddress) {
+  request_.count = 50;
+  const auto first = launch(home_, request_);
+  const auto second = launch(home_, request_);
+  ASSERT_TRUE(first && second);
+  EXPECT_EQ(first->name, "java-app");
+  EXPECT_EQ(second->name, "java-app-2");
+  std::set<std::string> names;
+  std::set<std::string> macs;
+  std::set<std::uint16_t> ports;
+  std::set<std::string> subnets;
+  const auto all = records_.load_all().value();
+  for (const Record& record : all) {
+    names.insert(record.instance.name);
+    macs.insert(record.mac);
+    ports.insert(record.instance.ssh_port);
+    subnets.insert(subnet_of(record.instance.ssh_port));
+    EXPECT_EQ(record.mac.substr(0, 3), "02:") << "locally administered, unicast";
+  }
+  EXPECT_EQ(names.size(), 100U);
+  EXPECT_EQ(macs.size(), 100U);
+  EXPECT_EQ(ports.size(), 100U);
+  EXPECT_EQ(subnets.size(), 100U);
+  EXPECT_TRUE(names.contains("java-app-001"));
+  EXPECT_EQ(expand(home_, "java-app-2")->size(), 50U);
+}
+
+TEST_F(RecordTest, LaunchesAtOnceNeverTakeTheSame) {
+  request_.count = 20;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([this] { EXPECT_TRUE(launch(home_, request_)); });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  std::set<std::uint16_t> ports;
+  const auto all = records_.load_all().value();
+  for (const Record& record : all) {
+    ports.insert(record.instance.ssh_port);
+  }
+  EXPECT_EQ(all.size(), 80U);
+  EXPECT_EQ(ports.size(), 80U);
+}
+
+TEST_F(RecordTest, PreparingIsQuickAndSmall) {
+  request_.count = 200;
+  const auto begin = std::chrono::steady_clock::now();
+  ASSERT_TRUE(launch(home_, request_));
+  const double each =
+      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count() /
+      200;
+  RecordProperty("milliseconds_each", std::to_string(each));
+  EXPECT_LT(each, 25) << "the goal is 2.5 ms on a quiet machine";
+  std::uintmax_t bytes = 0;
+  for (const auto& entry : fs::directory_iterator(home_ / "instances/java-app-001")) {
+    bytes += entry.file_size();
+  }
+  EXPECT_LE(bytes, 300U << 10U);
+}
+
+TEST_F(RecordTest, RefusesBadRequestsBeforeAnythingIsMade) {
+  request_.fleet = "../x";
+  EXPECT_EQ(launch(home_, request_).error().kind, ErrorKind::invalid_input);
+  request_.fleet = "web";
+  request_.count = 0;
+  EXPECT_EQ(launch(home_, request_).error().kind, ErrorKind::invalid_input);
+  request_.count = 1;
+  request_.disk_size = 512_KiB;
+  EXPECT_EQ(launch(home_, request_).error().kind, ErrorKind::invalid_input);
+  request_.disk_size.reset();
+  request_.engine = "qemy";
+  const auto refused = launch(home_, request_);
+  EXPECT_EQ(refused.error().hint, "did you mean 'qemu'?");
+  request_.engine = "qemu";
+  ASSERT_TRUE(launch(home_, request_));
+  EXPECT_EQ(launch(home_, request_).error().kind, ErrorKind::conflict);
+  EXPECT_EQ(list(home_)->size(), 1U);
+  EXPECT_EQ(remove(home_, "web-002").error().hint, "did you mean 'web-001'?");
+}
+
+TEST_F(RecordTest, PortsInUseAreSkipped) {
+  const system::UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  // reinterpret_cast is the sockets API's own idiom.
+  auto* generic = reinterpret_cast<sockaddr*>(&address);
+  ASSERT_EQ(::bind(socket.get(), generic, sizeof address), 0);
+  ASSERT_EQ(::listen(socket.get(), 1), 0);
+  socklen_t length = sizeof address;
+  ASSERT_EQ(::getsockname(socket.get(), generic, &length), 0);
+  EXPECT_FALSE(is_port_free(ntohs(address.sin_port)));
+}
+
+TEST_F(RecordTest, ListTellsWhatReallyRuns) {
+  const pid_t process = ::fork();
+  if (process == 0) {
+    ::pause();
+    ::_exit(0);
+  }
+  (void)running("alive", process);
+  Record reused = running("reused", process);
+  reused.process->start_time += 1;
+  ASSERT_TRUE(records_.save(reused));
+  Record rebooted = running("rebooted", process);
+  rebooted.process->boot_id = "00000000-0000-0000-0000-000000000000";
+  ASSERT_TRUE(records_.save(rebooted));
+  Record unstarted = running("unstarted", process);
+  unstarted.instance.state = State::starting;
+  unstarted.process.reset();
+  ASSERT_TRUE(records_.save(unstarted));
+
+  auto found = list(home_).value();
+  ASSERT_EQ(found.size(), 4U);
+  EXPECT_EQ(found[0].state, State::ready);
+  EXPECT_EQ(found[1].state, State::stopped);
+  EXPECT_EQ(found[1].error, "this machine was started anew");
+  EXPECT_EQ(found[2].state, State::stopped);
+  EXPECT_EQ(found[2].error, "its QEMU process ended");
+  EXPECT_EQ(found[3].state, State::stopped);
+  EXPECT_EQ(ssh_arguments(home_, "reused-001").error().kind, ErrorKind::unavailable);
+
+  EXPECT_TRUE(remove(home_, "reused-001"));
+  EXPECT_EQ(::kill(process, 0), 0) << "the process of another must live on";
+  EXPECT_TRUE(remove(home_, "alive-001"));
+  EXPECT_NE(::kill(process, 0), 0) << "removing ends what runs";
+  for (const char* name : {"rebooted-001", "unstarted-001"}) {
+    EXPECT_TRUE(remove(home_, name));
+  }
+  EXPECT_TRUE(list(home_)->empty());
+  for (const auto& entry : fs::directory_iterator(home_ / "instances")) {
+    EXPECT_EQ(entry.path().filename(), ".lock") << "something was left";
+  }
+}
+
+TEST_F(RecordTest, DamagedRecordsHurtNobodyElse) {
+  ASSERT_TRUE(launch(home_, request_));
+  const fs::path bad = home_ / "instances" / "bad-001";
+  ASSERT_TRUE(system::make_directories(bad));
+  for (const char* text :
+       {"", "{", "[]", R"({"name":"other"})", R"({"name":"bad-001","state":7})"}) {
+    ASSERT_TRUE(system::write_file(bad / "instance.json", text));
+    EXPECT_EQ(list(home_)->size(), 1U) << text;
+  }
+}
+
+TEST(FleetJson, HasTheKeysThatScriptsRelyOn) {
+  Fleet fleet;
+  fleet.name = "web";
+  fleet.seconds = 2.5;
+  Instance instance;
+  instance.name = "web-001";
+  instance.hostname = "web-001";
+  instance.ssh_port = 20000;
+  instance.state = State::failed;
+  instance.error = "no memory";
+  fleet.instances.push_back(instance);
+  EXPECT_EQ(to_json(fleet).dump(),
+            R"({"fleet":"web","instances":[{"error":"no memory","hostname":"web-001",)"
+            R"("machine_id":null,"name":"web-001","ready_seconds":null,"ssh_host_key":null,)"
+            R"("ssh_port":20000,"state":"failed"}],"seconds":2.5})");
+}
+
+TEST(Budget, KeepsATenthFreeAndStartsTwoForEachCore) {
+  const Budget budget = budget_for(512_MiB, 0, 10_GiB, 2);
+  EXPECT_EQ(budget.parallel, 4);
+  EXPECT_EQ(budget.each, 224_MiB);
+  EXPECT_EQ(budget.instances, 41);
+  EXPECT_EQ(budget_for(64_MiB, 7, 10_GiB, 2).each, 128_MiB);
+  EXPECT_EQ(budget_for(64_MiB, 7, 10_GiB, 2).parallel, 7);
+  EXPECT_EQ(budget_for(512_MiB, 0, 100_MiB, 2).instances, 0);
+  EXPECT_GT(available_memory().value, 0U);
+}
+
+}  // namespace goldmill::launch
