@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "commands.hpp"
+
+namespace goldmill::cli {
+
+namespace {
+
+Program make_program() {
+  return {.name = "goldmill",
+          .version = GOLDMILL_VERSION,
+          .summary = "golden VM images: build a slim base, adapt it, prove it, launch it",
+          .description =
+              {"goldmill builds a slim, bootable, repeatable base image from a recipe, adapts it "
+               "into variants without starting over, proves that each keeps what its recipe "
+               "promises, writes it in the formats of hypervisors, and launches instances that "
+               "each have an identity of their own.",
+               "It needs no root, no loop device and no mount, and boots nothing to build."},
+          .examples = {{"goldmill build examples/base.yaml", "a base from nothing"},
+                       {"goldmill build examples/java.yaml", "a variant on it"},
+                       {"goldmill test java", "boot it and check its promises"},
+                       {"goldmill launch java -n 3", "three instances"}},
+          .environment = {{"GOLDMILL_HOME",
+                           "where state is kept; default: goldmill in the XDG data directory"},
+                          {"GOLDMILL_ACCELERATOR", "tcg or kvm, instead of probing"},
+                          {"GOLDMILL_DEBIAN_URI", "archive of Debian, instead of the machine's"},
+                          {"GOLDMILL_UBUNTU_URI", "archive of Ubuntu"},
+                          {"NO_COLOR", "no colours"}},
+          .commands = {plan_command(), build_command(), test_command(), list_command(),
+                       show_command(), explain_command(), export_command(), launch_command(),
+                       ps_command(), ssh_command(), stop_command(), rm_command(),
+                       completion_command(), man_command(), complete_command()}};
+}
+
+}  // namespace
+
+const Program& goldmill_program() {
+  static const Program kProgram = make_program();
+  return kProgram;
+}
+
+}  // namespace goldmill::cli

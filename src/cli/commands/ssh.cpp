@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <unistd.h>
+
+#include <cerrno>
+
+#include <goldmill/launch/launch.hpp>
+
+#include "commands.hpp"
+
+namespace goldmill::cli {
+
+namespace {
+
+int run(const Parsed& parsed, Terminal& terminal) {
+  return run_job(terminal, [&](factory::Session& session) -> Result<int> {
+    auto argv = TRY(launch::ssh_arguments(session.home.root(), parsed.argument(0)));
+    const auto& words = parsed.arguments();
+    if (words.size() > 1) {
+      argv.emplace_back("--");
+      argv.insert(argv.end(), words.begin() + (words[1] == "--" ? 2 : 1), words.end());
+    }
+    std::vector<char*> pointers;
+    pointers.reserve(argv.size() + 1);
+    for (std::string& word : argv) {
+      pointers.push_back(word.data());
+    }
+    pointers.push_back(nullptr);
+    terminal.progress().finish();
+    ::execvp(pointers[0], pointers.data());
+    return system_error("cannot run ssh", errno);
+  });
+}
+
+}  // namespace
+
+Command ssh_command() {
+  return {.name = "ssh",
+          .summary = "log in to an instance, or run a command in it",
+          .description = {"Connects with goldmill's own key; the host key is pinned to the one that "
+                          "the instance's agent reported, so nobody is asked to trust it."},
+          .arguments = {{"INSTANCE", "its name, see `goldmill ps`", Argument::Count::one,
+                         Completes::instances},
+                        {"COMMAND", "run instead of a shell", Argument::Count::any}},
+          .examples = {{"goldmill ssh java-1", "a shell"},
+                       {"goldmill ssh java-1 -- java -version", "one command"}},
+          .see_also = {"launch", "ps"},
+          .options_end_after = 1,
+          .run = run};
+}
+
+}  // namespace goldmill::cli

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <goldmill/launch/launch.hpp>
+
+#include "commands.hpp"
+
+namespace goldmill::cli {
+
+namespace {
+
+int run(const Parsed& parsed, Terminal& terminal) {
+  return run_job(terminal, [&](factory::Session& session) -> Result<int> {
+    const std::chrono::seconds limit(TRY(parsed.integer("time")).value_or(90));
+    Json stopped = Json::array();
+    for (const std::string& word : parsed.arguments()) {
+      for (const std::string& name : TRY(launch::expand(session.home.root(), word))) {
+        TRY(launch::stop(session.home.root(), name, limit));
+        terminal.progress().log(name + ": stopped");
+        stopped.push_back(name);
+      }
+    }
+    if (terminal.json()) {
+      terminal.print_json({{"stopped", std::move(stopped)}});
+    }
+    return 0;
+  });
+}
+
+}  // namespace
+
+Command stop_command() {
+  return {.name = "stop",
+          .summary = "shut instances down in order",
+          .description = {"Asks each instance to power off, and ends it when the time has passed. Its "
+                          "disk and identity stay until `goldmill rm`."},
+          .arguments = {{"NAME", "instances or fleets", Argument::Count::some, Completes::instances}},
+          .options = {{.name = "time", .value = "SECONDS", .doc = "How long to wait for each.",
+                       .standard = "90"}},
+          .examples = {{"goldmill stop java-1", ""}},
+          .see_also = {"ps", "rm"},
+          .run = run};
+}
+
+}  // namespace goldmill::cli

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <goldmill/factory/image_jobs.hpp>
+
+#include "commands.hpp"
+
+namespace goldmill::cli {
+
+namespace {
+
+std::vector<machine::Firmware> firmwares(const Parsed& parsed) {
+  std::vector<machine::Firmware> wanted;
+  for (const std::string& name : parsed.values("firmware")) {
+    wanted.push_back(name == "bios"   ? machine::Firmware::bios
+                     : name == "uefi" ? machine::Firmware::uefi
+                                      : machine::Firmware::uefi_secure);
+  }
+  return wanted.empty() ? factory::TestRequest{}.firmwares : wanted;
+}
+
+std::vector<machine::Controller> controllers(const Parsed& parsed) {
+  std::vector<machine::Controller> wanted = {machine::Controller::virtio};
+  for (const std::string& name : parsed.values("machine")) {
+    wanted.push_back(name == "nvme" ? machine::Controller::nvme : machine::Controller::pvscsi);
+  }
+  return wanted;
+}
+
+void show(const prove::Report& report, Terminal& terminal) {
+  Table table{{{"promise"}, {"expected"}, {"found"}, {""}}, {}};
+  for (const prove::Row& row : report.promises) {
+    table.rows.push_back({row.promise, row.expected, row.found, row.passed ? "ok" : "FAILED"});
+  }
+  terminal.print_table(table);
+  for (const prove::BootFailure& failure : report.failures) {
+    terminal.print_line("boot by " + failure.boot + ": " + failure.error);
+    terminal.print_line("  likely cause: " +
+                        find_string(failure.dossier, "likely_cause").value_or("unknown"));
+    for (const std::string& line : find_strings(failure.dossier, "serial_tail")) {
+      terminal.print_line("  | " + line);
+    }
+  }
+  for (const std::string& warning : report.warnings) {
+    terminal.warn(warning);
+  }
+  terminal.print_line(report.image + (report.passed ? " keeps its promises" : " BREAKS promises") +
+                      " (" + report.accelerator_reason + ")");
+}
+
+int run(const Parsed& parsed, Terminal& terminal) {
+  return run_job(terminal, [&](factory::Session& session) -> Result<int> {
+    const factory::TestRequest request{parsed.argument(0), firmwares(parsed), controllers(parsed)};
+    const prove::Report report = TRY(factory::test_image(
+        session, request, [&terminal](const std::string& boot, const std::string& news) {
+          terminal.progress().log(boot + ": " + news);
+        }));
+    terminal.progress().finish();
+    if (terminal.json()) {
+      terminal.print_json(prove::to_json(report));
+    } else {
+      show(report, terminal);
+    }
+    return report.passed ? 0 : 1;
+  });
+}
+
+}  // namespace
+
+Command test_command() {
+  return {.name = "test",
+          .summary = "boot an image and check every promise of its recipe",
+          .description =
+              {"Boots copies of the image by BIOS and by UEFI in a network of their own and checks "
+               "what the recipe promises, from outside (address by DHCP, exactly the named ports "
+               "answer, passwords are refused) and from inside (no failed unit, users, time zone, "
+               "commands, sizes). The image itself is never written.",
+               "A boot that fails leaves its serial log, last screen and the likely cause."},
+          .arguments = {{"IMAGE", "NAME, NAME@VERSION or NAME:CHANNEL", Argument::Count::one,
+                         Completes::images}},
+          .options = {{.name = "firmware", .value = "FIRMWARE", .doc = "Boots by this firmware only.",
+                       .choices = {"bios", "uefi", "uefi-secure"}, .standard = "bios and uefi",
+                       .repeatable = true},
+                      {.name = "machine", .value = "CONTROLLER",
+                       .doc = "Boots also from a disk on this controller.",
+                       .choices = {"nvme", "pvscsi"}, .repeatable = true}},
+          .examples = {{"goldmill test java", ""},
+                       {"goldmill test base --machine nvme --firmware bios", ""}},
+          .exit_statuses = {{1, "a promise is not kept"}},
+          .see_also = {"build", "launch"},
+          .run = run};
+}
+
+}  // namespace goldmill::cli
