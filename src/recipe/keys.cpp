@@ -80,43 +80,63 @@ const Shape kMount{
     "a mount point", "/|(/[A-Za-z0-9._-]{1,64}){1,8}", "write such as / or /var/lib"};
 const Shape kLine{"one line of text", "[^\\n]+", "write it on one line"};
 
+Value of(Type type, const Shape* shape = nullptr) {
+  Value value;
+  value.type = type;
+  value.shape = shape;
+  return value;
+}
 Value text(const Shape& shape) {
-  return Value{.type = Type::text, .shape = &shape};
+  return of(Type::text, &shape);
 }
 Value free_text() {
-  return Value{.type = Type::text};
+  return of(Type::text);
 }
 Value one_of(std::vector<std::string> allowed) {
-  return Value{.type = Type::text, .allowed = std::move(allowed)};
+  Value value = of(Type::text);
+  value.allowed = std::move(allowed);
+  return value;
 }
 Value number_or(const Shape& shape) {
-  return Value{.type = Type::text, .shape = &shape, .bare_numbers = true};
+  Value value = text(shape);
+  value.bare_numbers = true;
+  return value;
 }
 Value hidden(const Shape& shape) {
-  return Value{.type = Type::text, .shape = &shape, .secret = true};
+  Value value = text(shape);
+  value.secret = true;
+  return value;
 }
 Value boolean() {
-  return Value{.type = Type::boolean};
+  return of(Type::boolean);
 }
 Value integer(long long least, long long most) {
-  return Value{.type = Type::integer, .least = least, .most = most};
+  Value value = of(Type::integer);
+  value.least = least;
+  value.most = most;
+  return value;
 }
 Value size() {
-  return Value{.type = Type::size};
+  return of(Type::size);
 }
 Value anything() {
-  return Value{.type = Type::anything};
+  return of(Type::anything);
 }
 Value list_of(Value item) {
-  return Value{.type = Type::list, .item = std::make_shared<const Value>(std::move(item))};
+  Value value = of(Type::list);
+  value.item = std::make_shared<const Value>(std::move(item));
+  return value;
 }
 Value dictionary_of(Value item, const Shape* names) {
-  return Value{.type = Type::dictionary,
-               .shape = names,
-               .item = std::make_shared<const Value>(std::move(item))};
+  Value value = of(Type::dictionary, names);
+  value.item = std::make_shared<const Value>(std::move(item));
+  return value;
 }
 Value map_of(std::vector<Field> fields, std::vector<std::string> one_of = {}) {
-  return Value{.type = Type::map, .fields = std::move(fields), .one_of = std::move(one_of)};
+  Value value = of(Type::map);
+  value.fields = std::move(fields);
+  value.one_of = std::move(one_of);
+  return value;
 }
 
 Value user() {
@@ -318,8 +338,9 @@ Value file_copy() {
            .required = true},
           {.key = "mode",
            .value = number_or(kMode),
-           .doc = "Permissions in octal. Of a directory: of the files in it; directories, and files "
-                  "that are executable, get the x bits too.",
+           .doc =
+               "Permissions in octal. Of a directory: of the files in it; directories, and files "
+               "that are executable, get the x bits too.",
            .standard = "\"0644\"",
            .example = "\"0644\""},
           {.key = "owner",
@@ -391,7 +412,7 @@ Value ansible_step() {
 }
 
 Value provision_step() {
-  Value step{.type = Type::step};
+  Value step = of(Type::step);
   step.fields = {
       {.key = "shell",
        .value = shell_step(),

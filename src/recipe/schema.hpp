@@ -45,7 +45,7 @@ struct Value {
   long long least = 0;
   long long most = 0;
   std::shared_ptr<const Value> item = {};
-  std::vector<Field> fields = {};
+  std::vector<Field> fields;
   /// map: exactly one of these keys must be there.
   std::vector<std::string> one_of = {};
 };
