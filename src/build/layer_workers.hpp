@@ -11,6 +11,7 @@ namespace goldmill::build {
 Result<Json> capture_worker(system::WorkerContext& context);  // hands: work, layers...
 Result<Json> commit_worker(system::WorkerContext& context);   // hands: work, trees
 Result<Json> check_worker(system::WorkerContext& context);    // hands: layers...
+Result<Json> archive_worker(system::WorkerContext& context);  // hands: tree, output
 Result<Json> remove_worker(system::WorkerContext& context);   // hands: parent
 
 /// Removes whatever `name` is, however deep.

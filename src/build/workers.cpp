@@ -16,6 +16,7 @@ std::span<const system::WorkerEntry> workers() {
       system::WorkerEntry{"build.capture", &capture_worker},
       system::WorkerEntry{"build.commit", &commit_worker},
       system::WorkerEntry{"build.check", &check_worker},
+      system::WorkerEntry{"build.archive", &archive_worker},
       system::WorkerEntry{"build.remove", &remove_worker},
   };
   return kWorkers;

@@ -44,6 +44,18 @@ std::vector<Digest> digests_at(const Json& object, std::string_view key) {
   return digests;
 }
 
+/// The files of keys that the recipe named: the only ones that may be in an image.
+std::vector<std::string> named_keys(const recipe::Recipe& merged) {
+  std::vector<std::string> paths;
+  for (const recipe::User& user : merged.baseline.users.value_or(std::vector<recipe::User>())) {
+    if (!user.ssh_keys.empty()) {
+      paths.push_back((user.name == "root" ? "root" : "home/" + user.name) +
+                      "/.ssh/authorized_keys");
+    }
+  }
+  return paths;
+}
+
 }  // namespace
 
 Result<ImageBuild> ImageBuild::prepare(Session& session,
@@ -335,7 +347,7 @@ Result<Json> ImageBuild::details(const plan::Plan& plan) const {
   }
   Json seal = Json::array();
   for (const build::Finding& finding :
-       TRY(build::check_image(TRY(layer_trees(*session_, layers_))))) {
+       TRY(build::check_image(TRY(layer_trees(*session_, layers_)), named_keys(subject_->merged)))) {
     seal.push_back({{"rule", finding.rule}, {"path", finding.path}, {"layer", finding.layer}});
   }
   const auto& os = *subject_->merged.os;

@@ -116,7 +116,7 @@ Result<void> export_image(Session& session, const ExportRequest& request) {
   wanted.source.write_tree = [&](int descriptor) -> Result<void> {
     build::OverlaySandbox tree({.layers = TRY(layer_trees(session, parts.layers)),
                                 .epoch = parts.epoch});
-    TRY(tree.call("tree-tar", {{"epoch", parts.epoch}}, {descriptor}, {}));
+    TRY(tree.call("build.archive", {{"epoch", parts.epoch}}, {descriptor}, {}));
     return {};
   };
   wanted.hardware = parts.layout.hardware;

@@ -268,7 +268,7 @@ Result<DebianFamily::Steps> DebianFamily::steps(const RecipeView& view,
 
 std::vector<std::unique_ptr<plan::StepKind>> DebianFamily::kinds(
     const RecipeView& view, const PinnedPackages& pinned) const {
-  Fetching fetching{[this, &view] { return sources(view.own); }, view.own.proxy,
+  Fetching fetching{[this, own = view.own] { return sources(own); }, view.own.proxy,
                     pinned.packages.packages};
   fetching.known.insert(fetching.known.end(), pinned.tools.packages.begin(),
                         pinned.tools.packages.end());

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <goldmill/base/bytes.hpp>
 #include <goldmill/factory/build_image.hpp>
 
 #include "commands.hpp"
