@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <goldmill/build/workers.hpp>
+#include <goldmill/provision/provision.hpp>
 #include <goldmill/store/layer_tree.hpp>
 #include <goldmill/system/file.hpp>
 
@@ -231,6 +232,7 @@ Result<void> Place::shell(const std::string& script) {
 std::span<const system::WorkerEntry> test_workers() {
   static const std::vector<system::WorkerEntry> kAll = [] {
     std::vector<system::WorkerEntry> all(workers().begin(), workers().end());
+    all.insert(all.end(), provision::workers().begin(), provision::workers().end());
     all.push_back({"test.untar", &untar});
     all.push_back({"test.remove", &remove});
     all.push_back({"test.pack", &pack});
