@@ -83,15 +83,13 @@ Result<ResolveRequest> resolve_request_from_json(const Json& json) {
   request.recommends = find_bool(json, "recommends").value_or(false);
   request.refresh =
       find_bool(json, "refresh").value_or(false) ? Refresh::always : Refresh::if_missing;
-  if (const Json* sources = find_value(json, "sources")) {
-    request.sources = TRY(sources_from_json(*sources));
-  }
-  if (const Json* install = find_value(json, "install")) {
-    for (const Json& wanted : *install) {
-      request.install.push_back({TRY(string_at(wanted, "name")),
-                                 TRY(string_at(wanted, "version")),
-                                 TRY(string_at(wanted, "file"))});
-    }
+  const Json* const sources = find_value(json, "sources");
+  request.sources = TRY(sources_from_json(sources == nullptr ? Json::array() : *sources));
+  const Json* const install = find_value(json, "install");
+  for (const Json& wanted : install == nullptr ? Json::array() : *install) {
+    request.install.push_back({TRY(string_at(wanted, "name")),
+                               TRY(string_at(wanted, "version")),
+                               TRY(string_at(wanted, "file"))});
   }
   return request;
 }

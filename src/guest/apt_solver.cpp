@@ -117,7 +117,7 @@ class Solver {
       return {};
     }
     for (PackageRef package = states().PkgBegin(); !package.end(); ++package) {
-      if (package->CurrentVer != 0 && states()[package].NowBroken()) {
+      if (package->CurrentVer != nullptr && states()[package].NowBroken()) {
         return Error{ErrorKind::conflict,
                      "the image that this is built on has a broken package: " +
                          unmet_of(states(), package, package.CurrentVer()),
@@ -139,7 +139,7 @@ class Solver {
     }
     for (const std::string& name : request_.remove) {
       const PackageRef package = find(name);
-      if (package.end() || (package->VersionList == 0 && package->CurrentVer == 0)) {
+      if (package.end() || (package->VersionList == nullptr && package->CurrentVer == nullptr)) {
         return unknown(name);
       }
       unwanted_.push_back(package);
@@ -161,7 +161,7 @@ class Solver {
     for (pkgCache::GrpIterator group = cache().GrpBegin(); !group.end(); ++group) {
       for (PackageRef package = group.PackageList(); !package.end();
            package = group.NextPkg(package)) {
-        if (package->VersionList != 0) {
+        if (package->VersionList != nullptr) {
           names.emplace_back(group.Name());
           break;
         }
@@ -205,11 +205,11 @@ class Solver {
     if (package.end()) {
       return unknown(wanted.name);
     }
-    if (package->VersionList == 0) {
+    if (package->VersionList == nullptr) {
       return choose_provider(wanted.name, package);
     }
     if (wanted.version.empty()) {
-      const VersionRef version = package->CurrentVer != 0
+      const VersionRef version = package->CurrentVer != nullptr
                                      ? package.CurrentVer()
                                      : states()[package].CandidateVerIter(cache());
       return version.end() ? choose_provider(wanted.name, package) : Result<VersionRef>(version);
@@ -226,14 +226,21 @@ class Solver {
                  "there is: " + known};
   }
 
+  static bool is_from(const VersionRef& version, const std::filesystem::path& path) {
+    for (pkgCache::VerFileIterator file = version.FileList(); !file.end(); ++file) {
+      if (file.File().FileName() != nullptr && path == file.File().FileName()) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   Result<VersionRef> choose_local(const InstallRequest& wanted) {
     for (PackageRef package = states().PkgBegin(); !package.end(); ++package) {
       for (VersionRef version = package.VersionList(); !version.end(); ++version) {
-        for (pkgCache::VerFileIterator file = version.FileList(); !file.end(); ++file) {
-          if (file.File().FileName() != nullptr && wanted.file == file.File().FileName()) {
-            local_[version->ID] = wanted.file;
-            return version;
-          }
+        if (is_from(version, wanted.file)) {
+          local_[version->ID] = wanted.file;
+          return version;
         }
       }
     }
@@ -323,7 +330,7 @@ class Solver {
   Result<void> check_outcome() {
     for (PackageRef package = states().PkgBegin(); !package.end(); ++package) {
       const pkgDepCache::StateCache& state = states()[package];
-      const bool leaves = state.Delete() && package->CurrentVer != 0;
+      const bool leaves = state.Delete() && package->CurrentVer != nullptr;
       if (leaves && (package->Flags & pkgCache::Flag::Essential) != 0) {
         return Error{
             ErrorKind::invalid_input,
@@ -347,17 +354,22 @@ class Solver {
     return {};
   }
 
+  Result<void> collect_one(const PackageRef& package, pkgRecords& records, Resolution& resolution) {
+    const pkgDepCache::StateCache& state = states()[package];
+    if (state.Install()) {
+      resolution.packages.push_back(TRY(describe(package, records)));
+    } else if (state.Delete() && package->CurrentVer != nullptr) {
+      resolution.removed.push_back(full_name(package));
+    }
+    return {};
+  }
+
   Result<Resolution> collect() {
     Resolution resolution;
     map_sources();
     pkgRecords records(cache());
     for (PackageRef package = states().PkgBegin(); !package.end(); ++package) {
-      const pkgDepCache::StateCache& state = states()[package];
-      if (state.Install()) {
-        resolution.packages.push_back(TRY(describe(package, records)));
-      } else if (state.Delete() && package->CurrentVer != 0) {
-        resolution.removed.push_back(full_name(package));
-      }
+      TRY(collect_one(package, records, resolution));
     }
     std::sort(resolution.packages.begin(),
               resolution.packages.end(),
@@ -375,7 +387,9 @@ class Solver {
       return take_apt_error("no order was found to install the packages in",
                             ErrorKind::invalid_input);
     }
-    TRY(add_dates(resolution));
+    for (const Source& source : settings_.sources) {
+      TRY(add_dates(source, resolution));
+    }
     return resolution;
   }
 
@@ -426,7 +440,7 @@ class Solver {
                      .automatic = (states()[package].Flags & pkgCache::Flag::Auto) != 0,
                      .pre_depends = false,
                      .upgrades_from = {}};
-    if (package->CurrentVer != 0) {
+    if (package->CurrentVer != nullptr) {
       file.upgrades_from = package.CurrentVer().VerStr();
     }
     for (pkgCache::DepIterator need = version.DependsList(); !need.end(); ++need) {
@@ -462,13 +476,11 @@ class Solver {
     return failed ? 0 : size;
   }
 
-  Result<void> add_dates(Resolution& resolution) {
-    for (const Source& source : settings_.sources) {
-      for (const std::string& suite : source.suites) {
-        const std::int64_t date = TRY(release_date(source, suite));
-        resolution.suites[source.name + "/" + suite] = date;
-        resolution.epoch = std::max(resolution.epoch, date);
-      }
+  static Result<void> add_dates(const Source& source, Resolution& resolution) {
+    for (const std::string& suite : source.suites) {
+      const std::int64_t date = TRY(release_date(source, suite));
+      resolution.suites[source.name + "/" + suite] = date;
+      resolution.epoch = std::max(resolution.epoch, date);
     }
     return {};
   }

@@ -97,16 +97,17 @@ Result<Place> security_place(const std::vector<HostSource>& host,
   return Place{without_slash(source->uri), key_of(source, keyring)};
 }
 
-Result<std::string> ubuntu_place(const std::vector<HostSource>& host,
-                                 const ArchiveSettings& settings) {
+Result<Place> ubuntu_place(const std::vector<HostSource>& host,
+                           const ArchiveSettings& settings,
+                           const fs::path& keyring) {
   if (!settings.ubuntu_uri.empty()) {
-    return without_slash(settings.ubuntu_uri);
+    return Place{without_slash(settings.ubuntu_uri), keyring};
   }
   const HostSource* const source = find_source(host, "", is_debian);
   if (source != nullptr) {
     const std::string uri = without_slash(source->uri);
     if (uri.ends_with("/debian")) {
-      return uri.substr(0, uri.size() - 6) + "ubuntu";
+      return Place{uri.substr(0, uri.size() - 6) + "ubuntu", keyring};
     }
   }
   return Error{ErrorKind::unavailable,
@@ -158,20 +159,17 @@ Result<std::vector<Source>> choose_sources(const DebianRelease& release,
                                            const ArchiveRequest& request,
                                            const fs::path& keyring) {
   const ArchiveSettings& settings = request.settings;
-  Place main;
-  Place security;
   const bool has_security =
       !release.security_suites.empty() && settings.debian_security_uri != "none";
-  if (release.family == "ubuntu") {
-    main = {TRY(ubuntu_place(host, settings)), keyring};
-    security = main;
-  } else {
-    main = TRY(debian_place(host, release.suites.front(), settings.debian_uri, keyring));
-    if (has_security) {
-      security = TRY(security_place(
-          host, release.security_suites.front(), settings.debian_security_uri, keyring));
-    }
-  }
+  const bool is_ubuntu = release.family == "ubuntu";
+  const Place main =
+      is_ubuntu ? TRY(ubuntu_place(host, settings, keyring))
+                : TRY(debian_place(host, release.suites.front(), settings.debian_uri, keyring));
+  const Place security =
+      is_ubuntu || !has_security
+          ? main
+          : TRY(security_place(
+                host, release.security_suites.front(), settings.debian_security_uri, keyring));
   std::vector<Source> sources = {{.name = "main",
                                   .uri = main.uri,
                                   .suites = release.suites,

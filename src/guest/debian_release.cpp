@@ -53,7 +53,7 @@ const Names kBase = {"systemd-sysv",
 const Names kMerged = {"usr-is-merged"};
 const Names kResolved = {"systemd-resolved"};
 
-DebianRelease debian(std::string release, std::string codename, Names more) {
+DebianRelease debian(std::string release, std::string codename, const Names& more) {
   const bool rolling = release == codename;
   DebianRelease made{.family = "debian",
                      .release = std::move(release),
@@ -72,7 +72,7 @@ DebianRelease debian(std::string release, std::string codename, Names more) {
   return made;
 }
 
-DebianRelease ubuntu(std::string release, const std::string& codename, Names more) {
+DebianRelease ubuntu(std::string release, const std::string& codename, const Names& more) {
   return {.family = "ubuntu",
           .release = std::move(release),
           .codename = codename,

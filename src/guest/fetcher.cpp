@@ -94,13 +94,11 @@ class Fetch {
       return {};
     }
     TRY(system::make_directories(partial_directory(request_.cache_directory)));
-    while (!missing.empty()) {
-      TRY(fetch_ours(missing));
-      missing = TRY(find_missing());
-      if (!missing.empty()) {
-        TRY(await_other(missing.begin()->first));
-        missing = TRY(find_missing());
-      }
+    TRY(fetch_ours(missing));
+    for (missing = TRY(find_missing()); !missing.empty(); missing = TRY(find_missing())) {
+      // Another downloads these; when it failed they are ours.
+      TRY(await_other(missing.begin()->first));
+      TRY(fetch_ours(TRY(find_missing())));
     }
     return {};
   }
@@ -214,12 +212,12 @@ class Fetch {
       good.insert(sha256);
     }
     for (const PackageFile* package : ours) {
-      if (good.contains(package->sha256)) {
-        TRY(place_one(*package));
-      } else {
+      if (!good.contains(package->sha256)) {
         // libapt's name for what had the wrong hash; a part that may be continued stays.
         ::unlink((partial(package->sha256).string() + ".FAILED").c_str());
+        continue;
       }
+      TRY(place_one(*package));
     }
     if (const auto message = find_string(done, "message")) {
       return Error{static_cast<ErrorKind>(find_integer(done, "kind").value_or(3)),

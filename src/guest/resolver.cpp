@@ -49,6 +49,16 @@ bool is_pool_path(const std::string& text) {
          text.find_first_of("?#\\ \n") == std::string::npos;
 }
 
+/// The copy is what is resolved, installed and locked, whatever happens to the original.
+Result<void> keep_local_file(InstallRequest& wanted, const std::filesystem::path& cache) {
+  if (wanted.file.empty()) {
+    return {};
+  }
+  wanted.name = wanted.file.string();
+  wanted.file = cached_file(cache, TRY(add_to_cache(wanted.file, cache)));
+  return {};
+}
+
 }  // namespace
 
 Json to_json(const PackageFile& package) {
@@ -116,16 +126,14 @@ Result<Resolution> resolution_from_json(const Json& json) {
   for (const Json& entry : *packages) {
     resolution.packages.push_back(TRY(package_from_json(entry)));
   }
-  if (const Json* const operations = find_value(json, "operations")) {
-    for (const Json& entry : *operations) {
-      resolution.operations.push_back(TRY(operation_from_json(entry)));
-    }
+  const Json* const operations = find_value(json, "operations");
+  for (const Json& entry : operations == nullptr ? Json::array() : *operations) {
+    resolution.operations.push_back(TRY(operation_from_json(entry)));
   }
-  const Json* const suites = find_value(json, "suites");
-  if (suites != nullptr && suites->is_object()) {
-    for (const auto& [name, date] : suites->items()) {
-      resolution.suites[name] = TRY(integer_at(*suites, name));
-    }
+  const Json* const found = find_value(json, "suites");
+  const Json suites = found == nullptr || !found->is_object() ? Json::object() : *found;
+  for (const auto& [name, date] : suites.items()) {
+    resolution.suites[name] = TRY(integer_at(suites, name));
   }
   return resolution;
 }
@@ -133,12 +141,7 @@ Result<Resolution> resolution_from_json(const Json& json) {
 Result<Resolution> resolve(const ResolveRequest& request, const FetchProgress& progress) {
   ResolveRequest sent = request;
   for (InstallRequest& wanted : sent.install) {
-    if (!wanted.file.empty()) {
-      // The copy is what is resolved, installed and locked, whatever happens to the original.
-      wanted.name = wanted.file.string();
-      const std::string digest = TRY(add_to_cache(wanted.file, request.cache_directory));
-      wanted.file = cached_file(request.cache_directory, digest);
-    }
+    TRY(keep_local_file(wanted, request.cache_directory));
   }
   system::WorkerJob job{.name = "apt", .request = to_json(sent)};
   job.on_event = [&](const Json& event) {

@@ -21,21 +21,23 @@ namespace {
 
 namespace fs = std::filesystem;
 
+const std::string kSources = GOLDMILL_TEST_SOURCES;
+
 class Archive : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     auto made = system::TemporaryDirectory::make("/var/tmp", "goldmill-archive-");
     ASSERT_TRUE(made);
-    shared_ = std::make_unique<system::TemporaryDirectory>(std::move(made).value());
+    shared = std::make_unique<system::TemporaryDirectory>(std::move(made).value());
     const auto built = system::run_checked(
         system::process_runner(),
-        {.argv = {"sh", GOLDMILL_TEST_SOURCES "/make_archive.sh", shared_->path().string()}});
+        {.argv = {"sh", kSources + "/make_archive.sh", shared->path().string()}});
     ASSERT_TRUE(built) << built.error().text();
   }
-  static void TearDownTestSuite() { shared_.reset(); }
+  static void TearDownTestSuite() { shared.reset(); }
 
   void SetUp() override {
-    ASSERT_TRUE(shared_);
+    ASSERT_TRUE(shared);
     auto made = system::TemporaryDirectory::make("/var/tmp", "goldmill-home-");
     ASSERT_TRUE(made);
     home_ = std::make_unique<system::TemporaryDirectory>(std::move(made).value());
@@ -45,8 +47,8 @@ class Archive : public testing::Test {
   void start_server() {
     fs::remove(home() / "port");
     auto child = system::Child::start({.argv = {"python3",
-                                                GOLDMILL_TEST_SOURCES "/archive_server.py",
-                                                (shared_->path() / "www").string(),
+                                                kSources + "/archive_server.py",
+                                                (shared->path() / "www").string(),
                                                 (home() / "port").string(),
                                                 (home() / "log").string()}});
     ASSERT_TRUE(child) << child.error().text();
@@ -60,7 +62,7 @@ class Archive : public testing::Test {
   }
 
   fs::path home() const { return home_->path(); }
-  fs::path www() const { return shared_->path() / "www"; }
+  fs::path www() const { return shared->path() / "www"; }
 
   ResolveRequest request(const std::string& mode,
                          const std::string& suite,
@@ -70,7 +72,7 @@ class Archive : public testing::Test {
                      .uri = address_ + "/" + mode,
                      .suites = {suite},
                      .components = {"main"},
-                     .signed_by = shared_->path() / key,
+                     .signed_by = shared->path() / key,
                      .architectures = {"amd64"}}};
     made.state_directory = home() / "apt";
     made.cache_directory = home() / "packages";
@@ -110,7 +112,7 @@ class Archive : public testing::Test {
   std::string address_;
 
  private:
-  static inline std::unique_ptr<system::TemporaryDirectory> shared_;
+  static inline std::unique_ptr<system::TemporaryDirectory> shared;
   std::unique_ptr<system::TemporaryDirectory> home_;
 };
 
@@ -339,6 +341,7 @@ TEST_F(Archive, TwoAtOnceShareTheWork) {
   std::vector<Result<void>> outcomes(4);
   {
     std::vector<std::jthread> builds;
+    builds.reserve(outcomes.size());
     for (Result<void>& outcome : outcomes) {
       builds.emplace_back([&] { outcome = fetch(wanted); });
     }

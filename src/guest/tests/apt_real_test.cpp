@@ -267,9 +267,9 @@ INSTANTIATE_TEST_SUITE_P(Archive,
 }  // namespace goldmill::guest
 
 int main(int argc, char** argv) {
-  static constexpr std::array<goldmill::system::WorkerEntry, 1> kWorkers = {
+  static constexpr std::array<goldmill::system::WorkerEntry, 1> workers = {
       {{"apt", goldmill::guest::apt_worker}}};
-  goldmill::system::become_worker_if_asked(argc, argv, kWorkers);
+  goldmill::system::become_worker_if_asked(argc, argv, workers);
   testing::InitGoogleTest(&argc, argv);
   return RUN_ALL_TESTS();
 }
