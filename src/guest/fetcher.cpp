@@ -95,10 +95,9 @@ class Fetch {
     }
     TRY(system::make_directories(partial_directory(request_.cache_directory)));
     TRY(fetch_ours(missing));
-    for (missing = TRY(find_missing()); !missing.empty(); missing = TRY(find_missing())) {
-      // Another downloads these; when it failed they are ours.
-      TRY(await_other(missing.begin()->first));
-      TRY(fetch_ours(TRY(find_missing())));
+    missing = TRY(find_missing());
+    while (!missing.empty()) {
+      missing = TRY(find_after_other(missing.begin()->first));
     }
     return {};
   }
@@ -239,6 +238,13 @@ class Fetch {
       return system_error("cannot keep " + target(package.sha256).string(), errno);
     }
     return {};
+  }
+
+  /// Another downloads it; when it failed there, it is ours.
+  Result<std::map<std::string, const PackageFile*>> find_after_other(const std::string& sha256) {
+    TRY(await_other(sha256));
+    TRY(fetch_ours(TRY(find_missing())));
+    return find_missing();
   }
 
   Result<void> await_other(const std::string& sha256) {

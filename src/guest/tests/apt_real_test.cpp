@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <goldmill/guest/apt_worker.hpp>
 #include <goldmill/guest/archive.hpp>
@@ -85,14 +86,24 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
+/// Of a processor, so that a busy machine says the same.
+double worker_seconds() {
+  rusage usage{};
+  ::getrusage(RUSAGE_CHILDREN, &usage);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
 class EveryRelease : public testing::TestWithParam<Asked> {};
 
 TEST_P(EveryRelease, ResolvesToABootableBase) {
   const ResolveRequest request = base_request(GetParam());
   (void)must(resolve(request));  // reads the indexes
-  const auto start = std::chrono::steady_clock::now();
+  const double before = worker_seconds();
   const Resolution resolution = must(resolve(request));
-  const double seconds = seconds_since(start);
+  const double seconds = worker_seconds() - before;
   std::uint64_t download = 0;
   std::uint64_t installed = 0;
   std::set<std::string> names;
@@ -105,7 +116,8 @@ TEST_P(EveryRelease, ResolvesToABootableBase) {
   }
   std::cout << GetParam().family << "/" << GetParam().release << " " << GetParam().architecture
             << ": " << resolution.packages.size() << " packages, " << to_text(Bytes{download})
-            << " to fetch, " << to_text(Bytes{installed}) << " installed, " << seconds << " s\n";
+            << " to fetch, " << to_text(Bytes{installed}) << " installed, " << seconds
+            << " s of CPU\n";
   for (const char* needed : {"base-files", "apt", "dpkg", "systemd-sysv", "openssh-server"}) {
     EXPECT_TRUE(names.contains(needed)) << needed;
   }
