@@ -291,6 +291,8 @@ Result<void> GuestTree::undo() {
     all.swap(created_);
     kept_.clear();
   }
+  std::sort(all.begin(), all.end());  // a directory before what is in it
+  all.erase(std::unique(all.begin(), all.end()), all.end());
   for (auto path = all.rbegin(); path != all.rend(); ++path) {
     const GuestPlace target = TRY(place(*path));
     if (::unlinkat(target.descriptor(), target.name.c_str(), 0) != 0 &&

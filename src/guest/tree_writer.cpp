@@ -182,9 +182,8 @@ class TreeWriter::Unpacking {
     if (!writer_.claim(place.path(), Claim{package_, role, entry.path})) {
       return {};
     }
-    TRY(put(place, entry, data));
     writer_.tree_.note_created(place);
-    return {};
+    return put(place, entry, data);
   }
 
   Result<void> put(const GuestPlace& place, const TarEntry& entry, const DataSource& data) {

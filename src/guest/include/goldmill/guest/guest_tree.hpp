@@ -66,7 +66,7 @@ class GuestTree {
   void note_created(const GuestPlace& place);
   /// Paths without links of what was made, in order of making.
   std::vector<std::string> created() const;
-  /// Removes all that was made, the last first.
+  /// Removes all that was made.
   Result<void> undo();
 
  private:

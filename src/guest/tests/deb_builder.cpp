@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "deb_builder.hpp"
+
+#include <sys/stat.h>
+
+#include <array>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+
+namespace goldmill::guest::testing {
+
+namespace {
+std::string header(const RawEntry& entry, const std::string& name, char type, std::size_t size) {
+  std::array<char, 512> block{};
+  std::strncpy(block.data(), name.c_str(), 100);
+  std::snprintf(block.data() + 100, 8, "%07o", entry.mode);
+  std::snprintf(block.data() + 108, 8, "%07o", entry.user);
+  std::snprintf(block.data() + 116, 8, "%07o", entry.group);
+  std::snprintf(block.data() + 124, 12, "%011zo", size);
+  std::snprintf(block.data() + 136, 12, "%011o", 1700000000U);
+  std::memset(block.data() + 148, ' ', 8);
+  block.at(156) = type;
+  std::strncpy(block.data() + 157, entry.target.c_str(), 100);
+  std::memcpy(block.data() + 257, "ustar  ", 8);
+  std::snprintf(block.data() + 329, 8, "%07o", type == '3' || type == '4' ? 1U : 0U);
+  std::snprintf(block.data() + 337, 8, "%07o", type == '3' || type == '4' ? 3U : 0U);
+  unsigned sum = 0;
+  for (const char byte : block) {
+    sum += static_cast<unsigned char>(byte);
+  }
+  std::snprintf(block.data() + 148, 8, "%06o", sum);
+  return {block.data(), block.size()};
+}
+
+std::string padded(std::string content) {
+  content.resize((content.size() + 511) / 512 * 512, '\0');
+  return content;
+}
+}  // namespace
+
+std::string make_tar(const std::vector<RawEntry>& entries) {
+  std::string tar;
+  for (const RawEntry& entry : entries) {
+    if (entry.name.size() > 99) {
+      const std::string name = entry.name + std::string(1, '\0');
+      tar += header({}, "././@LongLink", 'L', name.size()) + padded(name);
+    }
+    tar += header(entry, entry.name.substr(0, 99), entry.type, entry.content.size());
+    tar += padded(entry.content);
+  }
+  return tar + std::string(1024, '\0');
+}
+
+std::string make_ar(const std::vector<std::pair<std::string, std::string>>& members) {
+  std::string ar = "!<arch>\n";
+  for (const auto& [name, content] : members) {
+    std::array<char, 61> head{};
+    std::snprintf(head.data(), head.size(), "%-16s%-12d%-6d%-6d%-8s%-10zu`\n", name.c_str(), 0, 0,
+                  0, "100644", content.size());
+    ar += std::string(head.data(), 60) + content + (content.size() % 2 != 0 ? "\n" : "");
+  }
+  return ar;
+}
+
+std::string make_deb(const DebText& text) {
+  std::vector<RawEntry> control = {
+      {.name = "./control",
+       .content = "Package: " + text.name +
+                  "\nVersion: 1.0\nArchitecture: all\nMaintainer: Test <test@example.org>\n" +
+                  text.control + "Description: a sample\n"}};
+  control.insert(control.end(), text.control_files.begin(), text.control_files.end());
+  const bool own_data = !text.data_member.empty();
+  return make_ar({{"debian-binary", "2.0\n"},
+                  {"control.tar", make_tar(control)},
+                  {own_data ? text.data_member : "data.tar",
+                   own_data ? text.data : make_tar(text.entries)}});
+}
+
+Json add_to(const std::filesystem::path& cache, const std::string& name, const std::string& deb) {
+  const Digest digest = sha256(deb);
+  const std::filesystem::path file = cache / (digest.hex() + ".deb");
+  std::ofstream(file, std::ios::binary) << deb;
+  ::chmod(file.c_str(), 0644);
+  return {{"name", name},
+          {"version", "1.0"},
+          {"architecture", "all"},
+          {"sha256", digest.hex()},
+          {"size", deb.size()}};
+}
+
+}  // namespace goldmill::guest::testing
