@@ -160,7 +160,9 @@ Result<void> prepare_work(int work) {
 /// A tree with a policy-rc.d of its own hides ours: cover it.
 Result<void> cover_policy(int root) {
   const auto target = open_inside(root, kPolicy, O_PATH | O_NOFOLLOW);
-  if (!target) {
+  const auto file = open_inside(root, kPolicy, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  const auto text = file ? system::read_all(file->get(), 1_MiB) : Result<std::string>("");
+  if (!target || (text && *text == kForbidServices)) {
     return {};
   }
   const UniqueFd ours = TRY(clone_mount(AT_FDCWD, "/tmp/policy-rc.d", false));

@@ -96,7 +96,8 @@ class LayerWriter {
   Result<void> file(int parent, const std::string& name, TarEntry entry);
   Result<void> whiteout(const std::string& path, const std::string& name) {
     const std::size_t length = path.size() - name.size();
-    return add({.path = path.substr(0, length) + std::string(kWhiteout) + name, .time = epoch_});
+    // No time: the tree keeps none, and the tar must follow from the tree alone.
+    return add({.path = path.substr(0, length) + std::string(kWhiteout) + name});
   }
   /// The first path of the same inode, when it has been written already.
   std::optional<std::string> first_path(const struct stat& status, const std::string& path) {
@@ -212,7 +213,7 @@ Result<void> LayerWriter::entry(int parent, const std::string& name, const std::
         return system_error("cannot open " + path, errno);
       }
       if (attribute(path_by_descriptor(parent, name), kOpaqueAttribute) == "y") {
-        TRY(add({.path = path + "/" + kOpaqueEntry, .time = epoch_}));
+        TRY(add({.path = path + "/" + kOpaqueEntry}));
       }
       return directory(open.get(), path + "/", depth + 1);
     }
