@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <goldmill/build/capture.hpp>
+#include <cerrno>
+#include <deque>
 
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <deque>
-
+#include <goldmill/build/capture.hpp>
 #include <goldmill/build/seal.hpp>
 #include <goldmill/system/file.hpp>
 #include <goldmill/system/worker.hpp>
@@ -35,11 +34,12 @@ Result<CapturedLayer> capture_layer(const CaptureOptions& options) {
   for (const fs::path& layer : options.layers) {
     TRY(directories.add(layer));
   }
-  const Json result = TRY(system::run_worker(
-      {.name = "build.capture",
-       .request = {{"layers", options.layers.size()}, {"epoch", options.epoch}},
-       .confinement = system::Confinement::guest_ids,
-       .hands = directories.hands}).context("capturing what the step changed"));
+  const Json result = TRY(
+      system::run_worker({.name = "build.capture",
+                          .request = {{"layers", options.layers.size()}, {"epoch", options.epoch}},
+                          .confinement = system::Confinement::guest_ids,
+                          .hands = directories.hands})
+          .context("capturing what the step changed"));
   return CapturedLayer{TRY(Digest::parse(TRY(string_at(result, "diff_id")))),
                        Bytes{static_cast<std::uint64_t>(TRY(integer_at(result, "size")))},
                        static_cast<std::uint64_t>(TRY(integer_at(result, "entries"))),

@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Inside of capture_layer() and commit_layer(): works on the overlay's upper directory.
-#include <dirent.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <sys/xattr.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -13,6 +7,12 @@
 #include <optional>
 #include <string>
 #include <vector>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
 
 #include <goldmill/build/seal.hpp>
 #include <goldmill/store/layer_tree.hpp>
@@ -41,14 +41,20 @@ class Sealer {
   const std::vector<std::string>& report() const { return report_; }
 
  private:
-  Result<void> entry(int parent, const std::string& name, const std::string& path,
+  Result<void> entry(int parent,
+                     const std::string& name,
+                     const std::string& path,
                      std::size_t depth);
-  Result<void> apply(const SealRule& rule, int parent, const std::string& name,
+  Result<void> apply(const SealRule& rule,
+                     int parent,
+                     const std::string& name,
                      const std::string& path);
   std::vector<std::string> report_;
 };
 
-Result<void> Sealer::apply(const SealRule& rule, int parent, const std::string& name,
+Result<void> Sealer::apply(const SealRule& rule,
+                           int parent,
+                           const std::string& name,
                            const std::string& path) {
   if (rule.action == SealAction::check || holds_text(parent, name, rule.unless_it_holds)) {
     return {};
@@ -73,7 +79,9 @@ Result<void> Sealer::apply(const SealRule& rule, int parent, const std::string& 
   return {};
 }
 
-Result<void> Sealer::entry(int parent, const std::string& name, const std::string& path,
+Result<void> Sealer::entry(int parent,
+                           const std::string& name,
+                           const std::string& path,
                            std::size_t depth) {
   struct stat status {};
   if (::fstatat(parent, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
@@ -114,10 +122,10 @@ class Pruner {
   Result<void> set_time(int parent, const std::string& name, const struct stat& status);
 
  private:
-  Result<void> entry(int upper, int lower, const std::string& name, const std::string& path,
-                     std::size_t depth);
-  Result<bool> subdirectory(int upper, int lower, const std::string& name, const std::string& path,
-                            std::size_t depth);
+  Result<void> entry(
+      int upper, int lower, const std::string& name, const std::string& path, std::size_t depth);
+  Result<bool> subdirectory(
+      int upper, int lower, const std::string& name, const std::string& path, std::size_t depth);
   std::int64_t epoch_;
 };
 
@@ -142,8 +150,8 @@ Result<bool> same_content(int one_parent, int other_parent, const std::string& n
     if (count == 0) {
       return true;
     }
-    if (left.compare(0, static_cast<std::size_t>(count), right, 0,
-                     static_cast<std::size_t>(count)) != 0) {
+    if (left.compare(
+            0, static_cast<std::size_t>(count), right, 0, static_cast<std::size_t>(count)) != 0) {
       return false;
     }
   }
@@ -201,21 +209,21 @@ void strip_overlay_notes(int parent, const std::string& name, bool keep_opaque) 
 
 bool is_opaque(int parent, const std::string& name) {
   char value = 0;
-  return ::lgetxattr(path_by_descriptor(parent, name).c_str(), store::kOpaqueAttribute, &value,
-                     1) == 1 && value == 'y';
+  return ::lgetxattr(
+             path_by_descriptor(parent, name).c_str(), store::kOpaqueAttribute, &value, 1) == 1 &&
+         value == 'y';
 }
 
 /// True when the directory is gone, because it only stood for the one below.
-Result<bool> Pruner::subdirectory(int upper, int lower, const std::string& name,
-                                  const std::string& path, std::size_t depth) {
+Result<bool> Pruner::subdirectory(
+    int upper, int lower, const std::string& name, const std::string& path, std::size_t depth) {
   struct stat before {};
   const bool is_below = lower >= 0 &&
                         ::fstatat(lower, name.c_str(), &before, AT_SYMLINK_NOFOLLOW) == 0 &&
                         S_ISDIR(before.st_mode);
   const bool opaque = is_opaque(upper, name) && is_below;
   const UniqueFd inside = TRY(open_subdirectory(upper, name));
-  const UniqueFd below =
-      is_below && !opaque ? TRY(open_subdirectory(lower, name)) : UniqueFd();
+  const UniqueFd below = is_below && !opaque ? TRY(open_subdirectory(lower, name)) : UniqueFd();
   TRY(directory(inside.get(), below.get(), path + "/", depth + 1));
   strip_overlay_notes(upper, name, opaque);
   struct stat now {};
@@ -228,8 +236,8 @@ Result<bool> Pruner::subdirectory(int upper, int lower, const std::string& name,
   return false;
 }
 
-Result<void> Pruner::entry(int upper, int lower, const std::string& name, const std::string& path,
-                           std::size_t depth) {
+Result<void> Pruner::entry(
+    int upper, int lower, const std::string& name, const std::string& path, std::size_t depth) {
   struct stat status {};
   if (::fstatat(upper, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
     return system_error("cannot look at " + path, errno);
@@ -306,8 +314,8 @@ Result<Json> capture_worker(system::WorkerContext& context) {
 
 Result<Json> commit_worker(system::WorkerContext& context) {
   const std::string name = TRY(string_at(context.request(), "name"));
-  if (::renameat2(context.hand(0), "upper", context.hand(1), name.c_str(), RENAME_NOREPLACE) !=
-          0 && errno != EEXIST && errno != ENOTEMPTY) {
+  if (::renameat2(context.hand(0), "upper", context.hand(1), name.c_str(), RENAME_NOREPLACE) != 0 &&
+      errno != EEXIST && errno != ENOTEMPTY) {
     return system_error("cannot move the layer to its name", errno);
   }
   return Json::object();

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Inside of check_image(): reads every layer of a finished image.
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <array>
 #include <cerrno>
 #include <set>
 #include <string>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <goldmill/build/seal.hpp>
 
@@ -34,7 +34,9 @@ class Checker {
 
  private:
   Result<void> directory(int descriptor, const std::string& path, std::size_t depth);
-  Result<void> entry(int parent, const std::string& name, const std::string& path,
+  Result<void> entry(int parent,
+                     const std::string& name,
+                     const std::string& path,
                      const struct stat& status);
   Result<bool> holds_private_key(int parent, const std::string& name, const std::string& path);
   void report(std::string_view rule, const std::string& path) {
@@ -46,7 +48,8 @@ class Checker {
   std::size_t layer_ = 0;
 };
 
-Result<bool> Checker::holds_private_key(int parent, const std::string& name,
+Result<bool> Checker::holds_private_key(int parent,
+                                        const std::string& name,
                                         const std::string& path) {
   const UniqueFd file(
       ::openat(parent, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
@@ -56,7 +59,9 @@ Result<bool> Checker::holds_private_key(int parent, const std::string& name,
   return has_private_key(TRY(system::read_all(file.get(), 2_MiB)));
 }
 
-Result<void> Checker::entry(int parent, const std::string& name, const std::string& path,
+Result<void> Checker::entry(int parent,
+                            const std::string& name,
+                            const std::string& path,
                             const struct stat& status) {
   if (is_whiteout(status) || allowed_.contains(path)) {
     return {};

@@ -8,8 +8,8 @@
 namespace goldmill::build {
 
 bool may_hold_secrets(std::string_view path) {
-  constexpr std::array<std::string_view, 4> kExamples = {"usr/share/doc/", "usr/share/info/",
-                                                         "usr/share/man/", "usr/share/locale/"};
+  constexpr std::array<std::string_view, 4> kExamples = {
+      "usr/share/doc/", "usr/share/info/", "usr/share/man/", "usr/share/locale/"};
   for (const std::string_view examples : kExamples) {
     if (path.starts_with(examples)) {
       return false;
@@ -50,8 +50,8 @@ bool has_private_key(std::string_view content) {
        at = content.find(kBegin, at + 1)) {
     const std::string_view line = line_at(content, at);
     const bool starts_line = at == 0 || content[at - 1] == '\n';
-    const bool is_armour = line.ends_with("PRIVATE KEY-----") ||
-                           line.ends_with("PRIVATE KEY BLOCK-----");
+    const bool is_armour =
+        line.ends_with("PRIVATE KEY-----") || line.ends_with("PRIVATE KEY BLOCK-----");
     const std::size_t below = content.find('\n', at);
     if (starts_line && is_armour && below != std::string_view::npos &&
         is_key_text(line_at(content, below + 1))) {

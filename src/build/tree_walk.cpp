@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tree_walk.hpp"
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <memory>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 namespace goldmill::build {
 
@@ -15,8 +15,8 @@ using system::UniqueFd;
 
 Result<std::vector<std::string>> names_in(int directory) {
   const int copy = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  const std::unique_ptr<DIR, void (*)(DIR*)> stream(
-      copy < 0 ? nullptr : ::fdopendir(copy), [](DIR* open) { (void)::closedir(open); });
+  const std::unique_ptr<DIR, void (*)(DIR*)> stream(copy < 0 ? nullptr : ::fdopendir(copy),
+                                                    [](DIR* open) { (void)::closedir(open); });
   if (!stream) {
     return system_error("cannot list a directory", errno);
   }
@@ -32,8 +32,7 @@ Result<std::vector<std::string>> names_in(int directory) {
 }
 
 Result<UniqueFd> open_subdirectory(int parent, const std::string& name) {
-  UniqueFd open(
-      ::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  UniqueFd open(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!open) {
     return system_error("cannot open the directory " + name, errno);
   }

@@ -2,12 +2,12 @@
 // Small steps of walking a hostile tree by descriptors.
 #pragma once
 
-#include <sys/stat.h>
-
 #include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <sys/stat.h>
 
 #include <goldmill/system/file.hpp>
 

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <goldmill/build/work.hpp>
+#include <cerrno>
+#include <vector>
 
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <vector>
-
+#include <goldmill/build/work.hpp>
 #include <goldmill/system/worker.hpp>
 
 #include "layer_workers.hpp"
@@ -26,7 +25,8 @@ Result<void> prepare_home(const fs::path& home) {
     return system_error("cannot look at " + home.string(), errno);
   }
   if ((status.st_mode & 0077U) != 0) {
-    return Error{ErrorKind::conflict, home.string() + " is open to other users",
+    return Error{ErrorKind::conflict,
+                 home.string() + " is open to other users",
                  "it holds password hashes: chmod 700 " + home.string()};
   }
   for (const char* name : {"trees", "work"}) {

@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <goldmill/store/layer_tree.hpp>
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -12,16 +20,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
-#include <cerrno>
-#include <cstdio>
-#include <span>
-#include <charconv>
-#include <memory>
-#include <optional>
-#include <vector>
-
+#include <goldmill/store/layer_tree.hpp>
 #include <goldmill/system/file.hpp>
 
 namespace goldmill::store {
@@ -87,7 +86,9 @@ class LayerWriter {
   }
 
  private:
-  Result<void> entry(int parent, const std::string& name, const std::string& path,
+  Result<void> entry(int parent,
+                     const std::string& name,
+                     const std::string& path,
                      std::size_t depth);
   Result<void> add(const TarEntry& entry) {
     ++entries_;
@@ -167,7 +168,9 @@ Result<std::string> link_target(int parent, const std::string& name) {
   return target;
 }
 
-Result<void> LayerWriter::entry(int parent, const std::string& name, const std::string& path,
+Result<void> LayerWriter::entry(int parent,
+                                const std::string& name,
+                                const std::string& path,
                                 std::size_t depth) {
   struct stat status {};
   if (::fstatat(parent, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
@@ -224,9 +227,9 @@ Result<void> LayerWriter::entry(int parent, const std::string& name, const std::
 
 Result<void> LayerWriter::directory(int descriptor, const std::string& path, std::size_t depth) {
   if (depth > kDeepest) {
-    return Error{ErrorKind::invalid_input, "directories nested deeper than " +
-                                               std::to_string(kDeepest) + " at " +
-                                               path.substr(0, 80)};
+    return Error{
+        ErrorKind::invalid_input,
+        "directories nested deeper than " + std::to_string(kDeepest) + " at " + path.substr(0, 80)};
   }
   for (const std::string& name : TRY(sorted_names(descriptor))) {
     if (name.starts_with(kWhiteout)) {
@@ -312,8 +315,8 @@ class Unpacked {
  private:
   Error failure() const {
     const char* why = ::archive_error_string(archive_);
-    return {ErrorKind::corrupt, std::string("cannot decompress the layer: ") +
-                                    (why == nullptr ? "it is empty" : why)};
+    return {ErrorKind::corrupt,
+            std::string("cannot decompress the layer: ") + (why == nullptr ? "it is empty" : why)};
   }
 
   archive* archive_;
@@ -416,7 +419,8 @@ Result<void> LayerReader::make_file(TarReader& reader, int parent, const std::st
   return {};
 }
 
-Result<void> LayerReader::make_hardlink(const TarEntry& entry, int parent,
+Result<void> LayerReader::make_hardlink(const TarEntry& entry,
+                                        int parent,
                                         const std::string& name) {
   const std::string target = TRY(clean_path(entry.target));
   const std::size_t slash = target.rfind('/');
@@ -444,9 +448,8 @@ Result<void> LayerReader::describe(const TarEntry& entry, int parent, const std:
     }
   }
   if (entry.kind == EntryKind::character_device || entry.kind == EntryKind::block_device) {
-    const std::string node =
-        std::string(entry.kind == EntryKind::character_device ? "c" : "b") + " " +
-        std::to_string(entry.major) + " " + std::to_string(entry.minor);
+    const std::string node = std::string(entry.kind == EntryKind::character_device ? "c" : "b") +
+                             " " + std::to_string(entry.major) + " " + std::to_string(entry.minor);
     if (::lsetxattr(path.c_str(), kNodeAttribute, node.data(), node.size(), 0) != 0) {
       return system_error("cannot note the device " + entry.path, errno);
     }
@@ -458,7 +461,9 @@ Result<void> LayerReader::describe(const TarEntry& entry, int parent, const std:
   return {};
 }
 
-Result<void> LayerReader::make(TarReader& reader, const TarEntry& entry, int parent,
+Result<void> LayerReader::make(TarReader& reader,
+                               const TarEntry& entry,
+                               int parent,
                                const std::string& name) {
   switch (entry.kind) {
     case EntryKind::file:
@@ -508,7 +513,8 @@ Result<void> LayerReader::take(TarReader& reader, const TarEntry& entry) {
     return {};
   }
   const std::size_t slash = path.rfind('/');
-  const UniqueFd parent = TRY(directory_at(slash == std::string::npos ? "" : path.substr(0, slash)));
+  const UniqueFd parent =
+      TRY(directory_at(slash == std::string::npos ? "" : path.substr(0, slash)));
   const std::string name = path.substr(slash == std::string::npos ? 0 : slash + 1);
   if (TRY(take_whiteout(parent.get(), name))) {
     return {};

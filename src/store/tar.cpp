@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <goldmill/store/tar.hpp>
-
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <utility>
+
+#include <goldmill/store/tar.hpp>
 
 namespace goldmill::store {
 
@@ -51,15 +51,19 @@ void put_text(std::array<char, N>& field, std::string_view text) {
 }
 
 bool is_ascii(std::string_view text) {
-  return std::all_of(text.begin(), text.end(),
-                     [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+  return std::all_of(
+      text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
 }
 
 bool is_utf8(std::string_view text) {
   for (std::size_t i = 0; i < text.size();) {
     const auto first = static_cast<unsigned char>(text[i]);
-    const std::size_t length = first < 0x80 ? 1 : first < 0xC2 ? 0 : first < 0xE0 ? 2
-                               : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;
+    const std::size_t length = first < 0x80   ? 1
+                               : first < 0xC2 ? 0
+                               : first < 0xE0 ? 2
+                               : first < 0xF0 ? 3
+                               : first < 0xF5 ? 4
+                                              : 0;
     if (length == 0 || i + length > text.size()) {
       return false;
     }
@@ -125,7 +129,9 @@ std::string_view bytes_of(const Header& header) {
 }
 
 /// The records for everything that the header could not hold, in a fixed order.
-std::string pax_records(const TarEntry& entry, const std::string& path, bool has_path,
+std::string pax_records(const TarEntry& entry,
+                        const std::string& path,
+                        bool has_path,
                         bool has_target) {
   std::map<std::string, std::string> records;
   if (!has_path) {
@@ -191,8 +197,7 @@ Result<void> TarWriter::add(const TarEntry& entry) {
   Header header;
   const std::string path = entry.kind == EntryKind::directory ? entry.path + "/" : entry.path;
   const bool has_path = put_path(header, path);
-  const bool has_target =
-      entry.target.size() <= header.target.size() && is_ascii(entry.target);
+  const bool has_target = entry.target.size() <= header.target.size() && is_ascii(entry.target);
   put_text(header.target, entry.target);
   put_octal(header.mode, entry.mode & 07777U);
   put_octal(header.user, entry.user > kLargestOctal7 ? 0 : entry.user);
@@ -247,8 +252,8 @@ namespace {
 constexpr std::uint64_t kLargestExtension = 1U << 20;
 
 Error damaged(const std::string& what) {
-  return Error{ErrorKind::corrupt, "the tar archive is damaged: " + what,
-               "fetch or build the layer again"};
+  return Error{
+      ErrorKind::corrupt, "the tar archive is damaged: " + what, "fetch or build the layer again"};
 }
 
 /// Octal digits, or GNU's base 256 for values that octal cannot hold.
@@ -341,7 +346,8 @@ Result<TarEntry> entry_of(const Header& header) {
   if (header.magic[5] == '\0' && header.prefix[0] != '\0') {
     entry.path = text(header.prefix) + "/" + entry.path;
   }
-  entry.kind = static_cast<EntryKind>(header.kind == '\0' || header.kind == '7' ? '0' : header.kind);
+  entry.kind =
+      static_cast<EntryKind>(header.kind == '\0' || header.kind == '7' ? '0' : header.kind);
   entry.mode = static_cast<std::uint32_t>(TRY(number(header.mode))) & 07777U;
   entry.user = static_cast<std::uint32_t>(TRY(number(header.user)));
   entry.group = static_cast<std::uint32_t>(TRY(number(header.group)));

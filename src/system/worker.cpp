@@ -88,7 +88,7 @@ struct Start {
   int program;
   const char* name;
   std::vector<HandedFd> descriptors;
-  int go;  // the parent writes one byte when the id maps stand
+  int go;         // the parent writes one byte when the id maps stand
   int go_parent;  // its other end, closed in the child: else the parent's death is no end of file
   Confinement confinement;
   std::vector<char*> environment;
@@ -348,8 +348,8 @@ Result<Json> run_worker(const WorkerJob& job) {
   Talk lifeline = TRY(Talk::make());
   Talk go = TRY(Talk::make());
 
-  Start start{program.get(), job.name.c_str(), {}, go.theirs.get(), go.ours.get(),
-              job.confinement, {}};
+  Start start{
+      program.get(), job.name.c_str(), {}, go.theirs.get(), go.ours.get(), job.confinement, {}};
   start.descriptors = {
       {request.get(), kRequest}, {talk.theirs.get(), kAnswers}, {lifeline.theirs.get(), kLifeline}};
   for (std::size_t i = 0; i < job.hands.size(); ++i) {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // From a step's changes to a layer, and back from its tar. Judged by other tools' tars as well.
+#include <chrono>
+
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
-
-#include <chrono>
 
 #include <goldmill/build/capture.hpp>
 #include <goldmill/build/seal.hpp>
@@ -32,8 +32,7 @@ class CaptureReal : public testing::Test {
   }
   static Result<CapturedLayer> captured(Place& place, const std::string& script) {
     TRY(place.shell(script));
-    return capture_layer(
-        {.work = place.work, .layers = {Home::get().base()}, .epoch = 1700000000});
+    return capture_layer({.work = place.work, .layers = {Home::get().base()}, .epoch = 1700000000});
   }
   /// The layer as a tar file, written by the guest-ids worker.
   static fs::path packed(const fs::path& tree) {
@@ -50,8 +49,8 @@ class CaptureReal : public testing::Test {
   }
   static std::string listing(const std::string& tool, const fs::path& tar) {
     const auto output = system::process_runner().run(
-        {.argv = {tool, "-tvf", tar.string()}, .environment = {{"LC_ALL=C.UTF-8", "TZ=UTC",
-                                                               "PATH=/usr/bin:/bin"}}});
+        {.argv = {tool, "-tvf", tar.string()},
+         .environment = {{"LC_ALL=C.UTF-8", "TZ=UTC", "PATH=/usr/bin:/bin"}}});
     return output ? output->text + output->errors : output.error().text();
   }
 };
@@ -72,10 +71,12 @@ TEST_F(CaptureReal, AStepThatChangesNothingHasNoEntries) {
 
 const char* const kChanges =
     "umask 022; cd /srv\n"
-    "echo one > a; ln a b; ln -s /etc/passwd link; mkfifo pipe; mkdir -p d/e/f; echo deep > d/e/f/g\n"
+    "echo one > a; ln a b; ln -s /etc/passwd link; mkfifo pipe; mkdir -p d/e/f; echo deep > "
+    "d/e/f/g\n"
     "printf x > \"$(printf 'bad\\377name')\"; printf y > 'caf\xC3\xA9'\n"
     "printf long > $(printf 'n%.0s' $(seq 200))\n"
-    "rm /etc/issue; rm -r /usr/share/doc/dash; mkdir /usr/share/doc/dash; echo new > /usr/share/doc/dash/only\n"
+    "rm /etc/issue; rm -r /usr/share/doc/dash; mkdir /usr/share/doc/dash; echo new > "
+    "/usr/share/doc/dash/only\n"
     "rm -r /usr/share/doc/bash; echo file > /usr/share/doc/bash\n"
     "chmod 4750 /usr/bin/id; chown 33:44 a; touch -d @1234567890 d/e\n"
     "head -c 3000000 /dev/zero > big";
@@ -88,11 +89,11 @@ TEST_F(CaptureReal, TheSameStepGivesTheSameLayer) {
   ::usleep(1100000);  // another second on the clock
   const auto second = captured(other, std::string("date > /var/log/x.log; ") + kChanges);
   ASSERT_TRUE(second) << second.error().text();
-  EXPECT_EQ(first->diff_id, second->diff_id) << listing("tar", packed(one.work / "upper"))
-                                             << listing("tar", packed(other.work / "upper"));
+  EXPECT_EQ(first->diff_id, second->diff_id)
+      << listing("tar", packed(one.work / "upper")) << listing("tar", packed(other.work / "upper"));
   EXPECT_GT(first->entries, 10U);
-  const auto again = capture_layer(
-      {.work = one.work, .layers = {Home::get().base()}, .epoch = 1700000000});
+  const auto again =
+      capture_layer({.work = one.work, .layers = {Home::get().base()}, .epoch = 1700000000});
   ASSERT_TRUE(again);
   EXPECT_EQ(again->diff_id, first->diff_id);
 }
@@ -168,11 +169,11 @@ TEST_F(CaptureReal, HostileLayersStayInside) {
   for (int kind = 0; kind < 6; ++kind) {
     const fs::path copy = Home::get().work();
     const auto to = system::open_directory(copy);
-    const auto result = system::run_worker(
-        {.name = "test.unpack_hostile",
-         .request = {{"kind", kind}, {"canary", canary.string()}},
-         .confinement = system::Confinement::guest_ids,
-         .hands = {to->get()}});
+    const auto result =
+        system::run_worker({.name = "test.unpack_hostile",
+                            .request = {{"kind", kind}, {"canary", canary.string()}},
+                            .confinement = system::Confinement::guest_ids,
+                            .hands = {to->get()}});
     ASSERT_FALSE(result) << kind;
     EXPECT_EQ(result.error().kind, ErrorKind::invalid_input) << result.error().text();
     EXPECT_EQ(*system::read_file(canary), "untouched") << kind;
@@ -185,9 +186,11 @@ TEST_F(CaptureReal, SealedStepsLeaveNoIdentity) {
   const auto layer = captured(
       place,
       "mkdir -p /etc/ssh /var/lib/systemd /var/log/apt /var/lib/dbus /var/log/nginx\n"
-      "echo 0123 > /etc/machine-id; echo k > /etc/ssh/ssh_host_rsa_key; echo 1 > /var/lib/dbus/machine-id\n"
+      "echo 0123 > /etc/machine-id; echo k > /etc/ssh/ssh_host_rsa_key; echo 1 > "
+      "/var/lib/dbus/machine-id\n"
       "head -c 32 /dev/urandom > /var/lib/systemd/random-seed; date > /var/log/apt/term.log\n"
-      "date > /var/log/nginx/access.log; echo old > /etc/shadow-; echo pw > /var/cache/debconf/passwords.dat");
+      "date > /var/log/nginx/access.log; echo old > /etc/shadow-; echo pw > "
+      "/var/cache/debconf/passwords.dat");
   ASSERT_TRUE(layer) << layer.error().text();
   const fs::path trees = Home::get().path() / "trees";
   ASSERT_TRUE(commit_layer(place.work, trees, layer->diff_id));
@@ -204,11 +207,13 @@ TEST_F(CaptureReal, SealedStepsLeaveNoIdentity) {
 
 TEST_F(CaptureReal, TheCheckFindsWhatNobodySealed) {
   Place place;
-  ASSERT_TRUE(place.shell(
-      "mkdir -p /etc/ssh /root/.ssh /srv/app /var/lib/systemd\n"
-      "echo k > /etc/ssh/ssh_host_rsa_key; echo id > /etc/machine-id; echo k > /root/.ssh/authorized_keys\n"
-      "echo s > /var/lib/systemd/random-seed\n"
-      "{ echo '-----BEGIN PRIVATE KEY-----'; head -c 48 /etc/passwd | base64; } > /srv/app/key.pem"));
+  ASSERT_TRUE(
+      place.shell("mkdir -p /etc/ssh /root/.ssh /srv/app /var/lib/systemd\n"
+                  "echo k > /etc/ssh/ssh_host_rsa_key; echo id > /etc/machine-id; echo k > "
+                  "/root/.ssh/authorized_keys\n"
+                  "echo s > /var/lib/systemd/random-seed\n"
+                  "{ echo '-----BEGIN PRIVATE KEY-----'; head -c 48 /etc/passwd | base64; } > "
+                  "/srv/app/key.pem"));
   const std::vector<fs::path> layers = {place.work / "upper"};
   std::vector<std::string> found;
   const auto findings = check_image(layers, {});
@@ -216,10 +221,12 @@ TEST_F(CaptureReal, TheCheckFindsWhatNobodySealed) {
   for (const Finding& finding : *findings) {
     found.push_back(finding.rule + ":" + finding.path);
   }
-  EXPECT_THAT(found, testing::UnorderedElementsAre(
-                         "ssh-host-keys:etc/ssh/ssh_host_rsa_key", "machine-id:etc/machine-id",
-                         "ssh-access:root/.ssh/authorized_keys",
-                         "random-seed:var/lib/systemd/random-seed", "private-key:srv/app/key.pem"));
+  EXPECT_THAT(found,
+              testing::UnorderedElementsAre("ssh-host-keys:etc/ssh/ssh_host_rsa_key",
+                                            "machine-id:etc/machine-id",
+                                            "ssh-access:root/.ssh/authorized_keys",
+                                            "random-seed:var/lib/systemd/random-seed",
+                                            "private-key:srv/app/key.pem"));
   const auto allowed = check_image(layers, {"root/.ssh/authorized_keys"});
   EXPECT_EQ(allowed->size(), 4U);
 }
@@ -228,8 +235,8 @@ TEST_F(CaptureReal, HashingIsQuick) {
   Place place;
   ASSERT_TRUE(place.shell("head -c 400000000 /dev/zero > /srv/big"));
   const auto start = std::chrono::steady_clock::now();
-  const auto layer = capture_layer(
-      {.work = place.work, .layers = {Home::get().base()}, .epoch = 1700000000});
+  const auto layer =
+      capture_layer({.work = place.work, .layers = {Home::get().base()}, .epoch = 1700000000});
   const auto spent = std::chrono::duration_cast<std::chrono::milliseconds>(
       std::chrono::steady_clock::now() - start);
   ASSERT_TRUE(layer) << layer.error().text();
@@ -247,9 +254,11 @@ TEST_F(CaptureReal, WorkDirectoriesOfTheDeadAreReclaimed) {
     left = alive->path();
     OverlaySandbox sandbox({.layers = {Home::get().base()}, .work = left});
     // Deeper than descriptors and stack would carry.
-    ASSERT_TRUE(sandbox.run({.argv = {"sh", "-ec",
-        "cd /srv; deep=$(printf 'd/%.0s' $(seq 1000)); mkdir -p $deep; cd $deep; mkdir -p $deep\n"
-        "chmod 0 /srv/d/d/d"}}));
+    ASSERT_TRUE(sandbox.run({.argv = {"sh",
+                                      "-ec",
+                                      "cd /srv; deep=$(printf 'd/%.0s' $(seq 1000)); mkdir -p "
+                                      "$deep; cd $deep; mkdir -p $deep\n"
+                                      "chmod 0 /srv/d/d/d"}}));
     EXPECT_EQ(*reclaim(home), 0);  // its owner lives
     ASSERT_TRUE(fs::exists(left));
   }

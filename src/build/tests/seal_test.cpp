@@ -43,11 +43,19 @@ TEST(Seal, NamesIdentityAndResidue) {
 }
 
 TEST(Seal, LeavesWhatAnImageNeeds) {
-  for (const char* path :
-       {"etc/passwd", "etc/ssh/sshd_config", "etc/ssh/ssh_host_key/readme", "var/log", "tmp",
-        "var/lib/dpkg/status", "var/lib/dpkg/info/apt.list", "var/cache/debconf/config.dat",
-        "etc/machine-id.d/x", "home/anna/notes", "usr/share/doc/ssh/ssh_host_x_key",
-        "var/lib/apt/extended_states", "var/lib/systemd/deb-systemd-helper-enabled/x"}) {
+  for (const char* path : {"etc/passwd",
+                           "etc/ssh/sshd_config",
+                           "etc/ssh/ssh_host_key/readme",
+                           "var/log",
+                           "tmp",
+                           "var/lib/dpkg/status",
+                           "var/lib/dpkg/info/apt.list",
+                           "var/cache/debconf/config.dat",
+                           "etc/machine-id.d/x",
+                           "home/anna/notes",
+                           "usr/share/doc/ssh/ssh_host_x_key",
+                           "var/lib/apt/extended_states",
+                           "var/lib/systemd/deb-systemd-helper-enabled/x"}) {
     EXPECT_EQ(rule_name(path), "") << path;
   }
 }

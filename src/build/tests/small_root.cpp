@@ -53,7 +53,8 @@ Result<Json> remove(system::WorkerContext& context) {
 /// Hand 0: a tree; hand 1: where its tar goes.
 Result<Json> pack(system::WorkerContext& context) {
   const int out = context.hand(1);
-  TRY(store::write_layer(context.hand(0), std::numeric_limits<std::int64_t>::max(),
+  TRY(store::write_layer(context.hand(0),
+                         std::numeric_limits<std::int64_t>::max(),
                          [&](std::string_view bytes) { return system::write_all(out, bytes); }));
   return Json::object();
 }
@@ -77,8 +78,8 @@ std::vector<store::TarEntry> hostile_entries(std::int64_t kind, const std::strin
     entry.path = std::move(path);
     return entry;
   };
-  const store::TarEntry out{.path = "out", .kind = EntryKind::symlink,
-                            .target = fs::path(canary).parent_path()};
+  const store::TarEntry out{
+      .path = "out", .kind = EntryKind::symlink, .target = fs::path(canary).parent_path()};
   switch (kind) {
     case 0:
       return {file("../escaped")};
@@ -97,9 +98,8 @@ std::vector<store::TarEntry> hostile_entries(std::int64_t kind, const std::strin
 
 Result<Json> unpack_hostile(system::WorkerContext& context) {
   const UniqueFd file(::memfd_create("hostile", MFD_CLOEXEC));
-  store::TarWriter writer([&](std::string_view bytes) {
-    return system::write_all(file.get(), bytes);
-  });
+  store::TarWriter writer(
+      [&](std::string_view bytes) { return system::write_all(file.get(), bytes); });
   for (const auto& entry : hostile_entries(TRY(integer_at(context.request(), "kind")),
                                            TRY(string_at(context.request(), "canary")))) {
     TRY(writer.add(entry));
@@ -123,8 +123,7 @@ Result<Json> decorate(system::WorkerContext& context) {
   const std::string capability("\1\0\0\2\0\x20\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 20);
   if (::setxattr("srv/null", store::kNodeAttribute, node.data(), node.size(), 0) != 0 ||
       ::setxattr("srv/ping", "user.note", "line\n", 5, 0) != 0 ||
-      ::setxattr("srv/ping", "security.capability", capability.data(), capability.size(), 0) !=
-          0) {
+      ::setxattr("srv/ping", "security.capability", capability.data(), capability.size(), 0) != 0) {
     return system_error("setxattr", errno);
   }
   return Json::object();

@@ -29,7 +29,8 @@ std::string written(const std::vector<TarEntry>& entries, const std::string& con
 
 Source source_of(const std::string& bytes) {
   return [&bytes, at = std::size_t{0}](std::span<char> buffer) mutable -> Result<std::size_t> {
-    const std::size_t count = bytes.copy(buffer.data(), std::min<std::size_t>(buffer.size(), 700), at);
+    const std::size_t count =
+        bytes.copy(buffer.data(), std::min<std::size_t>(buffer.size(), 700), at);
     at += count;
     return count;
   };
@@ -53,8 +54,13 @@ const std::vector<TarEntry>& samples() {
       {.path = "caf\xC3\xA9", .user = 4000000, .group = 33},
       {.path = "bad\xFF\xFEname", .mode = 0},
       {.path = "link", .kind = EntryKind::symlink, .mode = 0777, .target = std::string(200, 't')},
-      {.path = "dev/null", .kind = EntryKind::character_device, .mode = 0666, .major = 1, .minor = 3},
-      {.path = "ping", .mode = 0755,
+      {.path = "dev/null",
+       .kind = EntryKind::character_device,
+       .mode = 0666,
+       .major = 1,
+       .minor = 3},
+      {.path = "ping",
+       .mode = 0755,
        .xattrs = {{"security.capability", std::string("\1\0\0\2\0\x20\0\0", 8)},
                   {"user.a", "line\nbreak=x"}}},
   };
@@ -87,8 +93,8 @@ TEST(Tar, AnotherReaderAgrees) {
   archive_entry* entry = nullptr;
   std::size_t count = 0;
   // A warning: names that are not ASCII in the C locale.
-  for (int code = 0; (code = archive_read_next_header(reader, &entry)) == ARCHIVE_OK ||
-                     code == ARCHIVE_WARN;) {
+  for (int code = 0;
+       (code = archive_read_next_header(reader, &entry)) == ARCHIVE_OK || code == ARCHIVE_WARN;) {
     const TarEntry& want = samples()[count++];
     EXPECT_EQ(static_cast<std::uint32_t>(archive_entry_perm(entry)), want.mode);
     EXPECT_EQ(archive_entry_uid(entry), want.user);

@@ -32,7 +32,8 @@ struct CapturedLayer {
 Result<CapturedLayer> capture_layer(const CaptureOptions& options);
 
 /// Moves the captured changes to TREES/HEX. When that layer is there already, they are left.
-Result<void> commit_layer(const std::filesystem::path& work, const std::filesystem::path& trees,
+Result<void> commit_layer(const std::filesystem::path& work,
+                          const std::filesystem::path& trees,
                           const Digest& diff_id);
 
 /// Makes every committed layer durable; to be called before a step is recorded as done.

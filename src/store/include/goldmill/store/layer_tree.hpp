@@ -35,7 +35,6 @@ Result<LayerFacts> write_layer(int tree, std::int64_t epoch, const Sink& sink);
 Result<LayerFacts> read_layer(int archive, int tree);
 
 /// Extended attributes that belong to a layer (not the overlay's own, not the machine's labels).
-Result<std::map<std::string, std::string>> layer_attributes(int directory,
-                                                            const std::string& name);
+Result<std::map<std::string, std::string>> layer_attributes(int directory, const std::string& name);
 
 }  // namespace goldmill::store

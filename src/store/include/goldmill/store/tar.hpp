@@ -35,9 +35,9 @@ struct TarEntry {
   std::uint32_t mode = 0644;  ///< permission bits with setuid, setgid and sticky
   std::uint32_t user = 0;
   std::uint32_t group = 0;
-  std::uint64_t size = 0;    ///< of a file's content
-  std::int64_t time = 0;     ///< modification, seconds since 1970, not negative
-  std::string target = {};   ///< of a symlink, or the first path of a hardlink
+  std::uint64_t size = 0;   ///< of a file's content
+  std::int64_t time = 0;    ///< modification, seconds since 1970, not negative
+  std::string target = {};  ///< of a symlink, or the first path of a hardlink
   std::uint32_t major = 0;
   std::uint32_t minor = 0;
   std::map<std::string, std::string> xattrs = {};

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Workers as their callers see them. Runs as root and as a plain user with subordinate ids.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <thread>
+
+#include <goldmill/system/file.hpp>
+#include <goldmill/system/worker.hpp>
+
+namespace goldmill::system {
+namespace {
+
+Result<Json> echo(WorkerContext& context) {
+  context.send_event({{"half", "way"}});
+  return Json{{"said", context.request()}, {"uid", ::getuid()}, {"pid", ::getpid()}};
+}
+Result<Json> fail(WorkerContext& /*context*/) {
+  return Error{ErrorKind::not_found, "no such thing", "look elsewhere", {"inside"}};
+}
+Result<Json> die(WorkerContext& /*context*/) {
+  ::raise(SIGKILL);
+  return Json();
+}
+Result<Json> hang(WorkerContext& /*context*/) {
+  std::this_thread::sleep_for(std::chrono::hours(1));
+  return Json();
+}
+Result<Json> throws(WorkerContext& /*context*/) { throw std::runtime_error("third party"); }
+/// Hand 0: a directory that guest ids cannot reach by its path.
+Result<Json> bind(WorkerContext& context) {
+  const int tree = ::open_tree(context.hand(0), "", OPEN_TREE_CLONE | AT_EMPTY_PATH);
+  return Json{{"bound", tree >= 0}, {"by_path", ::access("/tmp", R_OK) == 0}};
+}
+
+constexpr std::array kWorkers = {WorkerEntry{"echo", &echo},     WorkerEntry{"fail", &fail},
+                                 WorkerEntry{"die", &die},       WorkerEntry{"hang", &hang},
+                                 WorkerEntry{"throws", &throws}, WorkerEntry{"bind", &bind}};
+
+class WorkerReal : public testing::TestWithParam<Confinement> {
+ protected:
+  void SetUp() override {
+    const auto ids = GuestIds::find();
+    if (GetParam() != Confinement::none && !ids) {
+      GTEST_SKIP() << ids.error().text();
+    }
+  }
+};
+
+TEST_P(WorkerReal, AnswersWithEventsBefore) {
+  std::string event;
+  const auto answer = run_worker({.name = "echo",
+                                  .request = {{"text", "caf\xC3\xA9\n"}},
+                                  .confinement = GetParam(),
+                                  .on_event = [&](const Json& json) { event = json.dump(); }});
+  ASSERT_TRUE(answer) << answer.error().text();
+  EXPECT_EQ(event, R"({"half":"way"})");
+  EXPECT_EQ(*find_string(*find_value(*answer, "said"), "text"), "caf\xC3\xA9\n");
+  if (GetParam() != Confinement::none) {
+    EXPECT_EQ(*find_integer(*answer, "uid"), 0);
+  }
+  if (GetParam() == Confinement::sandbox) {
+    EXPECT_EQ(*find_integer(*answer, "pid"), 1);
+  }
+}
+
+TEST_P(WorkerReal, ErrorsArriveWhole) {
+  const auto answer = run_worker({.name = "fail", .confinement = GetParam()});
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().kind, ErrorKind::not_found);
+  EXPECT_EQ(answer.error().hint, "look elsewhere");
+  EXPECT_EQ(answer.error().text(), "inside: no such thing");
+}
+
+TEST_P(WorkerReal, ADeadWorkerIsAnError) {
+  if (GetParam() != Confinement::sandbox && GetParam() != Confinement::sandbox_with_network) {
+    EXPECT_EQ(run_worker({.name = "die", .confinement = GetParam()}).error().kind,
+              ErrorKind::tool_failed);  // PID 1 of a namespace cannot kill itself
+  }
+  EXPECT_EQ(run_worker({.name = "throws", .confinement = GetParam()}).error().kind,
+            ErrorKind::internal);
+  EXPECT_EQ(run_worker({.name = "unknown", .confinement = GetParam()}).error().kind,
+            ErrorKind::internal);
+}
+
+TEST_P(WorkerReal, CancellingEndsIt) {
+  const auto answer = run_worker(
+      {.name = "hang", .confinement = GetParam(), .is_cancelled = [] { return true; }});
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().kind, ErrorKind::cancelled);
+}
+
+TEST_P(WorkerReal, DirectoriesOfTheCallerCanBeMounted) {
+  if (GetParam() == Confinement::none) {
+    return;
+  }
+  const auto home = TemporaryDirectory::make("/var/tmp", "goldmill-worker-");
+  ASSERT_TRUE(home);
+  ASSERT_EQ(::chmod(home->path().c_str(), 0700), 0);
+  ASSERT_TRUE(make_directories(home->path() / "tree"));
+  for (const int flags : {O_RDONLY | O_DIRECTORY, O_PATH | O_DIRECTORY}) {
+    const auto tree = open_file(home->path() / "tree", flags);
+    const auto answer =
+        run_worker({.name = "bind", .confinement = GetParam(), .hands = {tree->get()}});
+    ASSERT_TRUE(answer) << answer.error().text();
+    EXPECT_TRUE(*find_bool(*answer, "bound"));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, WorkerReal,
+                         testing::Values(Confinement::none, Confinement::guest_ids,
+                                         Confinement::sandbox,
+                                         Confinement::sandbox_with_network));
+
+}  // namespace
+}  // namespace goldmill::system
+
+int main(int argc, char** argv) {
+  goldmill::system::become_worker_if_asked(argc, argv, goldmill::system::kWorkers);
+  testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}
