@@ -133,7 +133,7 @@ std::uint64_t blocks_needed(const Tree& tree) {
       }
       blocks += 1 + bytes / (kExt4Block - kTail - entry_size(255));
     } else if (S_ISREG(node.mode)) {
-      const std::uint64_t content = blocks_for(node.size);
+      const std::uint64_t content = blocks_for(node.stored);
       blocks += content + content / (kLongestExtent * 64);
     } else if (S_ISLNK(node.mode) && node.target.size() >= kFastLink) {
       ++blocks;

@@ -144,6 +144,10 @@ Result<Filesystem> format_ext4(Ext4Device& device,
 }
 
 Result<void> add_journal(ext2_filsys filesystem) {
+  constexpr std::uint64_t kTooSmall = 2048;  // blocks; mke2fs makes no journal below, either
+  if (ext2fs_blocks_count(filesystem->super) < kTooSmall) {
+    return {};
+  }
   ext2fs_journal_params size{};
   TRY(checked(ext2fs_get_journal_params(&size, filesystem), "cannot choose the journal's size"));
   TRY(checked(

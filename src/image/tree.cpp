@@ -97,6 +97,7 @@ Result<void> become_device(TreeNode& node, std::string_view text) {
   }
   node.mode = (node.mode & 07777) | (text[0] == 'c' ? S_IFCHR : S_IFBLK);
   node.size = 0;
+  node.stored = 0;
   return {};
 }
 
@@ -125,7 +126,10 @@ class Reader {
     node.group = status.st_gid;
     node.mtime = status.st_mtim.tv_sec;
     if (S_ISREG(status.st_mode)) {
+      constexpr std::uint64_t kBlock = 4096;
       node.size = static_cast<std::uint64_t>(status.st_size);
+      const auto stored = static_cast<std::uint64_t>(status.st_blocks) * 512 + kBlock;
+      node.stored = std::min(stored, node.size);
     } else if (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode)) {
       node.major = ::major(status.st_rdev);
       node.minor = ::minor(status.st_rdev);

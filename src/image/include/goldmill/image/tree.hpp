@@ -27,9 +27,10 @@ struct TreeNode {
   mode_t mode = 0;
   std::uint32_t user = 0;
   std::uint32_t group = 0;
-  std::int64_t mtime = 0;   ///< whole seconds: a layer's archive keeps no more
-  std::uint64_t size = 0;   ///< of a regular file
-  std::uint32_t major = 0;  ///< of a device
+  std::int64_t mtime = 0;    ///< whole seconds: a layer's archive keeps no more
+  std::uint64_t size = 0;    ///< of a regular file
+  std::uint64_t stored = 0;  ///< what of it is no hole, rounded up to blocks
+  std::uint32_t major = 0;   ///< of a device
   std::uint32_t minor = 0;
   std::uint32_t links = 1;  ///< names in this tree; for a directory 2 + subdirectories
   std::string target;       ///< of a symbolic link
