@@ -137,7 +137,8 @@ Result<void> Personaliser::write_keys(const Identity& identity) {
   }
   for (const auto& [user, lines] : files) {
     // sshd reads them with the user's rights, hence the mode.
-    TRY(write_file(directory + "/" + user, lines, 0644));
+    std::string path = directory;
+    TRY(write_file(path.append("/").append(user), lines, 0644));
   }
   return {};
 }

@@ -126,6 +126,17 @@ Result<std::string> from_hex(const std::string& text) {
   return bytes;
 }
 
+Result<TreeFile> tree_file_from(const Json& entry) {
+  TreeFile file{.path = TRY(string_at(entry, "path")), .content = {}, .link = {}};
+  file.link = find_string(entry, "link").value_or("");
+  file.content = find_string(entry, "content").value_or("");
+  if (const auto digits = find_string(entry, "hex")) {
+    file.content = TRY(from_hex(*digits));
+  }
+  file.mode = static_cast<std::uint32_t>(find_integer(entry, "mode").value_or(0644)) & 07777U;
+  return file;
+}
+
 }  // namespace
 
 Json to_json(const std::vector<TreeFile>& files) {
@@ -146,14 +157,7 @@ Json to_json(const std::vector<TreeFile>& files) {
 Result<std::vector<TreeFile>> tree_files_from(const Json& json) {
   std::vector<TreeFile> files;
   for (const Json& entry : json) {
-    TreeFile file{.path = TRY(string_at(entry, "path")), .content = {}, .link = {}};
-    file.link = find_string(entry, "link").value_or("");
-    file.content = find_string(entry, "content").value_or("");
-    if (const auto digits = find_string(entry, "hex")) {
-      file.content = TRY(from_hex(*digits));
-    }
-    file.mode = static_cast<std::uint32_t>(find_integer(entry, "mode").value_or(0644)) & 07777U;
-    files.push_back(std::move(file));
+    files.push_back(TRY(tree_file_from(entry)));
   }
   return files;
 }
