@@ -38,7 +38,7 @@ class Guest:
         self.forwarded = {guest: free_port() for guest in (22, *forward)}
         self.ssh_port = self.forwarded[22]
         rules = "".join(f",hostfwd=tcp:127.0.0.1:{ours}-:{guest}" for guest, ours in self.forwarded.items())
-        argv = ["qemu-system-x86_64", "-accel", "tcg", "-m", "512", "-display", "none", "-no-reboot",
+        argv = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "512", "-display", "none", "-no-reboot",
                 "-nodefaults", "-serial", f"file:{self.log}", "-kernel", f"{WORK}/image/vmlinuz",
                 "-initrd", f"{WORK}/image/initrd.img",
                 "-append", "root=LABEL=root ro console=ttyS0 quiet systemd.show_status=no",
