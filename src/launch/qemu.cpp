@@ -126,6 +126,27 @@ Result<void> kill_process(const machine::ProcessIdentity& process) {
   return {};
 }
 
+/// A guest in use may write to its console for ever: from now on the last 64 KiB stay in memory.
+void bound_console(const fs::path& directory) {
+  if (auto control = machine::Qmp::connect(directory / machine::kQmpSocket)) {
+    const Json ring = {{"type", "ringbuf"}, {"data", {{"size", 65536}}}};
+    (void)control->execute("chardev-change", Json{{"id", "serial"}, {"backend", ring}});
+  }
+}
+
+/// Why waiting for a boot is pointless, or nullopt.
+std::optional<Error> boot_failure(const fs::path& directory) {
+  std::error_code ignored;
+  const auto written = fs::file_size(directory / machine::kSerialLog, ignored);
+  if (!ignored && written > (16U << 20U)) {
+    return Error{ErrorKind::tool_failed, "it wrote more than 16 MiB to its console"};
+  }
+  if (machine::has_fatal_sign(machine::read_serial_tail(directory))) {
+    return Error{ErrorKind::tool_failed, "the boot failed"};
+  }
+  return std::nullopt;
+}
+
 class QemuEngine final : public Engine {
  public:
   explicit QemuEngine(const fs::path& home) : records_(home) {}
@@ -216,14 +237,10 @@ std::string QemuEngine::start_one(Record& record,
   auto channel = AgentChannel::connect(directory / machine::kAgentSocket);
   Result<AgentReport> report = Error{ErrorKind::unavailable, "no agent"};
   if (channel) {
-    report = channel->personalise(
-        identity_of(record, around.key),
-        {AgentChannel::Goal::ready, around.ready_limit, [&directory]() -> std::optional<Error> {
-           if (machine::has_fatal_sign(machine::read_serial_tail(directory))) {
-             return Error{ErrorKind::tool_failed, "the boot failed"};
-           }
-           return std::nullopt;
-         }});
+    report = channel->personalise(identity_of(record, around.key),
+                                  {AgentChannel::Goal::ready, around.ready_limit, [&directory] {
+                                     return boot_failure(directory);
+                                   }});
   } else {
     report = channel.error();
   }
@@ -237,6 +254,7 @@ std::string QemuEngine::start_one(Record& record,
     (void)records_.save(record);
     return started->warning();
   }
+  bound_console(directory);
   take_report(record, *report);
   record.instance.ready_seconds = seconds_since(begin);
   (void)records_.save(record);
