@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Boots a real image, named by GOLDMILL_TEST_IMAGE (a qcow2 disk whose kernel speaks on ttyS0).
+// GOLDMILL_TEST_CONTROLLER=nvme|pvscsi puts it behind another controller.
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
@@ -10,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <goldmill/machine/accelerator.hpp>
 #include <goldmill/machine/dossier.hpp>
 #include <goldmill/machine/machine.hpp>
 #include <goldmill/machine/overlay.hpp>
@@ -38,6 +40,12 @@ class BootTest : public testing::TestWithParam<Firmware> {
     MachineSpec spec;
     spec.firmware = GetParam();
     spec.disk = DiskSpec{overlay_.get(), "qcow2", base_.get(), "qcow2"};
+    const char* controller = std::getenv("GOLDMILL_TEST_CONTROLLER");
+    for (const Controller known : {Controller::nvme, Controller::pvscsi}) {
+      if (controller != nullptr && std::string(controller) == name_of(known)) {
+        spec.disk->controller = known;
+      }
+    }
     spec.directory = scratch_.path();
     if (spec.firmware != Firmware::bios) {
       fs::copy_file(firmware_variables(spec.firmware), scratch_.path() / "variables");
@@ -99,5 +107,25 @@ INSTANTIATE_TEST_SUITE_P(Firmwares,
                          BootTest,
                          testing::Values(Firmware::bios, Firmware::uefi),
                          [](const auto& test) { return std::string(name_of(test.param)); });
+
+TEST(AcceleratorProbe, AnswersInTimeAndOnlyOnce) {
+  const char* image = std::getenv("GOLDMILL_TEST_IMAGE");
+  if (image == nullptr || std::getenv("GOLDMILL_ACCELERATOR") != nullptr) {
+    GTEST_SKIP() << "GOLDMILL_TEST_IMAGE names no image, or GOLDMILL_ACCELERATOR decides";
+  }
+  const auto home = system::TemporaryDirectory::make("/var/tmp", "goldmill-probe.").value();
+  const char* kernel = std::getenv("GOLDMILL_TEST_KERNEL");
+  const ProbeSubject subject{kernel == nullptr ? "" : kernel, image, "qcow2"};
+  const auto start = std::chrono::steady_clock::now();
+  const auto choice = choose_accelerator(home.path(), subject);
+  const auto first = std::chrono::steady_clock::now() - start;
+  ASSERT_TRUE(choice) << choice.error().text();
+  std::printf(
+      "%s (%.1f s)\n", choice->reason.c_str(), std::chrono::duration<double>(first).count());
+  EXPECT_LT(first, std::chrono::seconds(20));
+  const auto again = std::chrono::steady_clock::now();
+  EXPECT_EQ(choose_accelerator(home.path(), subject)->reason, choice->reason);
+  EXPECT_LT(std::chrono::steady_clock::now() - again, std::chrono::milliseconds(200));
+}
 
 }  // namespace goldmill::machine
