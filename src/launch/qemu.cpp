@@ -258,7 +258,7 @@ std::string QemuEngine::start_one(Record& record,
   take_report(record, *report);
   record.instance.ready_seconds = seconds_since(begin);
   (void)records_.save(record);
-  const std::string warning = started->warning();
+  std::string warning = started->warning();
   started->detach();
   changed(record);
   return warning;
@@ -414,7 +414,7 @@ Result<void> QemuEngine::stop(const std::string& instance, std::chrono::seconds 
   const fs::path directory = records_.directory(instance);
   if (record.process && machine::is_alive(*record.process)) {
     auto channel = AgentChannel::connect(directory / machine::kAgentSocket);
-    const bool asked = channel && channel->power_off(std::chrono::seconds(5));
+    const bool asked = channel && channel->power_off(std::chrono::seconds(30));
     if (!asked) {
       if (auto control = machine::Qmp::connect(directory / machine::kQmpSocket)) {
         (void)control->execute("system_powerdown");
