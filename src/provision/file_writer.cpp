@@ -79,6 +79,7 @@ Result<std::uint32_t> id_of(const std::map<std::string, std::uint32_t>& ids,
     return id;
   }
   std::vector<std::string> names;
+  names.reserve(ids.size());
   for (const auto& [known, number] : ids) {
     names.push_back(escape_controls(known));
   }
@@ -107,7 +108,10 @@ class Writer {
     for (const Json& entry : entries) {
       const std::string below = TRY(string_at(entry, "path"));
       const std::string type = TRY(string_at(entry, "type"));
-      const std::string path = below.empty() ? top : top + "/" + below;
+      std::string path = top;
+      if (!below.empty()) {
+        path.append("/").append(below);
+      }
       ++written_;
       if (type == "directory") {
         TRY(make_directory(path, ownership, ownership.directory_mode()));
