@@ -12,6 +12,7 @@
 #include <goldmill/system/file.hpp>
 #include <goldmill/system/worker.hpp>
 
+#include "pseudo_terminal.hpp"
 #include "sandbox_request.hpp"
 
 namespace goldmill::build {
@@ -182,6 +183,22 @@ Result<void> OverlaySandbox::execute(const plan::Execution& execution, int kept_
         ErrorKind::tool_failed,
         execution.argv[0] + " ended with status " + std::to_string(status) + ":" + tail.text()};
   }
+  return {};
+}
+
+Result<void> OverlaySandbox::shell() {
+  PseudoTerminal terminal = TRY(PseudoTerminal::open());
+  Prepared prepared = TRY(prepare(options_));
+  SandboxRequest& request = prepared.request;
+  request.argv = {"/bin/sh", "-c", "exec $(command -v bash || echo /bin/sh) -i"};
+  request.environment = environment_with({"TERM=xterm", "PS1=goldmill:\\w# "}, options_.epoch);
+  request.input_hand = static_cast<int>(prepared.add(terminal.inner()));
+  request.terminal = true;
+  terminal.connect();
+  TRY(system::run_worker({.name = "build.run",
+                          .request = to_json(request),
+                          .confinement = system::Confinement::sandbox,
+                          .hands = prepared.hands}));
   return {};
 }
 

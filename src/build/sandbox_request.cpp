@@ -18,6 +18,7 @@ Json to_json(const SandboxRequest& request) {
           {"environment", request.environment},
           {"binds", std::move(binds)},
           {"input", request.input_hand},
+          {"terminal", request.terminal},
           {"output", request.output_hand},
           {"network", request.network},
           {"initramfs", request.real_initramfs},
@@ -39,6 +40,7 @@ Result<SandboxRequest> request_of(const Json& json) {
   request.environment = find_strings(json, "environment");
   request.input_hand = static_cast<int>(TRY(integer_at(json, "input")));
   request.output_hand = static_cast<int>(TRY(integer_at(json, "output")));
+  request.terminal = flag("terminal");
   request.network = flag("network");
   request.real_initramfs = flag("initramfs");
   request.processes = static_cast<int>(integer("processes"));

@@ -34,6 +34,7 @@ struct SandboxRequest {
   std::vector<std::string> environment;
   std::vector<BindRequest> binds;
   int input_hand = -1;
+  bool terminal = false;  ///< the input is a terminal, for output and errors too
   int output_hand = -1;
   bool network = false;
   bool real_initramfs = false;

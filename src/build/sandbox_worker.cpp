@@ -280,10 +280,14 @@ struct Program {
   int output;
   int errors;
   const Confinement& confinement;
+  bool terminal;
 };
 
 [[noreturn]] void become(const Program& program) {
   ::setsid();
+  if (program.terminal) {
+    ::ioctl(program.input, TIOCSCTTY, 0);
+  }
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -453,9 +457,11 @@ Result<Json> run_program(system::WorkerContext& context,
   const Program program{pointers(request.argv),
                         pointers(request.environment),
                         input >= 0 ? input : nothing.get(),
-                        kept >= 0 ? output.write.get() : log.write.get(),
-                        log.write.get(),
-                        confinement};
+                        request.terminal ? input
+                                         : (kept >= 0 ? output.write.get() : log.write.get()),
+                        request.terminal ? input : log.write.get(),
+                        confinement,
+                        request.terminal};
   const pid_t id = ::fork();
   if (id < 0) {
     return system_error("cannot start " + request.argv[0], errno);

@@ -150,6 +150,13 @@ Result<plan::DoneStep> StepRunner::run_in(const fs::path& work,
   plan::StepContext context{sandbox, progress, session_.home.packages()};
   auto result = kind->run(step, context);
   if (!result) {
+    if (shell_on_failure_ && result.error().kind != ErrorKind::cancelled) {
+      session_.observer.note(result.error().text());
+      session_.observer.note("a shell in the sandbox of the failed step; `exit` ends it");
+      if (const auto shell = overlay.shell(); !shell) {
+        session_.observer.note(shell.error().text());
+      }
+    }
     if (result.error().hint.empty()) {
       result.error().hint = "the whole output is in " + log.path().string();
     }

@@ -47,6 +47,9 @@ class OverlaySandbox final : public plan::Sandbox {
                     const std::vector<int>& hands,
                     const std::function<void(const Json&)>& on_event) override;
   Result<std::string> read(std::string_view path) override;
+  /// An interactive shell inside, on a terminal of its own, for whoever looks into a failed step.
+  /// Errors: unavailable, when standard input is no terminal.
+  Result<void> shell();
   std::int64_t epoch() const override { return options_.epoch; }
 
  private:
