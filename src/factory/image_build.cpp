@@ -68,6 +68,7 @@ Result<ImageBuild> ImageBuild::prepare(Session& session,
   auto layout = TRY(image::Layout::make(subject.merged.disk.value_or(recipe::Disk{}),
                                         *subject.merged.os, subject.merged.hardware));
   ImageBuild build(session, request, std::move(subject), std::move(family), std::move(layout));
+  TRY(build.give_files());
   TRY(build.pin().context("packages of " + build.subject_->own.name));
   return build;
 }
@@ -159,17 +160,31 @@ std::map<std::string, std::string> ImageBuild::installed() const {
   return packages;
 }
 
-Result<std::vector<plan::Step>> ImageBuild::steps() const {
-  std::string parent_fstab;
-  if (subject_->parent) {
-    parent_fstab = find_string(subject_->parent->record.details, "fstab").value_or("");
+guest::GivenFiles ImageBuild::parent_given() const {
+  if (!subject_->parent) {
+    return {};
   }
-  auto family_steps = TRY(family_->steps(view(), {.pinned = pinned_,
-                                                  .fstab = image::fstab_text(layout_),
-                                                  .parent_fstab = parent_fstab,
-                                                  .installed = installed(),
-                                                  .parent_installed =
-                                                      guest::installed_packages(parent_status_)}));
+  const Json& details = subject_->parent->record.details;
+  return {find_string(details, "fstab").value_or(""),
+          find_string(details, "apt_sources").value_or("")};
+}
+
+/// The archives of the guest's own apt are the parent's, unless the recipe says others.
+Result<void> ImageBuild::give_files() {
+  given_.fstab = image::fstab_text(layout_);
+  const bool inherits = subject_->parent && subject_->own.apt_sources.empty();
+  given_.apt_sources =
+      inherits ? parent_given().apt_sources : TRY(family_->guest_sources(subject_->merged));
+  return {};
+}
+
+Result<std::vector<plan::Step>> ImageBuild::steps() const {
+  auto family_steps = TRY(family_->steps(
+      view(), {.pinned = pinned_,
+               .given = given_,
+               .parent_given = parent_given(),
+               .installed = installed(),
+               .parent_installed = guest::installed_packages(parent_status_)}));
   std::vector<plan::Step> steps = std::move(family_steps.before);
   for (plan::Step& step : TRY(provision::make_steps(subject_->own))) {
     steps.push_back(std::move(step));
@@ -363,7 +378,8 @@ Result<Json> ImageBuild::details(const plan::Plan& plan) const {
               {"packages", std::move(packages)},
               {"assets", assets_.text()},
               {"layout", layout_.to_json()},
-              {"fstab", image::fstab_text(layout_)},
+              {"fstab", given_.fstab},
+              {"apt_sources", given_.apt_sources},
               {"seal", std::move(seal)},
               {"dpkg_status", TRY(session_->home.put_blob(status)).text()},
               {"extended_states", TRY(session_->home.put_blob(states)).text()}};

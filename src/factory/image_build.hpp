@@ -52,6 +52,8 @@ class ImageBuild {
 
   guest::RecipeView view() const;
   std::vector<Digest> parent_layers() const;
+  guest::GivenFiles parent_given() const;
+  Result<void> give_files();
   Result<void> pin();
   Result<bool> use_lock(const Json& wishes);
   Result<void> resolve(const Json& wishes);
@@ -69,6 +71,7 @@ class ImageBuild {
   std::unique_ptr<Subject> subject_;
   std::unique_ptr<guest::DebianFamily> family_;
   image::Layout layout_;
+  guest::GivenFiles given_;
   LockFile lock_;
   guest::PinnedPackages pinned_;
   std::string parent_status_;

@@ -116,6 +116,26 @@ InitramfsInput initramfs_input(const std::map<std::string, std::string>& install
   return input;
 }
 
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) {
+    text += " " + word;
+  }
+  return text;
+}
+
+/// Not on this machine only, and without a user's name or password.
+bool is_for_guests(std::string_view uri) {
+  const std::size_t scheme = uri.find("://");
+  if (!uri.starts_with("http") || scheme == std::string_view::npos) {
+    return false;
+  }
+  const std::string_view rest = uri.substr(scheme + 3);
+  const std::string_view host = rest.substr(0, rest.find('/'));
+  return host.find('@') == std::string_view::npos && !host.starts_with("127.") &&
+         !host.starts_with("localhost") && !host.starts_with("[::1]");
+}
+
 Json request_json(const ResolveRequest& request) {
   Json install = Json::array();
   for (const InstallRequest& entry : request.install) {
@@ -226,6 +246,44 @@ Result<PinnedPackages> DebianFamily::resolve(const RecipeView& view,
   return pinned;
 }
 
+std::vector<TreeFile> DebianFamily::given_files(const GivenFiles& given) const {
+  std::vector<TreeFile> files;
+  if (!given.fstab.empty()) {
+    files.push_back({"/etc/fstab", given.fstab, 0644, ""});
+  }
+  if (!given.apt_sources.empty()) {
+    files.push_back({"/etc/apt/sources.list.d/" + release_->family + ".sources", given.apt_sources,
+                     0644, ""});
+  }
+  return files;
+}
+
+Result<std::string> DebianFamily::guest_sources(const recipe::Recipe& merged) const {
+  std::string text;
+  for (const std::string& stanza : merged.apt_sources) {
+    text += stanza + (stanza.ends_with('\n') ? "\n" : "\n\n");
+  }
+  if (!text.empty()) {
+    return text;
+  }
+  const ArchiveRequest request{os_.architecture, {},
+                               ArchiveSettings::from_environment(settings_.home)};
+  const auto sources = TRY(
+      choose_sources(*release_, TRY(read_host_sources()), request, release_->keyring));
+  for (const Source& source : sources) {
+    if (!is_for_guests(source.uri)) {
+      return Error{ErrorKind::invalid_input,
+                   "the archive that this image is built from is of no use in a guest, or holds "
+                   "a password",
+                   "say what the guest's apt gets: `apt: {sources: [...]}` in the recipe"};
+    }
+    text += "Types: deb\nURIs: " + source.uri + "\nSuites:" + joined(source.suites) +
+            "\nComponents:" + joined(source.components) +
+            "\nSigned-By: " + release_->keyring.string() + "\n\n";
+  }
+  return text;
+}
+
 Result<DebianFamily::Steps> DebianFamily::steps(const RecipeView& view,
                                                 const StepsInput& input) const {
   Steps steps;
@@ -243,8 +301,8 @@ Result<DebianFamily::Steps> DebianFamily::steps(const RecipeView& view,
   if (view.parent == nullptr) {
     steps.before.push_back(TRY(make_agent_step(os_.architecture)));
   }
-  auto baseline = TRY(make_baseline_step(
-      {view.merged, os_, view.parent, input.fstab, input.parent_fstab}));
+  auto baseline = TRY(make_baseline_step({view.merged, os_, view.parent, given_files(input.given),
+                                          given_files(input.parent_given)}));
   if (baseline) {
     steps.before.push_back(*std::move(baseline));
   }

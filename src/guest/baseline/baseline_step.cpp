@@ -84,13 +84,11 @@ std::vector<std::string> paths_of(const std::vector<TreeFile>& files) {
   return paths;
 }
 
-Result<std::vector<TreeFile>> files_with_fstab(const recipe::Recipe& merged,
-                                               const recipe::Os& os,
-                                               const std::string& fstab) {
+Result<std::vector<TreeFile>> files_with(const std::vector<TreeFile>& given,
+                                         const recipe::Recipe& merged,
+                                         const recipe::Os& os) {
   std::vector<TreeFile> files = TRY(baseline_files(merged, os));
-  if (!fstab.empty()) {
-    files.push_back({"/etc/fstab", fstab, 0644, ""});
-  }
+  files.insert(files.end(), given.begin(), given.end());
   return files;
 }
 
@@ -223,11 +221,11 @@ std::string root_password(const recipe::Baseline& baseline) {
 
 Result<std::optional<plan::Step>> make_baseline_step(const BaselineInput& input) {
   const recipe::Baseline& baseline = input.merged.baseline;
-  std::vector<TreeFile> files = TRY(files_with_fstab(input.merged, input.os, input.fstab));
+  std::vector<TreeFile> files = TRY(files_with(input.given, input.merged, input.os));
   std::vector<TreeFile> parents;
   std::vector<std::string> parent_units;
   if (input.parent != nullptr) {
-    parents = TRY(files_with_fstab(*input.parent, input.os, input.parent_fstab));
+    parents = TRY(files_with(input.parent_given, *input.parent, input.os));
     parent_units = units_of(input.parent->baseline);
   }
   Json options = {

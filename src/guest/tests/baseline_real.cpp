@@ -89,7 +89,9 @@ Result<void> apply(const std::string& tree, const std::string& release, std::str
   const recipe::Recipe base = make_recipe(key, {"ssh"});
   TRY(run_step(*agent_step_kind(), TRY(make_agent_step("amd64")), sandbox));
   const auto step = TRY(make_baseline_step(
-      {.merged = base, .os = os, .fstab = "LABEL=root / ext4 defaults,errors=remount-ro 0 1\n"}));
+      {.merged = base,
+       .os = os,
+       .given = {{"/etc/fstab", "LABEL=root / ext4 defaults,errors=remount-ro 0 1\n", 0644, ""}}}));
   TRY(run_step(*baseline_step_kind(), *step, sandbox));
   InitramfsInput input{.packages = {{"linux-image-amd64", "1"}},
                        .files = initramfs_files(TRY(baseline_files(base, os)))};

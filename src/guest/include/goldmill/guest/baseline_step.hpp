@@ -36,8 +36,9 @@ struct BaselineInput {
   const recipe::Os& os;
   /// recipe::merged() of the parent's lineage: only what differs from it is written.
   const recipe::Recipe* parent = nullptr;
-  std::string fstab = {};         ///< the whole file; "": not written
-  std::string parent_fstab = {};  ///< what the parent was given
+  /// Files whose text others decide on (fstab, apt's sources), and what the parent was given.
+  std::vector<TreeFile> given = {};
+  std::vector<TreeFile> parent_given = {};
 };
 
 /// nullopt when a variant changes nothing of its parent's baseline.

@@ -16,6 +16,7 @@
 #include <goldmill/base/result.hpp>
 #include <goldmill/guest/debian_release.hpp>
 #include <goldmill/guest/resolver.hpp>
+#include <goldmill/guest/tree_files.hpp>
 #include <goldmill/plan/step.hpp>
 #include <goldmill/plan/step_kind.hpp>
 #include <goldmill/recipe/recipe.hpp>
@@ -48,6 +49,12 @@ struct PinnedPackages {
   Json accounts = Json::object();   ///< lines by file: {"passwd": [...], "group": [...], ...}
 };
 
+/// Texts that do not follow from the recipe alone.
+struct GivenFiles {
+  std::string fstab = {};
+  std::string apt_sources = {};  ///< deb822, of the guest's own apt
+};
+
 class DebianFamily {
  public:
   /// Errors: not_found (no such release).
@@ -60,6 +67,10 @@ class DebianFamily {
   /// The packages that a recipe asks for, in whatever way: canonical, for comparison with a lock.
   Result<Json> wishes(const RecipeView& view) const;
 
+  /// What the guest's own apt gets: the recipe's `apt: {sources}`, else the archives that the
+  /// image is built from. Errors: invalid_input for archives that a guest cannot or must not use.
+  Result<std::string> guest_sources(const recipe::Recipe& merged) const;
+
   /// Decides on exact packages. Reads the archive's indexes when that is needed.
   Result<PinnedPackages> resolve(const RecipeView& view,
                                  const ParentPackages& parent,
@@ -70,12 +81,11 @@ class DebianFamily {
     std::vector<plan::Step> before;
     std::vector<plan::Step> after;
   };
-  /// `fstab` and `parent_fstab` as BaselineInput; `installed` maps the names of all packages of
-  /// the finished image to versions, and `parent_installed` the parent's.
+  /// `installed` maps the names of all packages of the finished image to versions.
   struct StepsInput {
     const PinnedPackages& pinned;
-    std::string fstab = {};
-    std::string parent_fstab = {};
+    GivenFiles given = {};
+    GivenFiles parent_given = {};
     std::map<std::string, std::string> installed = {};
     std::map<std::string, std::string> parent_installed = {};
   };
@@ -90,6 +100,7 @@ class DebianFamily {
 
   Result<ResolveRequest> request_for(const RecipeView& view, const ParentPackages& parent) const;
   Result<std::vector<Source>> sources(const recipe::Recipe& own) const;
+  std::vector<TreeFile> given_files(const GivenFiles& given) const;
 
   const DebianRelease* release_;
   recipe::Os os_;
