@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "account_files.hpp"
 
-#include <fcntl.h>
-
 #include <algorithm>
 #include <cerrno>
+
+#include <fcntl.h>
 
 namespace goldmill::guest {
 
@@ -16,8 +16,8 @@ bool has_account(std::string_view text, std::string_view name) {
 
 Result<void> append(GuestTree& tree, const std::string& path, std::string_view text) {
   const GuestPlace place = TRY(tree.place(path));
-  const system::UniqueFd file(::openat(place.descriptor(), place.name.c_str(),
-                                       O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC));
+  const system::UniqueFd file(::openat(
+      place.descriptor(), place.name.c_str(), O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC));
   if (!file) {
     return system_error("cannot add accounts to " + path, errno);
   }
@@ -26,8 +26,8 @@ Result<void> append(GuestTree& tree, const std::string& path, std::string_view t
 }  // namespace
 
 Result<void> add_accounts(GuestTree& tree, const Json& accounts) {
-  for (const auto& [file, colons] : {std::pair{"passwd", 6}, {"group", 3}, {"shadow", 8},
-                                     {"gshadow", 3}}) {
+  for (const auto& [file, colons] :
+       {std::pair{"passwd", 6}, {"group", 3}, {"shadow", 8}, {"gshadow", 3}}) {
     const std::string path = std::string("/etc/") + file;
     std::string text = TRY(tree.read_or_empty(path));
     if (text.empty()) {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "additions.hpp"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <map>
 #include <mutex>
 #include <set>
+
+#include <sys/stat.h>
 
 #include <goldmill/guest/package_relation.hpp>
 
@@ -105,8 +105,8 @@ class PathCheck {
       : tree_(tree), packages_(packages), special_(std::move(special)) {}
 
   Result<Reason> run() {
-    TRY(for_each_parallel(packages_.largest_first(), usable_processors(),
-                          [this](std::size_t i) { return walk(i); }));
+    TRY(for_each_parallel(
+        packages_.largest_first(), usable_processors(), [this](std::size_t i) { return walk(i); }));
     if (!reasons_.empty()) {
       return Reason(*reasons_.begin());
     }
@@ -141,8 +141,9 @@ class PathCheck {
     const bool is_directory = entry.kind == TarEntry::Kind::directory;
     const auto old = TRY(tree_.look(entry.path));
     const auto conffile = TRY(tree_.look(entry.path + ".dpkg-new"));
-    const bool in_the_way = old && (!is_directory || !(S_ISDIR(old->st_mode) ||
-                                                       tree_.directory(entry.path).has_value()));
+    const bool in_the_way =
+        old &&
+        (!is_directory || !(S_ISDIR(old->st_mode) || tree_.directory(entry.path).has_value()));
     if (in_the_way || conffile) {
       note(entry.path + " exists already");
     }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <goldmill/guest/control_paragraph.hpp>
+#include <algorithm>
 
 #include <strings.h>
 
-#include <algorithm>
+#include <goldmill/guest/control_paragraph.hpp>
 
 namespace goldmill::guest {
 
@@ -22,7 +22,9 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
-bool is_blank(std::string_view line) { return trimmed(line).empty(); }
+bool is_blank(std::string_view line) {
+  return trimmed(line).empty();
+}
 
 std::string_view take_line(std::string_view& text) {
   const std::size_t end = text.find('\n');
@@ -53,8 +55,8 @@ Result<ControlParagraph> ControlParagraph::parse(std::string_view text) {
     }
     const std::size_t colon = line.find(':');
     if (colon == std::string_view::npos || colon == 0) {
-      return Error{ErrorKind::invalid_input, "a control line has no field name: '" +
-                                                 std::string(line.substr(0, 80)) + "'"};
+      return Error{ErrorKind::invalid_input,
+                   "a control line has no field name: '" + std::string(line.substr(0, 80)) + "'"};
     }
     const std::string_view name = trimmed(line.substr(0, colon));
     const auto same = [name](const auto& field) { return same_name(field.first, name); };

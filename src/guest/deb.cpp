@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <goldmill/guest/deb.hpp>
-
-#include <sys/mman.h>
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
+
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <goldmill/guest/deb.hpp>
 
 #include "tar_stream.hpp"
 
@@ -53,24 +53,24 @@ Result<ArMember> take_member(std::string_view& rest) {
 bool has_known_compression(std::string_view name, std::string_view stem) {
   static constexpr std::array kEndings = {"", ".gz", ".xz", ".zst", ".bz2", ".lzma"};
   return name.starts_with(stem) &&
-         std::any_of(kEndings.begin(), kEndings.end(),
-                     [&](std::string_view ending) { return name.substr(stem.size()) == ending; });
+         std::any_of(kEndings.begin(), kEndings.end(), [&](std::string_view ending) {
+           return name.substr(stem.size()) == ending;
+         });
 }
 
 bool is_control_file_name(std::string_view name) {
-  return !name.empty() && name.size() <= 64 &&
-         std::all_of(name.begin(), name.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                  c == '-' || c == '_' || c == '.' || c == '+';
-         });
+  return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.' || c == '+';
+  });
 }
 }  // namespace
 
 Result<std::string> clean_member_path(std::string_view name, std::size_t limit) {
   const auto refuse = [&](const char* why) {
-    return Error{ErrorKind::invalid_input,
-                 std::string("a member's name ") + why + ": '" + std::string(name.substr(0, 200)) +
-                     "'"};
+    return Error{
+        ErrorKind::invalid_input,
+        std::string("a member's name ") + why + ": '" + std::string(name.substr(0, 200)) + "'"};
   };
   if (name.empty() || name.size() > limit) {
     return refuse("is empty or too long");
@@ -172,7 +172,8 @@ Result<void> Deb::find_members() {
   return {};
 }
 
-Result<void> Deb::take_control_file(const TarEntry& entry, const DataSource& data,
+Result<void> Deb::take_control_file(const TarEntry& entry,
+                                    const DataSource& data,
                                     std::uint64_t& total) {
   if (entry.kind == TarEntry::Kind::directory) {
     return {};
@@ -216,7 +217,8 @@ Result<void> Deb::read_control() {
 }
 
 const ControlFile* Deb::control_file(std::string_view name) const {
-  const auto found = std::find_if(control_files_.begin(), control_files_.end(),
+  const auto found = std::find_if(control_files_.begin(),
+                                  control_files_.end(),
                                   [&](const ControlFile& file) { return file.name == name; });
   return found == control_files_.end() ? nullptr : &*found;
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <goldmill/guest/dpkg_database.hpp>
+#include <algorithm>
+#include <array>
+#include <cerrno>
 
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include <algorithm>
-#include <array>
-#include <cerrno>
+#include <goldmill/guest/dpkg_database.hpp>
 
 namespace goldmill::guest {
 
@@ -60,8 +60,7 @@ Result<std::vector<Diversion>> parse_diversions(std::string_view text) {
       return Error{ErrorKind::invalid_input, "a diversion's path is not absolute"};
     }
     const std::string_view owner = lines[i + 2] == ":" ? "" : lines[i + 2];
-    diversions.push_back(
-        {std::string(lines[i]), std::string(lines[i + 1]), std::string(owner)});
+    diversions.push_back({std::string(lines[i]), std::string(lines[i + 1]), std::string(owner)});
   }
   return diversions;
 }
@@ -112,11 +111,11 @@ std::set<std::string> touched_triggers(std::string_view file_triggers,
 ControlParagraph status_paragraph(const PackageSet::Member& member) {
   // The order of dpkg's own table of fields; what it does not know follows.
   static constexpr std::array kOrder = {
-      "Package",  "Essential", "Protected",   "Status",     "Priority", "Section",
-      "Installed-Size", "Origin", "Maintainer", "Bugs",     "Architecture", "Multi-Arch",
-      "Source",   "Version",   "Replaces",    "Provides",   "Depends",  "Pre-Depends",
-      "Recommends", "Suggests", "Breaks",     "Conflicts",  "Enhances", "Conffiles",
-      "Description"};
+      "Package",      "Essential",      "Protected",   "Status",     "Priority",
+      "Section",      "Installed-Size", "Origin",      "Maintainer", "Bugs",
+      "Architecture", "Multi-Arch",     "Source",      "Version",    "Replaces",
+      "Provides",     "Depends",        "Pre-Depends", "Recommends", "Suggests",
+      "Breaks",       "Conflicts",      "Enhances",    "Conffiles",  "Description"};
   ControlParagraph source = member.deb.control();
   source.set("Status", "install ok unpacked");
   std::string conffiles;
@@ -243,7 +242,8 @@ Result<void> DpkgDatabase::add_architectures(const PackageSet& packages, std::st
   for (const PackageSet::Member& member : packages.members()) {
     const std::string& architecture = member.wanted.architecture;
     const auto known = lines_of(list);
-    if (architecture != "all" && std::find(known.begin(), known.end(), architecture) == known.end()) {
+    if (architecture != "all" &&
+        std::find(known.begin(), known.end(), architecture) == known.end()) {
       list += architecture + "\n";
       has_foreign = true;
     }
@@ -251,7 +251,8 @@ Result<void> DpkgDatabase::add_architectures(const PackageSet& packages, std::st
   return has_foreign ? tree_.write(path, list) : Result<void>();
 }
 
-Result<void> DpkgDatabase::mark(const PackageSet& packages, std::string_view native,
+Result<void> DpkgDatabase::mark(const PackageSet& packages,
+                                std::string_view native,
                                 const std::vector<std::string>& manual,
                                 const std::vector<std::string>& removed) {
   const std::string path = "/var/lib/apt/extended_states";
@@ -263,9 +264,8 @@ Result<void> DpkgDatabase::mark(const PackageSet& packages, std::string_view nat
     }
   }
   for (const PackageSet::Member& member : packages.members()) {
-    const std::string architecture = member.wanted.architecture == "all"
-                                         ? std::string(native)
-                                         : member.wanted.architecture;
+    const std::string architecture =
+        member.wanted.architecture == "all" ? std::string(native) : member.wanted.architecture;
     if (member.wanted.automatic) {
       automatic.emplace(member.wanted.name, architecture);
     }

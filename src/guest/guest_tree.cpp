@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <goldmill/guest/guest_tree.hpp>
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <climits>
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
-#include <cerrno>
-#include <climits>
+#include <goldmill/guest/guest_tree.hpp>
 
 namespace goldmill::guest {
 
@@ -51,7 +51,9 @@ std::string last_part_of(std::string_view path) {
   return std::string(path.substr(path.rfind('/') + 1));
 }
 
-std::string GuestPlace::path() const { return joined(directory->path, name); }
+std::string GuestPlace::path() const {
+  return joined(directory->path, name);
+}
 
 GuestTree::GuestTree(int root)
     : root_(std::make_shared<GuestDirectory>(
@@ -77,8 +79,7 @@ Result<std::shared_ptr<const GuestDirectory>> GuestTree::directory(const std::st
   return find(path, missing, 0);
 }
 
-Result<GuestTree::Directory> GuestTree::find(const std::string& path, Missing missing,
-                                             int depth) {
+Result<GuestTree::Directory> GuestTree::find(const std::string& path, Missing missing, int depth) {
   if (path == "/") {
     return root_;
   }
@@ -91,8 +92,10 @@ Result<GuestTree::Directory> GuestTree::find(const std::string& path, Missing mi
   return found;
 }
 
-Result<GuestTree::Directory> GuestTree::enter(const Directory& parent, const std::string& name,
-                                              Missing missing, int depth) {
+Result<GuestTree::Directory> GuestTree::enter(const Directory& parent,
+                                              const std::string& name,
+                                              Missing missing,
+                                              int depth) {
   const std::string path = joined(parent->path, name);
   const int base = parent->descriptor.get();
   for (int attempt = 0; attempt < 2; ++attempt) {
@@ -116,7 +119,8 @@ Result<GuestTree::Directory> GuestTree::enter(const Directory& parent, const std
   return Error{ErrorKind::not_found, "the directory " + path + " went away"};
 }
 
-Result<GuestTree::Directory> GuestTree::follow(const Directory& parent, const std::string& name,
+Result<GuestTree::Directory> GuestTree::follow(const Directory& parent,
+                                               const std::string& name,
                                                int depth) {
   const std::string path = joined(parent->path, name);
   auto text = read_link(parent->descriptor.get(), name);
@@ -173,9 +177,8 @@ Result<std::string> GuestTree::read(const std::string& path, Bytes limit) {
     const GuestPlace found = TRY(place(at));
     const auto link = read_link(found.descriptor(), found.name);
     if (!link) {
-      const system::UniqueFd file(
-          ::openat(found.descriptor(), found.name.c_str(),
-                   O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
+      const system::UniqueFd file(::openat(
+          found.descriptor(), found.name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
       struct stat status {};
       if (!file || ::fstat(file.get(), &status) != 0) {
         return system_error("cannot open " + path, errno);
@@ -218,7 +221,8 @@ Result<void> GuestTree::write(const std::string& path, std::string_view content,
   const GuestPlace target = TRY(place(path, Missing::create));
   const std::string temporary = target.name + ".goldmill-new";
   ::unlinkat(target.descriptor(), temporary.c_str(), 0);
-  const system::UniqueFd file(::openat(target.descriptor(), temporary.c_str(),
+  const system::UniqueFd file(::openat(target.descriptor(),
+                                       temporary.c_str(),
                                        O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
                                        0600));
   if (!file) {
@@ -226,8 +230,8 @@ Result<void> GuestTree::write(const std::string& path, std::string_view content,
   }
   TRY(system::write_all(file.get(), content).context(path));
   if (::fchmod(file.get(), mode) != 0 ||
-      ::renameat(target.descriptor(), temporary.c_str(), target.descriptor(),
-                 target.name.c_str()) != 0) {
+      ::renameat(
+          target.descriptor(), temporary.c_str(), target.descriptor(), target.name.c_str()) != 0) {
     return system_error("cannot write " + path, errno);
   }
   return {};

@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "normaliser.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -14,28 +8,46 @@
 #include <memory>
 #include <optional>
 
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 namespace goldmill::guest {
 
 namespace {
 constexpr std::int64_t kDay = 86400;
 
 /// Files that only tell of the build itself. The seal checks them again over all layers.
-constexpr std::array kLeftovers = {
-    "/etc/passwd-",         "/etc/group-",           "/etc/shadow-",
-    "/etc/gshadow-",        "/etc/subuid-",          "/etc/subgid-",
-    "/etc/.pwd.lock",       "/var/lib/dpkg/lock",    "/var/lib/dpkg/lock-frontend",
-    "/var/lib/dpkg/triggers/Lock", "/var/log/dpkg.log", "/var/log/alternatives.log",
-    "/var/log/bootstrap.log", "/var/log/fontconfig.log", "/var/cache/ldconfig/aux-cache",
-    "/var/lib/dpkg/available-old", "/var/lib/dpkg/status-old", "/var/lib/dpkg/diversions-old",
-    "/var/lib/dpkg/statoverride-old", "/var/lib/dpkg/cmethopt-old",
-    "/var/cache/debconf/config.dat-old", "/var/cache/debconf/templates.dat-old",
-    "/var/cache/debconf/passwords.dat-old"};
+constexpr std::array kLeftovers = {"/etc/passwd-",
+                                   "/etc/group-",
+                                   "/etc/shadow-",
+                                   "/etc/gshadow-",
+                                   "/etc/subuid-",
+                                   "/etc/subgid-",
+                                   "/etc/.pwd.lock",
+                                   "/var/lib/dpkg/lock",
+                                   "/var/lib/dpkg/lock-frontend",
+                                   "/var/lib/dpkg/triggers/Lock",
+                                   "/var/log/dpkg.log",
+                                   "/var/log/alternatives.log",
+                                   "/var/log/bootstrap.log",
+                                   "/var/log/fontconfig.log",
+                                   "/var/cache/ldconfig/aux-cache",
+                                   "/var/lib/dpkg/available-old",
+                                   "/var/lib/dpkg/status-old",
+                                   "/var/lib/dpkg/diversions-old",
+                                   "/var/lib/dpkg/statoverride-old",
+                                   "/var/lib/dpkg/cmethopt-old",
+                                   "/var/cache/debconf/config.dat-old",
+                                   "/var/cache/debconf/templates.dat-old",
+                                   "/var/cache/debconf/passwords.dat-old"};
 
 /// Replaces the content, keeping the file itself with its owner and mode.
 Result<void> rewrite(GuestTree& tree, const std::string& path, std::string_view content) {
   const GuestPlace place = TRY(tree.place(path));
-  const system::UniqueFd file(::openat(place.descriptor(), place.name.c_str(),
-                                       O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC));
+  const system::UniqueFd file(::openat(
+      place.descriptor(), place.name.c_str(), O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC));
   if (!file) {
     return system_error("cannot rewrite " + path, errno);
   }

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <goldmill/guest/package_relation.hpp>
-
 #include <algorithm>
 #include <cctype>
+
+#include <goldmill/guest/package_relation.hpp>
 
 namespace goldmill::guest {
 
 namespace {
-bool is_digit(char letter) { return letter >= '0' && letter <= '9'; }
+bool is_digit(char letter) {
+  return letter >= '0' && letter <= '9';
+}
 
 /// deb-version(7): '~' before the end, the end before letters, letters before the rest.
 int order_of(char letter) {

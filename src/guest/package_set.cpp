@@ -1,9 +1,4 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <goldmill/guest/package_set.hpp>
-
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <map>
@@ -12,7 +7,11 @@
 #include <optional>
 #include <set>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <goldmill/guest/package_relation.hpp>
+#include <goldmill/guest/package_set.hpp>
 #include <goldmill/system/file.hpp>
 
 #include "parallel.hpp"
@@ -90,11 +89,13 @@ std::vector<std::size_t> dependency_order(const std::vector<PackageSet::Member>&
   std::iota(start.begin(), start.end(), 0);
   const auto key = [&](std::size_t i) {
     const bool essential = members[i].deb.control().get("Essential") == "yes";
-    return std::tuple(members[i].wanted.name != "base-files", !essential, members[i].wanted.name,
+    return std::tuple(members[i].wanted.name != "base-files",
+                      !essential,
+                      members[i].wanted.name,
                       members[i].wanted.architecture);
   };
-  std::sort(start.begin(), start.end(),
-            [&](std::size_t a, std::size_t b) { return key(a) < key(b); });
+  std::sort(
+      start.begin(), start.end(), [&](std::size_t a, std::size_t b) { return key(a) < key(b); });
   DependencyWalk walk(members);
   for (const std::size_t index : start) {
     walk.visit(index);
@@ -140,8 +141,8 @@ Result<PackageSet::Member> open_member(int cache, WantedPackage wanted, const De
   const bool shared = control.get("Multi-Arch") == "same";
   std::string name = wanted.name + (shared ? ":" + wanted.architecture : "");
   auto conffiles = conffiles_of(deb);
-  return PackageSet::Member{std::move(wanted), std::move(deb), std::move(name),
-                            std::move(conffiles)};
+  return PackageSet::Member{
+      std::move(wanted), std::move(deb), std::move(name), std::move(conffiles)};
 }
 }  // namespace
 
@@ -169,7 +170,8 @@ Result<WantedPackage> WantedPackage::from_json(const Json& json) {
   return wanted;
 }
 
-Result<PackageSet> PackageSet::open(int cache, std::vector<WantedPackage> wanted,
+Result<PackageSet> PackageSet::open(int cache,
+                                    std::vector<WantedPackage> wanted,
                                     const DebLimits& limits) {
   std::vector<std::optional<Member>> opened(wanted.size());
   std::vector<std::size_t> order(wanted.size());

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <goldmill/guest/packages_step.hpp>
-
 #include <algorithm>
 #include <array>
 #include <map>
 #include <set>
 
+#include <goldmill/guest/packages_step.hpp>
 #include <goldmill/system/file.hpp>
 
 #include "maintainer_scripts.hpp"
@@ -28,7 +27,9 @@ std::vector<std::string> lines_of(const std::string& text) {
   return lines;
 }
 
-std::string account_of(const std::string& line) { return line.substr(0, line.find(':')); }
+std::string account_of(const std::string& line) {
+  return line.substr(0, line.find(':'));
+}
 
 /// One run of the step.
 class Installation {
@@ -124,8 +125,9 @@ class Installation {
       return install_with_dpkg();
     }
     const bool has_preinst =
-        std::any_of(answer["order"].begin(), answer["order"].end(),
-                    [](const Json& p) { return find_bool(p, "preinst").value_or(false); });
+        std::any_of(answer["order"].begin(), answer["order"].end(), [](const Json& p) {
+          return find_bool(p, "preinst").value_or(false);
+        });
     if (has_preinst) {
       TRY(call({"register"}));
       TRY(run_preinst(answer));
@@ -152,7 +154,8 @@ class Installation {
     execution.argv = {"/bin/sh", "-c", "exec 2>&1\n" + script, "sh"};
     execution.argv.insert(execution.argv.end(), arguments.begin(), arguments.end());
     execution.environment = {"DEBIAN_FRONTEND=noninteractive",
-                             "DEBCONF_NONINTERACTIVE_SEEN=true", "UCF_FORCE_CONFFOLD=1"};
+                             "DEBCONF_NONINTERACTIVE_SEEN=true",
+                             "UCF_FORCE_CONFFOLD=1"};
     execution.binds = {plan::Bind{cache_, kPackages, false}};
     auto done = context_.sandbox.run(execution);
     if (!done) {
@@ -162,8 +165,7 @@ class Installation {
   }
 
   Result<void> dpkg(const std::vector<std::string>& arguments) {
-    return shell("exec dpkg --force-confdef --force-confold --force-unsafe-io \"$@\"\n",
-                 arguments);
+    return shell("exec dpkg --force-confdef --force-confold --force-unsafe-io \"$@\"\n", arguments);
   }
 
   // ---- case 3: the tree's own dpkg ----
@@ -176,8 +178,7 @@ class Installation {
       const std::string kind = operations[i].at(0).get<std::string>();
       std::vector<std::string> arguments = arguments_for(kind);
       for (; i < operations.size() && operations[i].at(0) == kind; ++i) {
-        arguments.push_back(
-            TRY(argument_of(kind, operations[i].at(1).get<std::string>())));
+        arguments.push_back(TRY(argument_of(kind, operations[i].at(1).get<std::string>())));
       }
       show("dpkg", i, operations.size());
       TRY(dpkg(arguments));
@@ -210,8 +211,8 @@ class Installation {
         return std::string(kPackages) + "/" + TRY(string_at(candidate, "sha256")) + ".deb";
       }
     }
-    return Error{ErrorKind::invalid_input, "the resolution unpacks " + package +
-                                               ", which is not among its packages"};
+    return Error{ErrorKind::invalid_input,
+                 "the resolution unpacks " + package + ", which is not among its packages"};
   }
 
   Result<Json> result() {
@@ -247,8 +248,8 @@ class Installation {
 
 Result<Json> PackagesStep::run(const plan::Step& step, plan::StepContext& context) {
   if (fetch_) {
-    TRY(fetch_(step.options.value("resolution", Json::object()), context.package_cache,
-               context.progress));
+    TRY(fetch_(
+        step.options.value("resolution", Json::object()), context.package_cache, context.progress));
   }
   const system::UniqueFd cache = TRY(system::open_directory(context.package_cache));
   return Installation(step, context, cache.get()).run();

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "parallel.hpp"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <atomic>
 #include <exception>
@@ -10,13 +8,14 @@
 #include <mutex>
 #include <thread>
 
+#include <sched.h>
+
 namespace goldmill::guest {
 
 namespace {
 class Pool {
  public:
-  Pool(const std::vector<std::size_t>& order,
-       const std::function<Result<void>(std::size_t)>& work)
+  Pool(const std::vector<std::size_t>& order, const std::function<Result<void>(std::size_t)>& work)
       : order_(order), work_(work) {}
 
   void run() noexcept {
@@ -58,7 +57,8 @@ class Pool {
 };
 }  // namespace
 
-Result<void> for_each_parallel(const std::vector<std::size_t>& order, unsigned threads,
+Result<void> for_each_parallel(const std::vector<std::size_t>& order,
+                               unsigned threads,
                                const std::function<Result<void>(std::size_t)>& work) {
   Pool pool(order, work);
   std::vector<std::thread> helpers;

@@ -11,7 +11,8 @@ namespace goldmill::guest {
 
 /// Takes the indices of `order` from the front, `threads` at a time. When some fail, the error
 /// is that of the smallest index among them, and indices not begun are left.
-Result<void> for_each_parallel(const std::vector<std::size_t>& order, unsigned threads,
+Result<void> for_each_parallel(const std::vector<std::size_t>& order,
+                               unsigned threads,
                                const std::function<Result<void>(std::size_t)>& work);
 
 /// The processors that this process may use, at least 1.

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "placement.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <map>
 #include <set>
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <goldmill/guest/package_relation.hpp>
 
 namespace goldmill::guest {
 
 namespace {
-std::string effective(const PathClaim& claim, const PackageSet& packages,
+std::string effective(const PathClaim& claim,
+                      const PackageSet& packages,
                       const std::vector<Diversion>& diversions) {
   const std::string& package = packages.members()[claim.package].wanted.name;
   for (const Diversion& diversion : diversions) {
@@ -42,8 +43,11 @@ bool replaces(const PackageSet::Member& one, const PackageSet::Member& other) {
   return false;
 }
 
-Result<void> judge_equals(const std::vector<PathClaim>& claims, const std::string& target,
-                          const std::string& place, const PackageSet& packages, Verdict& verdict) {
+Result<void> judge_equals(const std::vector<PathClaim>& claims,
+                          const std::string& target,
+                          const std::string& place,
+                          const PackageSet& packages,
+                          Verdict& verdict) {
   const auto& members = packages.members();
   for (const PathClaim& claim : claims) {
     const bool replaces_all = std::all_of(claims.begin(), claims.end(), [&](const PathClaim& o) {
@@ -65,8 +69,9 @@ Result<void> judge_equals(const std::vector<PathClaim>& claims, const std::strin
     return members[other.package].wanted.name == members[first.package].wanted.name;
   });
   if (!is_shared) {
-    return Error{ErrorKind::conflict, place + " is in both " + members[first.package].wanted.name +
-                                          " and " + members[claims.back().package].wanted.name,
+    return Error{ErrorKind::conflict,
+                 place + " is in both " + members[first.package].wanted.name + " and " +
+                     members[claims.back().package].wanted.name,
                  "install only one of them"};
   }
   verdict.winners.push_back({first, target});
@@ -107,14 +112,16 @@ Result<void> divert_one(GuestTree& tree, const Diversion& diversion, const std::
 
 std::string suffix_of(const PackageSet::Member& member, const std::string& path) {
   const bool is_conffile =
-      std::any_of(member.conffiles.begin(), member.conffiles.end(),
-                  [&](const Conffile& conffile) { return conffile.path == path; });
+      std::any_of(member.conffiles.begin(), member.conffiles.end(), [&](const Conffile& conffile) {
+        return conffile.path == path;
+      });
   return is_conffile ? ".dpkg-new" : "";
 }
 
 using PackagePath = std::pair<std::size_t, std::string>;
 
-Result<void> apply_diversions(GuestTree& tree, const PackageSet& packages,
+Result<void> apply_diversions(GuestTree& tree,
+                              const PackageSet& packages,
                               const std::vector<Diversion>& diversions,
                               const std::set<PackagePath>& placed) {
   const DpkgDatabase database(tree);
@@ -133,7 +140,8 @@ Result<void> apply_diversions(GuestTree& tree, const PackageSet& packages,
 }
 }  // namespace
 
-Result<Verdict> judge(const ContestedPath& contested, const PackageSet& packages,
+Result<Verdict> judge(const ContestedPath& contested,
+                      const PackageSet& packages,
                       const std::vector<Diversion>& diversions) {
   std::map<std::string, std::vector<PathClaim>> by_target;
   for (const PathClaim& claim : contested.claims) {
@@ -151,7 +159,8 @@ Result<Verdict> judge(const ContestedPath& contested, const PackageSet& packages
   return verdict;
 }
 
-Result<void> place_remaining(GuestTree& tree, const PackageSet& packages,
+Result<void> place_remaining(GuestTree& tree,
+                             const PackageSet& packages,
                              const std::vector<ContestedPath>& contested) {
   DpkgDatabase database(tree);
   const auto diversions = TRY(database.diversions());

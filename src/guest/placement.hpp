@@ -24,10 +24,12 @@ struct Verdict {
   std::vector<Winner> winners;
   std::vector<PathClaim> losers;
 };
-Result<Verdict> judge(const ContestedPath& contested, const PackageSet& packages,
+Result<Verdict> judge(const ContestedPath& contested,
+                      const PackageSet& packages,
                       const std::vector<Diversion>& diversions);
 
-Result<void> place_remaining(GuestTree& tree, const PackageSet& packages,
+Result<void> place_remaining(GuestTree& tree,
+                             const PackageSet& packages,
                              const std::vector<ContestedPath>& contested);
 
 }  // namespace goldmill::guest

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tar_stream.hpp"
 
-#include <archive.h>
-#include <archive_entry.h>
-
 #include <algorithm>
 #include <memory>
+
+#include <archive.h>
+#include <archive_entry.h>
 
 namespace goldmill::guest {
 
@@ -17,8 +17,9 @@ using Reader = std::unique_ptr<archive, FreeArchive>;
 
 Error reading_failed(archive* reader) {
   const char* text = ::archive_error_string(reader);
-  return Error{ErrorKind::corrupt,
-               std::string("the archive cannot be read: ") + (text != nullptr ? text : "truncated")};
+  return Error{
+      ErrorKind::corrupt,
+      std::string("the archive cannot be read: ") + (text != nullptr ? text : "truncated")};
 }
 
 Result<Reader> open_reader(std::string_view bytes) {
@@ -40,7 +41,9 @@ Result<Reader> open_reader(std::string_view bytes) {
   return reader;
 }
 
-std::string text_of(const char* text) { return text == nullptr ? "" : text; }
+std::string text_of(const char* text) {
+  return text == nullptr ? "" : text;
+}
 
 Result<TarEntry::Kind> kind_of(archive_entry* raw) {
   if (::archive_entry_hardlink(raw) != nullptr) {
@@ -119,7 +122,8 @@ class Budget {
       : left_(std::max(limits.unpacked.value, packed * limits.expansion)) {}
   Result<void> spend(std::uint64_t count) {
     if (count > left_) {
-      return Error{ErrorKind::invalid_input, "the package unpacks to more than its limit",
+      return Error{ErrorKind::invalid_input,
+                   "the package unpacks to more than its limit",
                    "a package that grows a hundredfold is a bomb or damaged"};
     }
     left_ -= count;
@@ -130,7 +134,8 @@ class Budget {
   std::uint64_t left_;
 };
 
-Result<std::optional<DataPiece>> next_piece(archive* reader, const TarEntry& entry,
+Result<std::optional<DataPiece>> next_piece(archive* reader,
+                                            const TarEntry& entry,
                                             Budget& budget) {
   const void* block = nullptr;
   std::size_t size = 0;
@@ -146,13 +151,14 @@ Result<std::optional<DataPiece>> next_piece(archive* reader, const TarEntry& ent
   if (offset < 0 || static_cast<std::uint64_t>(offset) + size > entry.size) {
     return Error{ErrorKind::corrupt, "content beyond the size of " + entry.path};
   }
-  return std::optional(DataPiece{{static_cast<const char*>(block), size},
-                                 static_cast<std::uint64_t>(offset)});
+  return std::optional(
+      DataPiece{{static_cast<const char*>(block), size}, static_cast<std::uint64_t>(offset)});
 }
 }  // namespace
 
 Result<void> visit_tar(
-    std::string_view bytes, const DebLimits& limits,
+    std::string_view bytes,
+    const DebLimits& limits,
     const std::function<Result<void>(const TarEntry&, const DataSource&)>& visitor) {
   const Reader reader = TRY(open_reader(bytes));
   Budget budget(limits, bytes.size());

@@ -12,7 +12,8 @@ namespace goldmill::guest {
 /// Walks the archive within the limits. Errors: corrupt (cannot be read to its end),
 /// invalid_input (a name or size that no package has), the visitor's.
 Result<void> visit_tar(
-    std::string_view bytes, const DebLimits& limits,
+    std::string_view bytes,
+    const DebLimits& limits,
     const std::function<Result<void>(const TarEntry&, const DataSource&)>& visitor);
 
 }  // namespace goldmill::guest

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tree_writer.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <sys/xattr.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
 #include <numeric>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
 
 #include "parallel.hpp"
 
@@ -41,7 +41,8 @@ std::map<std::string, std::uint32_t> ids_by_name(std::string_view text) {
   return ids;
 }
 
-std::uint32_t id_in(const std::map<std::string, std::uint32_t>& ids, const std::string& name,
+std::uint32_t id_in(const std::map<std::string, std::uint32_t>& ids,
+                    const std::string& name,
                     std::uint32_t otherwise) {
   const auto found = ids.find(name);
   return found == ids.end() ? otherwise : found->second;
@@ -80,8 +81,7 @@ Result<void> put_content(int file, const TarEntry& entry, const DataSource& data
     std::string_view rest = piece->bytes;
     std::uint64_t offset = piece->offset;
     while (!rest.empty()) {
-      const ssize_t count =
-          ::pwrite(file, rest.data(), rest.size(), static_cast<off_t>(offset));
+      const ssize_t count = ::pwrite(file, rest.data(), rest.size(), static_cast<off_t>(offset));
       if (count < 0 && errno != EINTR) {
         return system_error("cannot write", errno);
       }
@@ -107,8 +107,7 @@ Result<AccountNames> AccountNames::read(GuestTree& tree) {
 class TreeWriter::Unpacking {
  public:
   /// `only`: the paths to place and where; all of them when null.
-  Unpacking(TreeWriter& writer, std::size_t package,
-            const std::map<std::string, std::string>* only)
+  Unpacking(TreeWriter& writer, std::size_t package, const std::map<std::string, std::string>* only)
       : writer_(writer),
         package_(package),
         member_(writer.packages_.members()[package]),
@@ -205,7 +204,10 @@ class TreeWriter::Unpacking {
 
   Result<void> put_attributes_of_fifo(const GuestPlace& place, const TarEntry& entry) const {
     const auto times = times_of(entry);
-    if (::fchownat(place.descriptor(), place.name.c_str(), user(entry), group(entry),
+    if (::fchownat(place.descriptor(),
+                   place.name.c_str(),
+                   user(entry),
+                   group(entry),
                    AT_SYMLINK_NOFOLLOW) != 0 ||
         ::fchmodat(place.descriptor(), place.name.c_str(), entry.mode, 0) != 0 ||
         ::utimensat(place.descriptor(), place.name.c_str(), times.data(), AT_SYMLINK_NOFOLLOW) !=
@@ -218,8 +220,8 @@ class TreeWriter::Unpacking {
   Result<void> put_symlink(const GuestPlace& place, const TarEntry& entry) const {
     if (::symlinkat(entry.target.c_str(), place.descriptor(), place.name.c_str()) != 0) {
       struct stat status {};
-      if (errno != EEXIST || ::fstatat(place.descriptor(), place.name.c_str(), &status,
-                                       AT_SYMLINK_NOFOLLOW) != 0) {
+      if (errno != EEXIST ||
+          ::fstatat(place.descriptor(), place.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
         return at_place(place, "make the link");
       }
       if (S_ISDIR(status.st_mode)) {
@@ -231,7 +233,10 @@ class TreeWriter::Unpacking {
       }
     }
     const auto times = times_of(entry);
-    if (::fchownat(place.descriptor(), place.name.c_str(), user(entry), group(entry),
+    if (::fchownat(place.descriptor(),
+                   place.name.c_str(),
+                   user(entry),
+                   group(entry),
                    AT_SYMLINK_NOFOLLOW) != 0 ||
         ::utimensat(place.descriptor(), place.name.c_str(), times.data(), AT_SYMLINK_NOFOLLOW) !=
             0) {
@@ -243,8 +248,9 @@ class TreeWriter::Unpacking {
   Result<void> put_hardlink(const GuestPlace& place, const TarEntry& entry) {
     const auto target = written_.find(entry.target);
     if (target == written_.end() && only_ == nullptr) {
-      return Error{ErrorKind::invalid_input,
-                   "a hard link to " + entry.target + ", which the package does not hold before it"};
+      return Error{
+          ErrorKind::invalid_input,
+          "a hard link to " + entry.target + ", which the package does not hold before it"};
     }
     const GuestPlace from =
         TRY(writer_.tree_.place(target == written_.end() ? entry.target : target->second));
@@ -294,9 +300,9 @@ class TreeWriter::Unpacking {
   }
 
   static Result<void> mark_as_node(int file, const TarEntry& entry) {
-    const std::string node =
-        (entry.kind == TarEntry::Kind::block_device ? "b " : "c ") +
-        std::to_string(entry.device_major) + " " + std::to_string(entry.device_minor);
+    const std::string node = (entry.kind == TarEntry::Kind::block_device ? "b " : "c ") +
+                             std::to_string(entry.device_major) + " " +
+                             std::to_string(entry.device_minor);
     if (::fsetxattr(file, kNodeAttribute, node.data(), node.size(), 0) != 0) {
       return system_error("cannot note a device node", errno);
     }
@@ -364,15 +370,15 @@ Result<void> TreeWriter::write_some(std::size_t package,
 bool TreeWriter::claim(const std::string& place, Claim claim) {
   const std::lock_guard guard(mutex_);
   auto& claims = claims_[place];
-  const bool is_first =
-      std::all_of(claims.begin(), claims.end(), [&](const Claim& other) {
-        return other.package == claim.package || other.role == Role::directory;
-      });
+  const bool is_first = std::all_of(claims.begin(), claims.end(), [&](const Claim& other) {
+    return other.package == claim.package || other.role == Role::directory;
+  });
   claims.push_back(std::move(claim));
   return is_first;
 }
 
-void TreeWriter::claim_directory(const std::string& place, std::size_t package,
+void TreeWriter::claim_directory(const std::string& place,
+                                 std::size_t package,
                                  const TarEntry& entry) {
   const std::lock_guard guard(mutex_);
   const auto found = directories_.find(place);
@@ -385,8 +391,7 @@ bool TreeWriter::is_claimed_directory(const std::string& place) const {
   return directories_.contains(place);
 }
 
-std::string TreeWriter::diverted(const std::string& path,
-                                 const PackageSet::Member& member) const {
+std::string TreeWriter::diverted(const std::string& path, const PackageSet::Member& member) const {
   for (const Diversion& diversion : known_.diversions) {
     if (diversion.from == path && diversion.package != member.wanted.name) {
       return diversion.to;
@@ -444,7 +449,8 @@ std::vector<ContestedPath> TreeWriter::contested() const {
         contested.claims.push_back({claim.package, claim.path});
       }
     }
-    std::sort(contested.claims.begin(), contested.claims.end(),
+    std::sort(contested.claims.begin(),
+              contested.claims.end(),
               [](const PathClaim& a, const PathClaim& b) {
                 return std::pair(a.package, a.path) < std::pair(b.package, b.path);
               });
@@ -468,7 +474,8 @@ Result<void> TreeWriter::finish_directories() {
     }
     const TarEntry& entry = claim->second.entry;
     const auto times = times_of(entry);
-    if (::fchown(descriptor, id_in(known_.accounts.users, entry.user_name, entry.user),
+    if (::fchown(descriptor,
+                 id_in(known_.accounts.users, entry.user_name, entry.user),
                  id_in(known_.accounts.groups, entry.group_name, entry.group)) != 0 ||
         ::fchmod(descriptor, entry.mode) != 0 || ::futimens(descriptor, times.data()) != 0) {
       return system_error("cannot set the owner and mode of " + path, errno);

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <goldmill/guest/unpacker.hpp>
+#include <algorithm>
+#include <array>
+#include <cerrno>
 
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
-#include <cerrno>
-
 #include <goldmill/guest/dpkg_database.hpp>
 #include <goldmill/guest/guest_tree.hpp>
 #include <goldmill/guest/package_set.hpp>
+#include <goldmill/guest/unpacker.hpp>
 
 #include "account_files.hpp"
 #include "additions.hpp"
@@ -44,8 +43,8 @@ Result<std::vector<ContestedPath>> contested_from(const Json& list, const Packag
   for (const Json& item : list) {
     ContestedPath path{TRY(string_at(item, "place")), {}};
     for (const Json& claim : item.value("claims", Json::array())) {
-      const std::size_t index = packages.index_of(TRY(string_at(claim, "name")),
-                                                  TRY(string_at(claim, "architecture")));
+      const std::size_t index =
+          packages.index_of(TRY(string_at(claim, "name")), TRY(string_at(claim, "architecture")));
       if (index >= packages.members().size()) {
         return Error{ErrorKind::invalid_input, "a contested path names an unknown package"};
       }
@@ -78,12 +77,15 @@ class Unpacker {
       } else if (phase == "place") {
         const Json* list = find_value(request_, "contested");
         TRY(place_remaining(
-            tree_, packages_,
+            tree_,
+            packages_,
             TRY(contested_from(list == nullptr ? Json::array() : *list, packages_))));
       } else if (phase == "accounts") {
         TRY(add_accounts(tree_, request_.value("accounts", Json::object())));
       } else if (phase == "mark") {
-        TRY(database_.mark(packages_, native(), find_strings(request_, "manual"),
+        TRY(database_.mark(packages_,
+                           native(),
+                           find_strings(request_, "manual"),
                            find_strings(request_, "removed")));
       } else if (phase == "normalise") {
         TRY(normalise(tree_, find_integer(request_, "epoch").value_or(0)));
@@ -177,7 +179,8 @@ class Unpacker {
   }
 
   Result<void> write() {
-    TreeWriter writer(tree_, packages_,
+    TreeWriter writer(tree_,
+                      packages_,
                       {.diversions = TRY(database_.diversions()),
                        .accounts = TRY(AccountNames::read(tree_)),
                        .links = {}});

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "deb_builder.hpp"
 
-#include <sys/stat.h>
-
 #include <array>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+
+#include <sys/stat.h>
 
 namespace goldmill::guest::testing {
 
@@ -56,8 +56,15 @@ std::string make_ar(const std::vector<std::pair<std::string, std::string>>& memb
   std::string ar = "!<arch>\n";
   for (const auto& [name, content] : members) {
     std::array<char, 61> head{};
-    std::snprintf(head.data(), head.size(), "%-16s%-12d%-6d%-6d%-8s%-10zu`\n", name.c_str(), 0, 0,
-                  0, "100644", content.size());
+    std::snprintf(head.data(),
+                  head.size(),
+                  "%-16s%-12d%-6d%-6d%-8s%-10zu`\n",
+                  name.c_str(),
+                  0,
+                  0,
+                  0,
+                  "100644",
+                  content.size());
     ar += std::string(head.data(), 60) + content + (content.size() % 2 != 0 ? "\n" : "");
   }
   return ar;
@@ -71,10 +78,10 @@ std::string make_deb(const DebText& text) {
                   text.control + "Description: a sample\n"}};
   control.insert(control.end(), text.control_files.begin(), text.control_files.end());
   const bool own_data = !text.data_member.empty();
-  return make_ar({{"debian-binary", "2.0\n"},
-                  {"control.tar", make_tar(control)},
-                  {own_data ? text.data_member : "data.tar",
-                   own_data ? text.data : make_tar(text.entries)}});
+  return make_ar(
+      {{"debian-binary", "2.0\n"},
+       {"control.tar", make_tar(control)},
+       {own_data ? text.data_member : "data.tar", own_data ? text.data : make_tar(text.entries)}});
 }
 
 Json add_to(const std::filesystem::path& cache, const std::string& name, const std::string& deb) {

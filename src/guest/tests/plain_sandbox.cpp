@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "plain_sandbox.hpp"
 
+#include <cerrno>
+
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -8,14 +10,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cerrno>
-
 #include <goldmill/guest/guest_tree.hpp>
 
 namespace goldmill::guest::testing {
 
 namespace {
-Result<void> mount_at(const char* source, const char* target, const char* type,
+Result<void> mount_at(const char* source,
+                      const char* target,
+                      const char* type,
                       unsigned long flags) {
   // Not sticky: opening a device of another owner with O_CREAT would be refused there.
   const void* data = type != nullptr && std::string_view(type) == "tmpfs" ? "mode=0755" : nullptr;
@@ -124,10 +126,11 @@ Result<std::string> PlainSandbox::run_in(const plan::Execution& execution) {
   }
   const system::UniqueFd output(::memfd_create("output", MFD_CLOEXEC));
   std::vector<std::string> environment = {
-      "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8",
-      "HOME=/root", "SOURCE_DATE_EPOCH=" + std::to_string(epoch_)};
-  environment.insert(environment.end(), execution.environment.begin(),
-                     execution.environment.end());
+      "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+      "LC_ALL=C.UTF-8",
+      "HOME=/root",
+      "SOURCE_DATE_EPOCH=" + std::to_string(epoch_)};
+  environment.insert(environment.end(), execution.environment.begin(), execution.environment.end());
   std::vector<std::string> binds;
   std::vector<std::string> sources;
   for (const plan::Bind& bind : execution.binds) {
@@ -151,10 +154,9 @@ Result<std::string> PlainSandbox::run_in(const plan::Execution& execution) {
   log_ += text;
   const std::int64_t status = find_integer(TRY(std::move(answer)), "status").value_or(-1);
   if (status != 0) {
-    return Error{ErrorKind::tool_failed, execution.argv[0] + " failed with status " +
-                                             std::to_string(status) + ": " +
-                                             text.substr(text.size() - std::min<std::size_t>(
-                                                                           text.size(), 3000))};
+    return Error{ErrorKind::tool_failed,
+                 execution.argv[0] + " failed with status " + std::to_string(status) + ": " +
+                     text.substr(text.size() - std::min<std::size_t>(text.size(), 3000))};
   }
   return text;
 }
@@ -168,7 +170,8 @@ Result<std::string> PlainSandbox::capture(const plan::Execution& execution) {
   return run_in(execution);
 }
 
-Result<Json> PlainSandbox::call(std::string_view worker, const Json& request,
+Result<Json> PlainSandbox::call(std::string_view worker,
+                                const Json& request,
                                 const std::vector<int>& hands,
                                 const std::function<void(const Json&)>& on_event) {
   std::vector<int> all = {directory_.get()};

@@ -20,7 +20,9 @@ class PlainSandbox : public plan::Sandbox {
 
   Result<void> run(const plan::Execution& execution) override;
   Result<std::string> capture(const plan::Execution& execution) override;
-  Result<Json> call(std::string_view worker, const Json& request, const std::vector<int>& hands,
+  Result<Json> call(std::string_view worker,
+                    const Json& request,
+                    const std::vector<int>& hands,
                     const std::function<void(const Json&)>& on_event) override;
   Result<std::string> read(std::string_view path) override;
   std::int64_t epoch() const override { return epoch_; }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tree_listing.hpp"
 
-#include <sys/stat.h>
-#include <sys/xattr.h>
-
 #include <array>
 #include <cstdio>
+#include <cstring>
 #include <fstream>
 #include <sstream>
+
+#include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include <goldmill/base/digest.hpp>
 
@@ -42,8 +43,21 @@ std::string name_of(const std::map<std::uint32_t, std::string>& names, std::uint
   return found == names.end() ? std::to_string(id) : found->second;
 }
 
+/// An access control list with the tree's own ids. Source: linux/posix_acl_xattr.h: a version of
+/// 32 bits, then entries of tag and permissions (16 bits each) and id (32 bits).
+std::string unshifted_list(std::string bytes, std::uint32_t first_id) {
+  constexpr std::uint32_t kNoId = 0xffffffff;
+  for (std::size_t at = 8; at + 4 <= bytes.size(); at += 8) {
+    std::uint32_t id = 0;
+    std::memcpy(&id, bytes.data() + at, sizeof id);
+    id -= id == kNoId ? 0 : first_id;
+    std::memcpy(bytes.data() + at, &id, sizeof id);
+  }
+  return bytes;
+}
+
 /// Capabilities without the root id of version 3, other attributes as they are.
-std::string attributes_of(const fs::path& path) {
+std::string attributes_of(const fs::path& path, std::uint32_t first_id) {
   std::array<char, 65536> names{};
   const ssize_t size = ::llistxattr(path.c_str(), names.data(), names.size());
   std::string text;
@@ -55,6 +69,8 @@ std::string attributes_of(const fs::path& path) {
     std::string bytes(value.data(), length > 0 ? static_cast<std::size_t>(length) : 0);
     if (name == "security.capability" && bytes.size() >= 20) {
       bytes = bytes.substr(4, 16);
+    } else if (name.starts_with("system.posix_acl")) {
+      bytes = unshifted_list(std::move(bytes), first_id);
     }
     text += " " + name + "=" + sha256(bytes).brief();
   }
@@ -97,7 +113,7 @@ std::map<std::string, std::string> list_tree(const fs::path& root, std::uint32_t
       line += status.st_nlink > 1 ? " links=" + std::to_string(status.st_nlink) : "";
     }
     listing["/" + entry.path().lexically_relative(root).string()] =
-        line + attributes_of(entry.path());
+        line + attributes_of(entry.path(), first_id);
   }
   return listing;
 }

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The differential test: the same packages unpacked by mmdebstrap and by us give the same tree.
 // Needs root, the machine's package archive, and some minutes.
-#include <gtest/gtest.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <array>
 #include <chrono>
 #include <fstream>
@@ -12,6 +8,10 @@
 #include <regex>
 #include <set>
 #include <sstream>
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <goldmill/guest/packages_step.hpp>
 #include <goldmill/guest/unpacker.hpp>
@@ -46,9 +46,11 @@ constexpr std::array kAllowed = {
     Allowed{"/etc/(passwd|group|shadow|gshadow|subuid|subgid)-|/etc/\\.pwd\\.lock",
             "copies of older states, removed by our normaliser"},
     Allowed{"/etc/machine-id|/etc/ssh/ssh_host_.*", "identity: random, removed by the seal"},
-    Allowed{"/boot/initrd\\.img-.*", "update-initramfs is held back: the initramfs is a later step"},
+    Allowed{"/boot/initrd\\.img-.*",
+            "update-initramfs is held back: the initramfs is a later step"},
     Allowed{"/var/cache/apt/.*|/var/lib/apt/lists/.*", "apt ran outside of our tree"},
-    Allowed{"/var/lib/apt(/extended_states)?|/var/log/apt|/etc/apt/(sources\\.list\\.d|preferences\\.d)",
+    Allowed{"/var/lib/apt(/extended_states)?|/var/log/apt|/etc/apt/"
+            "(sources\\.list\\.d|preferences\\.d)",
             "made by mmdebstrap's apt; ours has them when apt is among the packages"},
     Allowed{"/var/lib/dpkg/.*-old|/var/cache/debconf/.*-old", "copies of older states"},
     Allowed{"/var/lib/dpkg/(lock|lock-frontend|triggers/Lock)", "locks; made again when needed"},
@@ -60,8 +62,8 @@ constexpr std::array kAllowed = {
 const std::set<std::string> kUnordered = {"/var/lib/dpkg/triggers/File",
                                           "/var/lib/dpkg/diversions"};
 /// Account files: ids follow the order of configuring, so they are compared by names.
-const std::set<std::string> kAccounts = {"/etc/passwd", "/etc/group", "/etc/shadow",
-                                         "/etc/gshadow"};
+const std::set<std::string> kAccounts = {
+    "/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"};
 
 std::string text_of(const fs::path& file) {
   std::ifstream stream(file, std::ios::binary);
@@ -75,15 +77,16 @@ std::set<std::string> sorted_lines(const std::string& text, bool only_names) {
   std::istringstream stream(text);
   static const std::regex kIds(":x?:[0-9]+:([0-9]+:)?");
   for (std::string line; std::getline(stream, line);) {
-    lines.insert(only_names ? std::regex_replace(line, kIds, ":", std::regex_constants::format_first_only)
-                            : line);
+    lines.insert(only_names
+                     ? std::regex_replace(line, kIds, ":", std::regex_constants::format_first_only)
+                     : line);
   }
   return lines;
 }
 
 std::string run(const std::string& command) {
-  const auto output =
-      system::process_runner().run({.argv = {"/bin/bash", "-c", "set -eu -o pipefail\n" + command}});
+  const auto output = system::process_runner().run(
+      {.argv = {"/bin/bash", "-c", "set -eu -o pipefail\n" + command}});
   if (!output || output->status != 0) {
     ADD_FAILURE() << command << "\n" << (output ? output->errors : output.error().text());
     return {};
@@ -113,9 +116,9 @@ class Differential : public ::testing::TestWithParam<Release> {
 
   /// The archive of this machine; Ubuntu stands beside Debian on it.
   static std::string archive() {
-    std::string uri = run(
-        "apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | "
-        "grep '/debian/*$' | head -1");
+    std::string uri =
+        run("apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | "
+            "grep '/debian/*$' | head -1");
     while (!uri.empty() && (uri.back() == '\n' || uri.back() == '/')) {
       uri.pop_back();
     }
@@ -131,7 +134,9 @@ class Differential : public ::testing::TestWithParam<Release> {
     // Trixie's package holds the keyring; apt verifies the package.
     run("cd " + at("").string() +
         " && mkdir -p k/partial k/lists && cat /usr/share/keyrings/debian-archive-*.gpg > k/k.gpg\n"
-        "echo 'deb [signed-by='$PWD/k/k.gpg'] " + archive() + " trixie main' > k/sources.list\n"
+        "echo 'deb [signed-by='$PWD/k/k.gpg'] " +
+        archive() +
+        " trixie main' > k/sources.list\n"
         "O=\"-o Dir::Etc::sourcelist=$PWD/k/sources.list -o Dir::Etc::sourceparts=/dev/null "
         "-o Dir::State::lists=$PWD/k/lists -o APT::Sandbox::User=root -o Dir::Cache=$PWD/k\"\n"
         "apt-get $O -qq update && cd k && apt-get $O -qq download ubuntu-keyring && "
@@ -147,14 +152,13 @@ class Differential : public ::testing::TestWithParam<Release> {
 
   void build_theirs(const Release& release) {
     const std::string hook =
-        release.merges_by_hook
-            ? "--hook-dir=/usr/share/mmdebstrap/hooks/maybe-merged-usr "
-            : "";
+        release.merges_by_hook ? "--hook-dir=/usr/share/mmdebstrap/hooks/maybe-merged-usr " : "";
     run("export SOURCE_DATE_EPOCH=" + std::to_string(kEpoch) +
         " DEBIAN_FRONTEND=noninteractive TZ=UTC LC_ALL=C\n"
         "mmdebstrap --quiet --mode=root --variant=minbase --format=directory --include=" +
         release.packages + " --skip=essential/unlink --skip=cleanup/apt " + hook +
-        "--aptopt='APT::Keep-Downloaded-Packages \"true\"' --aptopt='Acquire::Languages \"none\"' " +
+        "--aptopt='APT::Keep-Downloaded-Packages \"true\"' --aptopt='Acquire::Languages "
+        "\"none\"' " +
         release.suite + " " + at("theirs").string() + " " + sources(release));
   }
 
@@ -168,8 +172,10 @@ class Differential : public ::testing::TestWithParam<Release> {
       const std::string bytes = text_of(entry.path());
       const std::string digest = sha256(bytes).hex();
       std::ofstream(at("cache/" + digest + ".deb"), std::ios::binary) << bytes;
-      std::istringstream fields(run("dpkg-deb --show --showformat '${Package} ${Version} "
-                                    "${Architecture}' '" + entry.path().string() + "'"));
+      std::istringstream fields(
+          run("dpkg-deb --show --showformat '${Package} ${Version} "
+              "${Architecture}' '" +
+              entry.path().string() + "'"));
       std::string name;
       std::string version;
       std::string architecture;
@@ -188,13 +194,12 @@ class Differential : public ::testing::TestWithParam<Release> {
     auto sandbox = PlainSandbox::open(at("ours"), kEpoch);
     ASSERT_TRUE(sandbox) << sandbox.error().text();
     const auto start = std::chrono::steady_clock::now();
-    plan::Progress progress{[&](std::string_view phase, std::uint64_t done, std::uint64_t) {
-                              const std::chrono::duration<double> passed =
-                                  std::chrono::steady_clock::now() - start;
-                              std::cout << "  " << passed.count() << " s: " << phase << " " << done
-                                        << "\n";
-                            },
-                            {}};
+    plan::Progress progress{
+        [&](std::string_view phase, std::uint64_t done, std::uint64_t) {
+          const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
+          std::cout << "  " << passed.count() << " s: " << phase << " " << done << "\n";
+        },
+        {}};
     plan::StepContext context{*sandbox, progress, at("cache")};
     plan::Step step;
     step.options = {{"architecture", "amd64"}, {"resolution", resolution()}};
@@ -253,10 +258,12 @@ constexpr const char* kUbuntu = "linux-image-virtual,systemd-sysv,udev,openssh-s
 std::string name_of_case(const ::testing::TestParamInfo<Release>& info) {
   return info.param.suite;
 }
-INSTANTIATE_TEST_SUITE_P(Default, Differential,
+INSTANTIATE_TEST_SUITE_P(Default,
+                         Differential,
                          ::testing::Values(Release{"bookworm", kDebian, true, false}),
                          name_of_case);
-INSTANTIATE_TEST_SUITE_P(All, Differential,
+INSTANTIATE_TEST_SUITE_P(All,
+                         Differential,
                          ::testing::Values(Release{"trixie", kDebian, false, false},
                                            Release{"noble", kUbuntu, false, true}),
                          name_of_case);

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <array>
+#include <fstream>
+#include <optional>
+#include <sstream>
+
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
-
-#include <array>
-#include <fstream>
-#include <optional>
-#include <sstream>
 
 #include <goldmill/guest/control_paragraph.hpp>
 #include <goldmill/guest/deb.hpp>
@@ -28,10 +28,10 @@ namespace {
 
 using testing::add_to;
 using testing::DebText;
-using testing::make_deb;
-using testing::RawEntry;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using testing::make_deb;
+using testing::RawEntry;
 
 TEST(ControlParagraph, KeepsOrderAndContinuations) {
   const auto paragraph =
@@ -57,9 +57,18 @@ TEST(ControlParagraph, SplitsAStatusFile) {
 }
 
 TEST(PackageVersions, OrderAsDebVersionSays) {
-  const std::vector<std::string> sorted = {"1.0~rc1",   "1.0~rc1-1", "1.0",  "1.0-1~deb12u1",
-                                           "1.0-1",     "1.0-1+b1",  "1.0a", "1.0+x",
-                                           "1.9",       "1.10",      "1:0.1", "2:0"};
+  const std::vector<std::string> sorted = {"1.0~rc1",
+                                           "1.0~rc1-1",
+                                           "1.0",
+                                           "1.0-1~deb12u1",
+                                           "1.0-1",
+                                           "1.0-1+b1",
+                                           "1.0a",
+                                           "1.0+x",
+                                           "1.9",
+                                           "1.10",
+                                           "1:0.1",
+                                           "2:0"};
   for (std::size_t i = 0; i < sorted.size(); ++i) {
     for (std::size_t j = 0; j < sorted.size(); ++j) {
       const int found = compare_versions(sorted[i], sorted[j]);
@@ -135,6 +144,34 @@ TEST(Normaliser, LeavesWhatIsNoJavaKeystore) {
   EXPECT_FALSE(with_dates(std::string(100, 'x'), 0));
 }
 
+/// A keystore of certificates "b" and "a", made with keytool's format written out by hand; the
+/// check values come from `sha1sum` over the password in UTF-16, "Mighty Aphrodite" and the rest.
+std::string from_hex(std::string_view digits) {
+  std::string bytes;
+  for (std::size_t i = 0; i + 1 < digits.size(); i += 2) {
+    bytes += static_cast<char>(std::stoi(std::string(digits.substr(i, 2)), nullptr, 16));
+  }
+  return bytes;
+}
+
+TEST(Normaliser, DatesAndSortsAJavaKeystore) {
+  const std::string old = from_hex(
+      "feedfeed0000000200000002000000020001620000018bcfe5687b0005582e353039000000024242"
+      "000000020001610000018bcfe569c80005582e3530390000000341414169a30e1f51952c67fbdac7"
+      "fb1f3cd98742507c78");
+  const std::string fresh = from_hex(
+      "feedfeed000000020000000200000002000161000001a0c4506c000005582e353039000000034141"
+      "4100000002000162000001a0c4506c000005582e353039000000024242b87aeff0c014bef163ae86"
+      "9f2d1fc7834120e9cf");
+  const auto found = with_dates(old, 1790000000);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(*found, fresh);
+  EXPECT_EQ(*with_dates(fresh, 1790000000), fresh);
+  std::string damaged = old;
+  damaged[20] = 'x';
+  EXPECT_FALSE(with_dates(damaged, 1790000000));
+}
+
 TEST(MaintainerScripts, FailuresNameThePackage) {
   const Error explained = explain_failure(
       Error{ErrorKind::tool_failed,
@@ -167,7 +204,8 @@ class Unpacking : public ::testing::Test {
   Json add(const DebText& text) {
     return add_to(scratch_->path() / "cache", text.name, make_deb(text));
   }
-  Result<Json> unpack(const Json& packages, const std::vector<std::string>& phases = {"create"},
+  Result<Json> unpack(const Json& packages,
+                      const std::vector<std::string>& phases = {"create"},
                       const Json& contested = Json::array()) {
     // The worker's hands are the descriptors 10 and 11.
     const auto root = system::open_directory(scratch_->path() / "root");
@@ -199,22 +237,22 @@ class Unpacking : public ::testing::Test {
 
 TEST_F(Unpacking, WritesFilesAndDatabase) {
   const std::string long_name = "./opt/" + std::string(120, 'n') + "/\xc3\xa4.txt";
-  const Json sample = add(
-      {.name = "sample",
-       .control = "Multi-Arch: same\nPriority: optional\n",
-       .control_files = {{.name = "./conffiles", .content = "/etc/sample.conf\n"},
-                         {.name = "./preinst", .content = "#!/bin/sh\n", .mode = 0755},
-                         {.name = "./triggers", .content = "interest-noawait /usr/share/x\n"}},
-       .entries = {{.name = "./", .type = '5', .mode = 0755},
-                   {.name = "./etc/", .type = '5', .mode = 0755},
-                   {.name = "./etc/sample.conf", .content = "conf"},
-                   {.name = "./usr/", .type = '5', .mode = 0755},
-                   {.name = "./usr/bin/", .type = '5', .mode = 0755},
-                   {.name = "./usr/bin/tool", .content = "tool", .mode = 04755},
-                   {.name = "./usr/bin/tool2", .type = '1', .target = "./usr/bin/tool"},
-                   {.name = "./usr/bin/link", .type = '2', .target = "/etc/sample.conf"},
-                   {.name = "./opt/pipe", .type = '6', .mode = 0600},
-                   {.name = long_name, .content = "umlaut"}}});
+  const Json sample =
+      add({.name = "sample",
+           .control = "Multi-Arch: same\nPriority: optional\n",
+           .control_files = {{.name = "./conffiles", .content = "/etc/sample.conf\n"},
+                             {.name = "./preinst", .content = "#!/bin/sh\n", .mode = 0755},
+                             {.name = "./triggers", .content = "interest-noawait /usr/share/x\n"}},
+           .entries = {{.name = "./", .type = '5', .mode = 0755},
+                       {.name = "./etc/", .type = '5', .mode = 0755},
+                       {.name = "./etc/sample.conf", .content = "conf"},
+                       {.name = "./usr/", .type = '5', .mode = 0755},
+                       {.name = "./usr/bin/", .type = '5', .mode = 0755},
+                       {.name = "./usr/bin/tool", .content = "tool", .mode = 04755},
+                       {.name = "./usr/bin/tool2", .type = '1', .target = "./usr/bin/tool"},
+                       {.name = "./usr/bin/link", .type = '2', .target = "/etc/sample.conf"},
+                       {.name = "./opt/pipe", .type = '6', .mode = 0600},
+                       {.name = long_name, .content = "umlaut"}}});
   const auto answer = unpack(Json::array({sample}));
   ASSERT_TRUE(answer) << answer.error().text();
   EXPECT_EQ(content("etc/sample.conf.dpkg-new"), "conf");
@@ -430,9 +468,10 @@ TEST_F(Hostile, WrongDigestsAndTornFilesAreCorrupt) {
   EXPECT_EQ(answer.error().kind, ErrorKind::corrupt);
   EXPECT_FALSE(look("var"));
   // The head of an xz stream, and nothing behind it.
-  const std::string torn("\xfd"
-                         "7zXZ\0\0\4\346\326\264F\2\0!\1\26\0\0\0",
-                         20);
+  const std::string torn(
+      "\xfd"
+      "7zXZ\0\0\4\346\326\264F\2\0!\1\26\0\0\0",
+      20);
   EXPECT_EQ(refused({.data_member = "data.tar.xz", .data = torn}), ErrorKind::corrupt);
 }
 
@@ -470,8 +509,7 @@ TEST(Accounts, AreAppendedOnce) {
                          {"shadow", {"web:!:1::::::"}}};
   ASSERT_TRUE(add_accounts(tree, accounts));
   ASSERT_TRUE(add_accounts(tree, accounts));
-  EXPECT_EQ(*tree.read("/etc/passwd"),
-            "root:x:0:0::/root:/bin/sh\nweb:x:100:100::/:/bin/false\n");
+  EXPECT_EQ(*tree.read("/etc/passwd"), "root:x:0:0::/root:/bin/sh\nweb:x:100:100::/:/bin/false\n");
   EXPECT_FALSE(add_accounts(tree, {{"passwd", {"no line"}}}));
 }
 

@@ -2,8 +2,6 @@
 // Deb: reads a binary package. Everything in one is hostile until its digest and limits held.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -11,6 +9,8 @@
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include <sys/types.h>
 
 #include <goldmill/base/bytes.hpp>
 #include <goldmill/base/digest.hpp>
@@ -99,7 +99,8 @@ class Deb {
   Result<void> map(int descriptor, const Digest& expected);
   Result<void> find_members();
   Result<void> read_control();
-  Result<void> take_control_file(const TarEntry& entry, const DataSource& data,
+  Result<void> take_control_file(const TarEntry& entry,
+                                 const DataSource& data,
                                  std::uint64_t& total);
 
   DebLimits limits_;

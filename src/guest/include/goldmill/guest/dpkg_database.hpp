@@ -31,7 +31,7 @@ std::vector<std::string> parse_statoverrides(std::string_view text);
 
 /// What a package's file "triggers" says.
 struct TriggerInterest {
-  std::string name;  ///< a path when it starts with '/'
+  std::string name;   ///< a path when it starts with '/'
   bool waits = true;  ///< false for interest-noawait
 };
 std::vector<TriggerInterest> parse_interests(std::string_view triggers);
@@ -62,7 +62,8 @@ class DpkgDatabase {
   Result<std::vector<std::string>> read_list(const PackageSet::Member& member) const;
   /// Keeps apt's note of what came automatically (extended_states). `manual`: names that somebody
   /// asked for now; `removed`: "name:architecture".
-  Result<void> mark(const PackageSet& packages, std::string_view native,
+  Result<void> mark(const PackageSet& packages,
+                    std::string_view native,
                     const std::vector<std::string>& manual,
                     const std::vector<std::string>& removed);
   /// Notes activations for the next run of dpkg to take up.

@@ -3,8 +3,6 @@
 // part by part on open directories, so no path of a guest or an archive can lead out of it.
 #pragma once
 
-#include <sys/stat.h>
-
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -13,6 +11,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <sys/stat.h>
 
 #include <goldmill/base/bytes.hpp>
 #include <goldmill/base/result.hpp>
@@ -72,7 +72,9 @@ class GuestTree {
  private:
   using Directory = std::shared_ptr<const GuestDirectory>;
   Result<Directory> find(const std::string& path, Missing missing, int depth);
-  Result<Directory> enter(const Directory& parent, const std::string& name, Missing missing,
+  Result<Directory> enter(const Directory& parent,
+                          const std::string& name,
+                          Missing missing,
                           int depth);
   Result<Directory> follow(const Directory& parent, const std::string& name, int depth);
   Directory remembered(const std::string& path) const;

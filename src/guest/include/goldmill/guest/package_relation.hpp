@@ -13,7 +13,7 @@ int compare_versions(std::string_view a, std::string_view b);
 
 /// One alternative of a relation.
 struct PackageRelation {
-  std::string name;           ///< without an architecture qualifier
+  std::string name;            ///< without an architecture qualifier
   std::string operation = {};  ///< "", "<<", "<=", "=", ">=", ">>"
   std::string version = {};
   bool accepts(std::string_view other_version) const;

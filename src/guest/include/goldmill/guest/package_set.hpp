@@ -46,7 +46,8 @@ class PackageSet {
   /// Opens `HEX.deb` for each in the directory. Members come in dependency order: a package
   /// after what it pre-depends and depends on, where that is possible, else by name.
   /// Errors: not_found, corrupt, invalid_input.
-  static Result<PackageSet> open(int cache, std::vector<WantedPackage> wanted,
+  static Result<PackageSet> open(int cache,
+                                 std::vector<WantedPackage> wanted,
                                  const DebLimits& limits = {});
 
   const std::vector<Member>& members() const { return members_; }
