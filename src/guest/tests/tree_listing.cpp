@@ -46,11 +46,11 @@ std::string name_of(const std::map<std::uint32_t, std::string>& names, std::uint
 /// An access control list with the tree's own ids. Source: linux/posix_acl_xattr.h: a version of
 /// 32 bits, then entries of tag and permissions (16 bits each) and id (32 bits).
 std::string unshifted_list(std::string bytes, std::uint32_t first_id) {
-  constexpr std::uint32_t kNoId = 0xffffffff;
+  constexpr std::uint32_t no_id = 0xffffffff;
   for (std::size_t at = 8; at + 4 <= bytes.size(); at += 8) {
     std::uint32_t id = 0;
     std::memcpy(&id, bytes.data() + at, sizeof id);
-    id -= id == kNoId ? 0 : first_id;
+    id -= id == no_id ? 0 : first_id;
     std::memcpy(bytes.data() + at, &id, sizeof id);
   }
   return bytes;
