@@ -102,17 +102,17 @@ Result<std::vector<FatFile>> esp_files(const Layout& layout, int assets) {
 
 /// struct swap_header_v1_2 (util-linux, include/swapheader.h): one page, version 1.
 Result<void> write_swap(int disk, const LayoutPartition& partition, const Uuid& uuid) {
-  constexpr std::size_t kPage = 4096;
-  std::string page(kPage, '\0');
+  constexpr std::size_t page_size = 4096;
+  std::string page(page_size, '\0');
   const std::uint32_t version = 1;
-  const auto last = static_cast<std::uint32_t>(partition.size / kPage - 1);
+  const auto last = static_cast<std::uint32_t>(partition.size / page_size - 1);
   std::memcpy(page.data() + 1024, &version, sizeof version);
   std::memcpy(page.data() + 1028, &last, sizeof last);
   std::memcpy(page.data() + 1036, uuid.bytes.data(), uuid.bytes.size());
   std::memcpy(page.data() + 1052,
               partition.label.data(),
               std::min<std::size_t>(partition.label.size(), 16));
-  page.replace(kPage - 10, 10, "SWAPSPACE2");
+  page.replace(page_size - 10, 10, "SWAPSPACE2");
   return write_at(disk, partition.offset, page);
 }
 
@@ -149,22 +149,24 @@ class Writer {
       return Ext4Usage{};
     }
     if (partition.filesystem == "vfat") {
-      FatOptions options{partition.offset,
-                         partition.size,
-                         partition.label,
-                         identity_.serial(role),
-                         request_.epoch};
-      const bool esp = partition.role == Role::esp;
-      TRY(write_fat(hands_.disk,
-                    options,
-                    esp ? TRY(esp_files(layout_, hands_.assets)) : std::vector<FatFile>{}));
-      return Ext4Usage{};
+      return write_vfat(partition, role);
     }
     return Error{ErrorKind::invalid_input,
                  "no file system '" + partition.filesystem + "' can be made"};
   }
 
  private:
+  Result<Ext4Usage> write_vfat(const LayoutPartition& partition, const std::string& role) const {
+    const FatOptions options{
+        partition.offset, partition.size, partition.label, identity_.serial(role), request_.epoch};
+    std::vector<FatFile> files;
+    if (partition.role == Role::esp) {
+      files = TRY(esp_files(layout_, hands_.assets));
+    }
+    TRY(write_fat(hands_.disk, options, files));
+    return Ext4Usage{};
+  }
+
   Result<Ext4Usage> write_tree(const LayoutPartition& partition, const std::string& role) const {
     Ext4Options options;
     options.offset = partition.offset;

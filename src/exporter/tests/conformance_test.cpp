@@ -20,6 +20,11 @@ namespace goldmill::exporter {
 namespace {
 
 namespace fs = std::filesystem;
+
+/// Memory where there is some: these tests write much and keep nothing.
+fs::path scratch_parent() {
+  return fs::is_directory("/dev/shm") ? fs::path("/dev/shm") : fs::temp_directory_path();
+}
 using recipe::Hardware;
 
 const std::vector<Hardware> kAllHardware = {
@@ -85,7 +90,7 @@ int qemu_img(std::vector<std::string> arguments) {
 class Conformance : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
-    auto made = system::TemporaryDirectory::make(fs::temp_directory_path(), "export-");
+    auto made = system::TemporaryDirectory::make(scratch_parent(), "export-");
     ASSERT_TRUE(made);
     scratch_.emplace(std::move(made).value());
     ASSERT_TRUE(system::make_directories(scratch_->path() / "out"));

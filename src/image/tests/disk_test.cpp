@@ -16,6 +16,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// Memory where there is some: these tests write much and keep nothing.
+fs::path scratch_parent() {
+  return fs::is_directory("/dev/shm") ? fs::path("/dev/shm") : fs::temp_directory_path();
+}
+
 std::string output_of(const std::vector<std::string>& argv) {
   const auto output = system::process_runner().run({.argv = argv});
   return output ? std::to_string(output->status) + "\n" + output->text + output->errors
@@ -25,7 +30,7 @@ std::string output_of(const std::vector<std::string>& argv) {
 class Disk : public testing::Test {
  protected:
   void SetUp() override {
-    auto made = system::TemporaryDirectory::make(fs::temp_directory_path(), "disk-");
+    auto made = system::TemporaryDirectory::make(scratch_parent(), "disk-");
     ASSERT_TRUE(made);
     scratch_.emplace(std::move(made).value());
     for (const char* name : {"tree/etc", "tree/srv", "assets"}) {

@@ -25,6 +25,7 @@ Result<Json> make(char** argv, std::uint64_t size, const std::string& family) {
   const auto raw = TRY(system::open_file(argv[3], O_RDWR | O_CREAT | O_TRUNC));
   system::WorkerJob job;
   job.name = "disk";
+  job.confinement = system::Confinement::guest_ids;
   job.request = request.to_json();
   job.hands = {tree.get(), raw.get(), assets.get()};
   const auto begin = std::chrono::steady_clock::now();
@@ -42,8 +43,8 @@ Result<Json> make(char** argv, std::uint64_t size, const std::string& family) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  constexpr std::array<system::WorkerEntry, 1> kWorkers = {{{"disk", image::disk_worker}}};
-  system::become_worker_if_asked(argc, argv, kWorkers);
+  constexpr std::array<system::WorkerEntry, 1> workers = {{{"disk", image::disk_worker}}};
+  system::become_worker_if_asked(argc, argv, workers);
   if (argc < 4) {
     return 2;
   }

@@ -20,13 +20,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// Memory where there is some: these tests write much and keep nothing.
+fs::path scratch_parent() {
+  return fs::is_directory("/dev/shm") ? fs::path("/dev/shm") : fs::temp_directory_path();
+}
+
 constexpr std::int64_t kEpoch = 1790000000;
 constexpr std::uint64_t kOffset = 3U << 20;
 
 class Ext4 : public testing::Test {
  protected:
   void SetUp() override {
-    auto made = system::TemporaryDirectory::make(fs::temp_directory_path(), "ext4-");
+    auto made = system::TemporaryDirectory::make(scratch_parent(), "ext4-");
     ASSERT_TRUE(made);
     scratch_.emplace(std::move(made).value());
     ASSERT_TRUE(system::make_directories(tree()));
