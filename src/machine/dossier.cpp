@@ -95,6 +95,11 @@ constexpr std::array kPatterns = {
             "the UEFI firmware found nothing to boot from",
             "is there an EFI system partition with EFI/BOOT/BOOTX64.EFI?",
             true},
+    Pattern{"startup.nsh",
+            "the UEFI firmware found nothing to boot from and went to its shell",
+            "is there an EFI system partition with EFI/BOOT/BOOTX64.EFI, and does this firmware "
+            "know the disk's controller?",
+            true},
     Pattern{"Security Violation",
             "Secure Boot refused the boot loader",
             "its signature is missing or not by a known key",
