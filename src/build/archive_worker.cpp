@@ -10,8 +10,10 @@ namespace goldmill::build {
 Result<Json> archive_worker(system::WorkerContext& context) {
   const std::int64_t epoch = TRY(integer_at(context.request(), "epoch"));
   const int output = context.hand(1);
-  const auto facts = TRY(store::write_layer(
-      context.hand(0), epoch, [output](std::string_view bytes) { return system::write_all(output, bytes); }));
+  const auto facts =
+      TRY(store::write_layer(context.hand(0), epoch, [output](std::string_view bytes) {
+        return system::write_all(output, bytes);
+      }));
   return Json{{"bytes", facts.size}, {"entries", facts.entries}};
 }
 
