@@ -15,11 +15,11 @@ void show(const factory::BuildReport& report, const std::string& disk, Terminal&
   }
   const Json json = report.to_json();
   terminal.print_line(report.image.reference() + "  " + report.image.digest.text());
-  terminal.print_line(
-      "  " + std::to_string(ran) + " of " + std::to_string(report.steps.size()) +
-      " steps ran, " + seconds_text(report.seconds) + "; " +
-      std::to_string(json["image"]["packages"].get<std::size_t>()) + " packages, " +
-      to_text(Bytes{json["image"]["disk_used_bytes"].get<std::uint64_t>()}) + " used");
+  terminal.print_line("  " + std::to_string(ran) + " of " + std::to_string(report.steps.size()) +
+                      " steps ran, " + seconds_text(report.seconds) + "; " +
+                      std::to_string(json["image"]["packages"].get<std::size_t>()) + " packages, " +
+                      to_text(Bytes{json["image"]["disk_used_bytes"].get<std::uint64_t>()}) +
+                      " used");
   terminal.print_line("  " + disk);
 }
 
@@ -55,9 +55,13 @@ Command build_command() {
            "Later builds use exactly those packages and touch no network once they are in the "
            "cache. --update looks for newer ones and rewrites the lock.",
            "Works as root and as a plain user with subordinate ids, in the same way."},
-      .arguments = {{"RECIPE", "the recipe's file, or NAME for NAME.yaml here",
-                     Argument::Count::one, Completes::files}},
-      .options = {{.name = "set", .value = "KEY=VALUE", .doc = "Sets a parameter of the recipe.",
+      .arguments = {{"RECIPE",
+                     "the recipe's file, or NAME for NAME.yaml here",
+                     Argument::Count::one,
+                     Completes::files}},
+      .options = {{.name = "set",
+                   .value = "KEY=VALUE",
+                   .doc = "Sets a parameter of the recipe.",
                    .repeatable = true},
                   {.name = "update", .doc = "Looks for newer packages and rewrites the lock."},
                   {.name = "shell-on-failure",

@@ -33,7 +33,9 @@ const Program& goldmill_program();
 class TerminalObserver : public factory::Observer {
  public:
   explicit TerminalObserver(Terminal& terminal);
-  void step_started(std::string_view image, std::string_view step, std::string_view reason) override;
+  void step_started(std::string_view image,
+                    std::string_view step,
+                    std::string_view reason) override;
   void step_progress(std::string_view phase, std::uint64_t done, std::uint64_t total) override;
   void step_ended(std::string_view step, std::string_view result, double seconds) override;
   void note(std::string_view line) override;
@@ -46,8 +48,7 @@ class TerminalObserver : public factory::Observer {
 };
 
 /// Runs a job in a session and gives the exit status; errors are shown.
-int run_job(Terminal& terminal,
-            const std::function<Result<int>(factory::Session& session)>& job);
+int run_job(Terminal& terminal, const std::function<Result<int>(factory::Session& session)>& job);
 
 /// "12.3 s".
 std::string seconds_text(double seconds);

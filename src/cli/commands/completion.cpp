@@ -51,7 +51,10 @@ Command completion_command() {
   return {.name = "completion",
           .summary = "print the completion script of a shell",
           .description = {"For bash: source <(goldmill completion bash)"},
-          .arguments = {{"SHELL", "which shell", Argument::Count::one, Completes::nothing,
+          .arguments = {{"SHELL",
+                         "which shell",
+                         Argument::Count::one,
+                         Completes::nothing,
                          {"bash", "zsh", "fish"}}},
           .examples = {{"goldmill completion bash > /etc/bash_completion.d/goldmill", ""}},
           .run = print_completion};

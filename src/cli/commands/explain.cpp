@@ -31,18 +31,23 @@ int run(const Parsed& parsed, Terminal& terminal) {
 }  // namespace
 
 Command explain_command() {
-  return {.name = "explain",
-          .summary = "say what a recipe means: what holds, and by which rules",
-          .description = {"Says in words what holds for instances of a recipe with everything that it "
-                          "inherits: its baseline, each rule of its security policy with the "
-                          "reason and the source, its disk, and what `goldmill test` will check."},
-          .arguments = {{"RECIPE", "the recipe's file, or NAME for NAME.yaml here",
-                         Argument::Count::one, Completes::files}},
-          .options = {{.name = "set", .value = "KEY=VALUE", .doc = "Sets a parameter of the recipe.",
-                       .repeatable = true}},
-          .examples = {{"goldmill explain examples/java.yaml", ""}},
-          .see_also = {"plan", "show"},
-          .run = run};
+  return {
+      .name = "explain",
+      .summary = "say what a recipe means: what holds, and by which rules",
+      .description = {"Says in words what holds for instances of a recipe with everything that it "
+                      "inherits: its baseline, each rule of its security policy with the "
+                      "reason and the source, its disk, and what `goldmill test` will check."},
+      .arguments = {{"RECIPE",
+                     "the recipe's file, or NAME for NAME.yaml here",
+                     Argument::Count::one,
+                     Completes::files}},
+      .options = {{.name = "set",
+                   .value = "KEY=VALUE",
+                   .doc = "Sets a parameter of the recipe.",
+                   .repeatable = true}},
+      .examples = {{"goldmill explain examples/java.yaml", ""}},
+      .see_also = {"plan", "show"},
+      .run = run};
 }
 
 }  // namespace goldmill::cli

@@ -27,7 +27,8 @@ std::string format_list() {
 
 int run(const Parsed& parsed, Terminal& terminal) {
   return run_job(terminal, [&](factory::Session& session) -> Result<int> {
-    factory::ExportRequest request{parsed.argument(0), parsed.value("format").value_or("qcow2"),
+    factory::ExportRequest request{parsed.argument(0),
+                                   parsed.value("format").value_or("qcow2"),
                                    parsed.value("output").value_or(""),
                                    TRY(parsed.pairs("option"))};
     const exporter::Format* format = TRY(exporter::find_format(request.format));
@@ -59,13 +60,25 @@ Command export_command() {
               {"Assembles the disk from the image's layers, checks it against the digest that was "
                "recorded when it was built, and writes it. The file appears whole or not at all.",
                format_list()},
-          .arguments = {{"IMAGE", "NAME, NAME@VERSION or NAME:CHANNEL", Argument::Count::one,
+          .arguments = {{"IMAGE",
+                         "NAME, NAME@VERSION or NAME:CHANNEL",
+                         Argument::Count::one,
                          Completes::images}},
-          .options = {{.name = "format", .letter = 'F', .value = "FORMAT", .doc = "What to write.",
-                       .choices = format_names(), .standard = "qcow2"},
-                      {.name = "output", .letter = 'o', .value = "FILE", .doc = "Where to write it.",
-                       .standard = "the image's name here", .completes = Completes::files},
-                      {.name = "option", .value = "NAME=VALUE", .doc = "A setting of the format.",
+          .options = {{.name = "format",
+                       .letter = 'F',
+                       .value = "FORMAT",
+                       .doc = "What to write.",
+                       .choices = format_names(),
+                       .standard = "qcow2"},
+                      {.name = "output",
+                       .letter = 'o',
+                       .value = "FILE",
+                       .doc = "Where to write it.",
+                       .standard = "the image's name here",
+                       .completes = Completes::files},
+                      {.name = "option",
+                       .value = "NAME=VALUE",
+                       .doc = "A setting of the format.",
                        .repeatable = true}},
           .examples = {{"goldmill export java --format vmdk -o java.vmdk", ""},
                        {"goldmill export base -F raw -o /dev/shm/base.raw", ""}},

@@ -25,10 +25,21 @@ Program make_program() {
                           {"GOLDMILL_DEBIAN_URI", "archive of Debian, instead of the machine's"},
                           {"GOLDMILL_UBUNTU_URI", "archive of Ubuntu"},
                           {"NO_COLOR", "no colours"}},
-          .commands = {plan_command(), build_command(), test_command(), list_command(),
-                       show_command(), explain_command(), export_command(), launch_command(),
-                       ps_command(), ssh_command(), stop_command(), rm_command(),
-                       completion_command(), man_command(), complete_command()}};
+          .commands = {plan_command(),
+                       build_command(),
+                       test_command(),
+                       list_command(),
+                       show_command(),
+                       explain_command(),
+                       export_command(),
+                       launch_command(),
+                       ps_command(),
+                       ssh_command(),
+                       stop_command(),
+                       rm_command(),
+                       completion_command(),
+                       man_command(),
+                       complete_command()}};
 }
 
 }  // namespace

@@ -32,17 +32,23 @@ int run(const Parsed& /*parsed*/, Terminal& terminal) {
       return 0;
     }
     using Align = Table::Align;
-    Table table{{{"image"}, {"os"}, {"on"}, {"packages", Align::right},
-                 {"disk used", Align::right}, {"qcow2", Align::right}, {"tested"}},
+    Table table{{{"image"},
+                 {"os"},
+                 {"on"},
+                 {"packages", Align::right},
+                 {"disk used", Align::right},
+                 {"qcow2", Align::right},
+                 {"tested"}},
                 {}};
     for (const Json& image : images) {
-      table.rows.push_back({image["name"].get<std::string>() + "@" +
-                                std::to_string(image["version"].get<int>()),
-                            find_string(image, "os").value_or(""),
-                            find_string(image, "parent").value_or(""),
-                            std::to_string(image["packages"].get<std::size_t>()),
-                            size_text(image, "disk_used_bytes"), size_text(image, "qcow2_bytes"),
-                            tested_text(image)});
+      table.rows.push_back(
+          {image["name"].get<std::string>() + "@" + std::to_string(image["version"].get<int>()),
+           find_string(image, "os").value_or(""),
+           find_string(image, "parent").value_or(""),
+           std::to_string(image["packages"].get<std::size_t>()),
+           size_text(image, "disk_used_bytes"),
+           size_text(image, "qcow2_bytes"),
+           tested_text(image)});
     }
     terminal.print_table(table);
     return 0;

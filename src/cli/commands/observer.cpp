@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <csignal>
-
 #include <array>
+#include <csignal>
 #include <cstdio>
 #include <filesystem>
 
@@ -66,8 +65,7 @@ bool TerminalObserver::is_cancelled() {
   return interrupted != 0;
 }
 
-int run_job(Terminal& terminal,
-            const std::function<Result<int>(factory::Session& session)>& job) {
+int run_job(Terminal& terminal, const std::function<Result<int>(factory::Session& session)>& job) {
   TerminalObserver observer(terminal);
   auto session = factory::Session::open(observer);
   if (!session) {

@@ -10,10 +10,11 @@ namespace {
 void show(const plan::Plan& plan, Terminal& terminal) {
   Table table{{{plan.image}, {"result"}, {"why"}, {"expected", Table::Align::right}}, {}};
   for (const plan::PlannedStep& planned : plan.steps) {
-    table.rows.push_back({planned.step.name, planned.done ? "cached" : "runs", planned.reason,
-                          planned.expected_seconds && !planned.done
-                              ? seconds_text(*planned.expected_seconds)
-                              : ""});
+    table.rows.push_back(
+        {planned.step.name,
+         planned.done ? "cached" : "runs",
+         planned.reason,
+         planned.expected_seconds && !planned.done ? seconds_text(*planned.expected_seconds) : ""});
   }
   terminal.print_table(table);
 }
@@ -55,9 +56,13 @@ Command plan_command() {
                "that differs from the last time and the seconds that it took then.",
                "Changes nothing. Without a lock file the archive's indexes are read to decide on "
                "packages; with one, nothing is read but the recipe, the lock and the catalogue."},
-          .arguments = {{"RECIPE", "the recipe's file, or NAME for NAME.yaml here",
-                         Argument::Count::one, Completes::files}},
-          .options = {{.name = "set", .value = "KEY=VALUE", .doc = "Sets a parameter of the recipe.",
+          .arguments = {{"RECIPE",
+                         "the recipe's file, or NAME for NAME.yaml here",
+                         Argument::Count::one,
+                         Completes::files}},
+          .options = {{.name = "set",
+                       .value = "KEY=VALUE",
+                       .doc = "Sets a parameter of the recipe.",
                        .repeatable = true},
                       {.name = "update", .doc = "Looks for newer packages than the lock's."}},
           .examples = {{"goldmill plan examples/java.yaml", "what building java would do"}},

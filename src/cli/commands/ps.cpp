@@ -18,11 +18,17 @@ int run(const Parsed& /*parsed*/, Terminal& terminal) {
       terminal.print_json({{"instances", std::move(rows)}});
       return 0;
     }
-    Table table{{{"instance"}, {"image"}, {"fleet"}, {"state"}, {"SSH port", Table::Align::right},
+    Table table{{{"instance"},
+                 {"image"},
+                 {"fleet"},
+                 {"state"},
+                 {"SSH port", Table::Align::right},
                  {"host name"}},
                 {}};
     for (const launch::Instance& instance : instances) {
-      table.rows.push_back({instance.name, instance.image, instance.fleet,
+      table.rows.push_back({instance.name,
+                            instance.image,
+                            instance.fleet,
                             launch::name_of(instance.state),
                             instance.ssh_port == 0 ? "" : std::to_string(instance.ssh_port),
                             instance.hostname});

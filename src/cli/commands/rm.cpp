@@ -24,7 +24,8 @@ Result<void> remove(factory::Session& session, const std::string& word, bool for
       continue;
     }
     if (instance.state == launch::State::ready && !force) {
-      return Error{ErrorKind::conflict, "instance " + instance.name + " is running",
+      return Error{ErrorKind::conflict,
+                   "instance " + instance.name + " is running",
                    "stop it first (goldmill stop " + instance.name + "), or say --force"};
     }
     TRY(launch::remove(session.home.root(), instance.name));
@@ -58,8 +59,10 @@ Command rm_command() {
           .description = {"Removes instances or whole fleets with all that they left; running ones "
                           "only with --force. NAME@VERSION removes an image that no other image "
                           "stands on and that has no instances."},
-          .arguments = {{"NAME", "instances, fleets, or images as NAME@VERSION",
-                         Argument::Count::some, Completes::instances}},
+          .arguments = {{"NAME",
+                         "instances, fleets, or images as NAME@VERSION",
+                         Argument::Count::some,
+                         Completes::instances}},
           .options = {{.name = "force", .letter = 'f', .doc = "Ends running instances first."}},
           .examples = {{"goldmill rm --force java", "the fleet java"},
                        {"goldmill rm java@1", "an image version"}},

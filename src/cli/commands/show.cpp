@@ -26,8 +26,16 @@ int run(const Parsed& parsed, Terminal& terminal) {
       return 0;
     }
     Table facts{{{image.reference()}, {""}}, {}};
-    for (const char* key : {"digest", "disk_digest", "os", "architecture", "parent", "packages",
-                            "disk_used_bytes", "qcow2_bytes", "qcow2", "recipe_file"}) {
+    for (const char* key : {"digest",
+                            "disk_digest",
+                            "os",
+                            "architecture",
+                            "parent",
+                            "packages",
+                            "disk_used_bytes",
+                            "qcow2_bytes",
+                            "qcow2",
+                            "recipe_file"}) {
       facts.rows.push_back({key, line_value(json[key])});
     }
     terminal.print_table(facts);
@@ -50,7 +58,9 @@ Command show_command() {
           .summary = "show one image: lineage, steps, sizes, digests",
           .description = {"Shows what an image version is made of. With --json also its packages, "
                           "disk layout and last test report."},
-          .arguments = {{"IMAGE", "NAME, NAME@VERSION or NAME:CHANNEL", Argument::Count::one,
+          .arguments = {{"IMAGE",
+                         "NAME, NAME@VERSION or NAME:CHANNEL",
+                         Argument::Count::one,
                          Completes::images}},
           .examples = {{"goldmill show java@2", ""}},
           .see_also = {"list", "explain"},

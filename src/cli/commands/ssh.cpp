@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <unistd.h>
-
 #include <cerrno>
+
+#include <unistd.h>
 
 #include <goldmill/launch/launch.hpp>
 
@@ -34,18 +34,19 @@ int run(const Parsed& parsed, Terminal& terminal) {
 }  // namespace
 
 Command ssh_command() {
-  return {.name = "ssh",
-          .summary = "log in to an instance, or run a command in it",
-          .description = {"Connects with goldmill's own key; the host key is pinned to the one that "
-                          "the instance's agent reported, so nobody is asked to trust it."},
-          .arguments = {{"INSTANCE", "its name, see `goldmill ps`", Argument::Count::one,
-                         Completes::instances},
-                        {"COMMAND", "run instead of a shell", Argument::Count::any}},
-          .examples = {{"goldmill ssh java-1", "a shell"},
-                       {"goldmill ssh java-1 -- java -version", "one command"}},
-          .see_also = {"launch", "ps"},
-          .options_end_after = 1,
-          .run = run};
+  return {
+      .name = "ssh",
+      .summary = "log in to an instance, or run a command in it",
+      .description = {"Connects with goldmill's own key; the host key is pinned to the one that "
+                      "the instance's agent reported, so nobody is asked to trust it."},
+      .arguments =
+          {{"INSTANCE", "its name, see `goldmill ps`", Argument::Count::one, Completes::instances},
+           {"COMMAND", "run instead of a shell", Argument::Count::any}},
+      .examples = {{"goldmill ssh java-1", "a shell"},
+                   {"goldmill ssh java-1 -- java -version", "one command"}},
+      .see_also = {"launch", "ps"},
+      .options_end_after = 1,
+      .run = run};
 }
 
 }  // namespace goldmill::cli

@@ -28,16 +28,19 @@ int run(const Parsed& parsed, Terminal& terminal) {
 }  // namespace
 
 Command stop_command() {
-  return {.name = "stop",
-          .summary = "shut instances down in order",
-          .description = {"Asks each instance to power off, and ends it when the time has passed. Its "
-                          "disk and identity stay until `goldmill rm`."},
-          .arguments = {{"NAME", "instances or fleets", Argument::Count::some, Completes::instances}},
-          .options = {{.name = "time", .value = "SECONDS", .doc = "How long to wait for each.",
-                       .standard = "90"}},
-          .examples = {{"goldmill stop java-1", ""}},
-          .see_also = {"ps", "rm"},
-          .run = run};
+  return {
+      .name = "stop",
+      .summary = "shut instances down in order",
+      .description = {"Asks each instance to power off, and ends it when the time has passed. Its "
+                      "disk and identity stay until `goldmill rm`."},
+      .arguments = {{"NAME", "instances or fleets", Argument::Count::some, Completes::instances}},
+      .options = {{.name = "time",
+                   .value = "SECONDS",
+                   .doc = "How long to wait for each.",
+                   .standard = "90"}},
+      .examples = {{"goldmill stop java-1", ""}},
+      .see_also = {"ps", "rm"},
+      .run = run};
 }
 
 }  // namespace goldmill::cli
