@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "pseudo_terminal.hpp"
 
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-
-#include <array>
-#include <cerrno>
-#include <cstdlib>
 
 namespace goldmill::build {
 
@@ -56,9 +56,8 @@ PseudoTerminal::~PseudoTerminal() {
 
 void PseudoTerminal::relay() const {
   std::array<char, 4096> piece{};
-  std::array<pollfd, 3> waits = {{{STDIN_FILENO, POLLIN, 0},
-                                  {outer_.get(), POLLIN, 0},
-                                  {stop_.get(), POLLIN, 0}}};
+  std::array<pollfd, 3> waits = {
+      {{STDIN_FILENO, POLLIN, 0}, {outer_.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}}};
   while (::poll(waits.data(), waits.size(), -1) >= 0 || errno == EINTR) {
     // Output first, so that the last words of a shell that has ended are shown.
     if (waits[1].revents != 0) {

@@ -3,9 +3,9 @@
 // user's terminal, into whose input it could push commands.
 #pragma once
 
-#include <termios.h>
-
 #include <thread>
+
+#include <termios.h>
 
 #include <goldmill/base/result.hpp>
 #include <goldmill/system/file.hpp>

@@ -454,14 +454,14 @@ Result<Json> run_program(system::WorkerContext& context,
   Pipe log = TRY(make_pipe());
   Pipe output = TRY(make_pipe());
   const UniqueFd nothing = TRY(system::open_file("/dev/null", O_RDONLY));
-  const Program program{pointers(request.argv),
-                        pointers(request.environment),
-                        input >= 0 ? input : nothing.get(),
-                        request.terminal ? input
-                                         : (kept >= 0 ? output.write.get() : log.write.get()),
-                        request.terminal ? input : log.write.get(),
-                        confinement,
-                        request.terminal};
+  const Program program{
+      pointers(request.argv),
+      pointers(request.environment),
+      input >= 0 ? input : nothing.get(),
+      request.terminal ? input : (kept >= 0 ? output.write.get() : log.write.get()),
+      request.terminal ? input : log.write.get(),
+      confinement,
+      request.terminal};
   const pid_t id = ::fork();
   if (id < 0) {
     return system_error("cannot start " + request.argv[0], errno);

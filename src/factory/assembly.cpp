@@ -19,7 +19,8 @@ Result<std::vector<fs::path>> layer_trees(const Session& session,
     paths.push_back(session.home.tree(layer));
     std::error_code ignored;
     if (!fs::is_directory(paths.back(), ignored)) {
-      return Error{ErrorKind::corrupt, "layer " + layer.text() + " is gone from the store",
+      return Error{ErrorKind::corrupt,
+                   "layer " + layer.text() + " is gone from the store",
                    "build the image again; steps whose layers are there are not run again"};
     }
   }
@@ -30,8 +31,8 @@ Result<AssembledDisk> assemble_disk(Session& session, const DiskParts& parts) {
   AssembledDisk disk{TRY(build::WorkDirectory::make(session.home.root())), {}, {}};
   disk.path = disk.work.path() / "disk.raw";
   const system::UniqueFd file = TRY(system::open_file(disk.path, O_RDWR | O_CREAT, 0600));
-  const system::UniqueFd assets = TRY(system::open_directory(session.home.assets(parts.assets))
-                                          .context("the boot loader's files"));
+  const system::UniqueFd assets = TRY(
+      system::open_directory(session.home.assets(parts.assets)).context("the boot loader's files"));
   build::OverlaySandbox view(
       {.layers = TRY(layer_trees(session, parts.layers)),
        .epoch = parts.epoch,

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <goldmill/factory/build_image.hpp>
-
 #include <chrono>
 
+#include <goldmill/factory/build_image.hpp>
 #include <goldmill/recipe/load.hpp>
 #include <goldmill/store/reference.hpp>
 
@@ -32,8 +31,8 @@ class Line {
 
   /// The recipe at `index` with its parent's image, which must have been built or pinned.
   Result<Subject> subject(std::size_t index, const std::optional<store::ImageRecord>& built) const {
-    const std::vector<recipe::Recipe> ancestors(recipes_.begin(),
-                                                recipes_.begin() + static_cast<std::ptrdiff_t>(index));
+    const std::vector<recipe::Recipe> ancestors(
+        recipes_.begin(), recipes_.begin() + static_cast<std::ptrdiff_t>(index));
     std::vector<recipe::Recipe> all = ancestors;
     all.push_back(recipes_[index]);
     Subject subject{recipes_[index], recipe::merged(all), std::nullopt};
@@ -99,15 +98,13 @@ Result<BuildReport> build_image(Session& session, const BuildRequest& request) {
   BuildReport report;
   std::optional<store::ImageRecord> built;
   for (std::size_t index = line.first(); index < line.size(); ++index) {
-    ImageBuild build =
-        TRY(ImageBuild::prepare(session, request, TRY(line.subject(index, built))));
+    ImageBuild build = TRY(ImageBuild::prepare(session, request, TRY(line.subject(index, built))));
     BuildReport one = TRY(build.run());
     built = one.image;
     report.image = std::move(one.image);
     report.steps.insert(report.steps.end(), one.steps.begin(), one.steps.end());
   }
-  report.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return report;
 }
 

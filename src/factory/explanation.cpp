@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <goldmill/factory/explanation.hpp>
-
 #include <goldmill/guest/baseline_step.hpp>
 #include <goldmill/guest/debian_family.hpp>
 #include <goldmill/guest/security_policy.hpp>
@@ -85,24 +84,26 @@ Result<Json> explain(Session& session, const BuildRequest& request) {
   const recipe::Recipe& own = lineage.recipes.back();
   const recipe::Recipe merged = recipe::merged(lineage.recipes);
   if (!merged.os) {
-    return Error{ErrorKind::not_found, "the recipe of '" + lineage.missing_parent +
-                                           "' is not beside " + own.file.filename().string(),
+    return Error{ErrorKind::not_found,
+                 "the recipe of '" + lineage.missing_parent + "' is not beside " +
+                     own.file.filename().string(),
                  "put it into the same directory"};
   }
   std::optional<recipe::Recipe> parent;
   if (lineage.recipes.size() > 1) {
     parent = recipe::merged({lineage.recipes.begin(), lineage.recipes.end() - 1});
   }
-  const auto layout = TRY(image::Layout::make(merged.disk.value_or(recipe::Disk{}), *merged.os,
-                                              merged.hardware));
+  const auto layout =
+      TRY(image::Layout::make(merged.disk.value_or(recipe::Disk{}), *merged.os, merged.hardware));
   Json sections = Json::array();
   sections.push_back(section(own.name + " on " + merged.os->family + "/" + merged.os->release,
                              guest::explain_baseline(merged)));
   if (merged.baseline.security.value_or("standard") == "standard") {
     sections.push_back(section("Security policy 'standard'", policy_lines()));
   }
-  sections.push_back(section("Packages asked for (their dependencies come with them)",
-                             TRY(package_lines(session, own, merged, parent ? &*parent : nullptr))));
+  sections.push_back(
+      section("Packages asked for (their dependencies come with them)",
+              TRY(package_lines(session, own, merged, parent ? &*parent : nullptr))));
   sections.push_back(section("Disk", disk_lines(layout)));
   sections.push_back(section("What `goldmill test` checks", promise_lines(merged.promises)));
   return Json{{"recipe", own.name}, {"sections", std::move(sections)}};

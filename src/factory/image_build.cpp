@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "image_build.hpp"
 
-#include <sys/stat.h>
-#include <fcntl.h>
-
 #include <algorithm>
 #include <chrono>
+
+#include <fcntl.h>
+#include <sys/stat.h>
 
 #include <goldmill/build/overlay_sandbox.hpp>
 #include <goldmill/build/seal.hpp>
@@ -65,8 +65,8 @@ Result<ImageBuild> ImageBuild::prepare(Session& session,
   auto family = TRY(guest::DebianFamily::open(
       *subject.merged.os,
       {session.home.root(), request.update ? guest::Refresh::always : guest::Refresh::if_missing}));
-  auto layout = TRY(image::Layout::make(subject.merged.disk.value_or(recipe::Disk{}),
-                                        *subject.merged.os, subject.merged.hardware));
+  auto layout = TRY(image::Layout::make(
+      subject.merged.disk.value_or(recipe::Disk{}), *subject.merged.os, subject.merged.hardware));
   ImageBuild build(session, request, std::move(subject), std::move(family), std::move(layout));
   TRY(build.give_files());
   TRY(build.pin().context("packages of " + build.subject_->own.name));
@@ -126,8 +126,8 @@ Result<bool> ImageBuild::use_lock(const Json& wishes) {
 Result<void> ImageBuild::resolve(const Json& wishes) {
   guest::ParentPackages parent{parent_status_, {}};
   if (subject_->parent) {
-    const auto blob =
-        Digest::parse(find_string(subject_->parent->record.details, "extended_states").value_or(""));
+    const auto blob = Digest::parse(
+        find_string(subject_->parent->record.details, "extended_states").value_or(""));
     parent.extended_states = TRY(session_->home.get_blob(TRY(Result<Digest>(blob))));
   }
   pinned_ = TRY(family_->resolve(
@@ -141,8 +141,8 @@ Result<void> ImageBuild::resolve(const Json& wishes) {
   lock_.epoch = pinned_.packages.epoch;
   if (subject_->parent) {
     lock_.parent = subject_->parent->record.digest;
-    lock_.epoch = std::max(
-        lock_.epoch, find_integer(subject_->parent->record.details, "epoch").value_or(0));
+    lock_.epoch =
+        std::max(lock_.epoch, find_integer(subject_->parent->record.details, "epoch").value_or(0));
   } else {
     lock_.tools = guest::to_json(pinned_.tools);
   }
@@ -179,12 +179,13 @@ Result<void> ImageBuild::give_files() {
 }
 
 Result<std::vector<plan::Step>> ImageBuild::steps() const {
-  auto family_steps = TRY(family_->steps(
-      view(), {.pinned = pinned_,
-               .given = given_,
-               .parent_given = parent_given(),
-               .installed = installed(),
-               .parent_installed = guest::installed_packages(parent_status_)}));
+  auto family_steps =
+      TRY(family_->steps(view(),
+                         {.pinned = pinned_,
+                          .given = given_,
+                          .parent_given = parent_given(),
+                          .installed = installed(),
+                          .parent_installed = guest::installed_packages(parent_status_)}));
   std::vector<plan::Step> steps = std::move(family_steps.before);
   for (plan::Step& step : TRY(provision::make_steps(subject_->own))) {
     steps.push_back(std::move(step));
@@ -219,7 +220,8 @@ Result<BuildReport> ImageBuild::run() {
 Result<void> ImageBuild::run_steps(plan::Plan& plan, BuildReport& report) {
   const auto family_kinds = family_->kinds(view(), pinned_);
   StepRunner runner(*session_, plan.image, lock_.epoch, [&](const std::string& name) {
-    const auto found = std::find_if(family_kinds.begin(), family_kinds.end(),
+    const auto found = std::find_if(family_kinds.begin(),
+                                    family_kinds.end(),
                                     [&](const auto& kind) { return kind->name() == name; });
     return found == family_kinds.end() ? provision::find_kind(name) : found->get();
   });
@@ -235,8 +237,8 @@ Result<void> ImageBuild::run_steps(plan::Plan& plan, BuildReport& report) {
       done = TRY(runner.run(planned.step, layers_));
       session_->observer.step_ended(planned.step.name, "ran", done->seconds);
     }
-    report.steps.push_back({plan.image, planned.step.name, key.text(), runs,
-                            runs ? done->seconds : 0});
+    report.steps.push_back(
+        {plan.image, planned.step.name, key.text(), runs, runs ? done->seconds : 0});
     if (planned.step.kind == "debian.packages") {
       TRY(adopt_accounts(*done));
     }
@@ -265,9 +267,15 @@ Result<void> ImageBuild::adopt_accounts(const plan::DoneStep& done) {
       continue;
     }
     const auto parents = parent_layers();
-    TRY(session_->catalogue.record_step({plan::key_of(step, parents), subject_->own.name, step.name,
-                                         step.kind, done.layer, plan::describe(step, parents),
-                                         done.result, done.seconds, 0}));
+    TRY(session_->catalogue.record_step({plan::key_of(step, parents),
+                                         subject_->own.name,
+                                         step.name,
+                                         step.kind,
+                                         done.layer,
+                                         plan::describe(step, parents),
+                                         done.result,
+                                         done.seconds,
+                                         0}));
   }
   return {};
 }
@@ -278,8 +286,8 @@ Result<void> ImageBuild::write_lock() const {
 
 Result<void> ImageBuild::finish(const plan::Plan& plan, BuildReport& report) {
   if (subject_->parent) {
-    assets_ = TRY(Digest::parse(
-        find_string(subject_->parent->record.details, "assets").value_or("")));
+    assets_ =
+        TRY(Digest::parse(find_string(subject_->parent->record.details, "assets").value_or("")));
   }
   image::ImageFacts facts{.name = subject_->own.name,
                           .epoch = lock_.epoch,
@@ -342,7 +350,8 @@ Result<void> ImageBuild::make_disk(store::ImageRecord& record, BuildReport& /*re
 
 /// What the catalogue keeps beside the config: enough to show, test, launch and build on it.
 Result<Json> ImageBuild::details(const plan::Plan& plan) const {
-  build::OverlaySandbox tree({.layers = TRY(layer_trees(*session_, layers_)), .epoch = lock_.epoch});
+  build::OverlaySandbox tree(
+      {.layers = TRY(layer_trees(*session_, layers_)), .epoch = lock_.epoch});
   const std::string status = TRY(tree.read("/var/lib/dpkg/status"));
   const std::string states = TRY(read_or_empty(tree, "/var/lib/apt/extended_states"));
   Json packages = Json::object();
@@ -361,28 +370,28 @@ Result<Json> ImageBuild::details(const plan::Plan& plan) const {
                      {"seconds", planned.done->seconds}});
   }
   Json seal = Json::array();
-  for (const build::Finding& finding :
-       TRY(build::check_image(TRY(layer_trees(*session_, layers_)), named_keys(subject_->merged)))) {
+  for (const build::Finding& finding : TRY(build::check_image(TRY(layer_trees(*session_, layers_)),
+                                                              named_keys(subject_->merged)))) {
     seal.push_back({{"rule", finding.rule}, {"path", finding.path}, {"layer", finding.layer}});
   }
   const auto& os = *subject_->merged.os;
-  return Json{{"recipe_file", subject_->own.file.string()},
-              {"os", os.family + "/" + os.release},
-              {"architecture", os.architecture},
-              {"epoch", lock_.epoch},
-              {"parent", subject_->parent ? Json(subject_->parent->record.reference()) : Json()},
-              {"parent_digest",
-               subject_->parent ? Json(subject_->parent->record.digest.text()) : Json()},
-              {"layers", std::move(layers)},
-              {"steps", std::move(steps)},
-              {"packages", std::move(packages)},
-              {"assets", assets_.text()},
-              {"layout", layout_.to_json()},
-              {"fstab", given_.fstab},
-              {"apt_sources", given_.apt_sources},
-              {"seal", std::move(seal)},
-              {"dpkg_status", TRY(session_->home.put_blob(status)).text()},
-              {"extended_states", TRY(session_->home.put_blob(states)).text()}};
+  return Json{
+      {"recipe_file", subject_->own.file.string()},
+      {"os", os.family + "/" + os.release},
+      {"architecture", os.architecture},
+      {"epoch", lock_.epoch},
+      {"parent", subject_->parent ? Json(subject_->parent->record.reference()) : Json()},
+      {"parent_digest", subject_->parent ? Json(subject_->parent->record.digest.text()) : Json()},
+      {"layers", std::move(layers)},
+      {"steps", std::move(steps)},
+      {"packages", std::move(packages)},
+      {"assets", assets_.text()},
+      {"layout", layout_.to_json()},
+      {"fstab", given_.fstab},
+      {"apt_sources", given_.apt_sources},
+      {"seal", std::move(seal)},
+      {"dpkg_status", TRY(session_->home.put_blob(status)).text()},
+      {"extended_states", TRY(session_->home.put_blob(states)).text()}};
 }
 
 }  // namespace goldmill::factory

@@ -42,8 +42,11 @@ class ImageBuild {
   Result<BuildReport> run();
 
  private:
-  ImageBuild(Session& session, const BuildRequest& request, Subject subject,
-             guest::DebianFamily family, image::Layout layout)
+  ImageBuild(Session& session,
+             const BuildRequest& request,
+             Subject subject,
+             guest::DebianFamily family,
+             image::Layout layout)
       : session_(&session),
         request_(&request),
         subject_(std::make_unique<Subject>(std::move(subject))),

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <goldmill/factory/image_jobs.hpp>
+#include <algorithm>
 
 #include <fcntl.h>
 
-#include <algorithm>
-
 #include <goldmill/build/overlay_sandbox.hpp>
 #include <goldmill/exporter/exporter.hpp>
+#include <goldmill/factory/image_jobs.hpp>
 #include <goldmill/image/disk.hpp>
 #include <goldmill/recipe/load.hpp>
 #include <goldmill/store/layer_tree.hpp>
@@ -51,8 +50,10 @@ std::vector<prove::Row> seal_rows(const store::ImageRecord& image) {
   }
   std::vector<prove::Row> rows;
   for (const Json& finding : *seal) {
-    rows.push_back({"sealed: " + find_string(finding, "rule").value_or(""), "nothing",
-                    find_string(finding, "path").value_or(""), false});
+    rows.push_back({"sealed: " + find_string(finding, "rule").value_or(""),
+                    "nothing",
+                    find_string(finding, "path").value_or(""),
+                    false});
   }
   return rows;
 }
@@ -61,7 +62,8 @@ Result<std::filesystem::path> disk_of(const Session& session, const store::Image
   const auto disk = session.home.disk(image.digest);
   std::error_code ignored;
   if (!std::filesystem::exists(disk, ignored)) {
-    return Error{ErrorKind::not_found, "the disk of " + image.reference() + " is gone",
+    return Error{ErrorKind::not_found,
+                 "the disk of " + image.reference() + " is gone",
                  "build the recipe again: its steps are not run again"};
   }
   return disk;
@@ -114,8 +116,8 @@ Result<void> export_image(Session& session, const ExportRequest& request) {
   exporter::Export wanted;
   wanted.source.disk = disk.path;
   wanted.source.write_tree = [&](int descriptor) -> Result<void> {
-    build::OverlaySandbox tree({.layers = TRY(layer_trees(session, parts.layers)),
-                                .epoch = parts.epoch});
+    build::OverlaySandbox tree(
+        {.layers = TRY(layer_trees(session, parts.layers)), .epoch = parts.epoch});
     TRY(tree.call("build.archive", {{"epoch", parts.epoch}}, {descriptor}, {}));
     return {};
   };
@@ -153,8 +155,15 @@ Json describe_image(Session& session, const store::ImageRecord& image) {
                {"packages", packages == nullptr ? 0 : packages->size()},
                {"qcow2", session.home.disk(image.digest).string()},
                {"created", image.created}};
-  for (const char* key : {"os", "architecture", "parent", "disk_used_bytes", "qcow2_bytes",
-                          "build_seconds", "steps", "layers", "recipe_file"}) {
+  for (const char* key : {"os",
+                          "architecture",
+                          "parent",
+                          "disk_used_bytes",
+                          "qcow2_bytes",
+                          "build_seconds",
+                          "steps",
+                          "layers",
+                          "recipe_file"}) {
     json[key] = value(key);
   }
   const Json* test = find_value(details, "test");

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <goldmill/factory/lock_file.hpp>
-
 #include <goldmill/system/file.hpp>
 
 namespace goldmill::factory {
@@ -8,7 +7,9 @@ namespace goldmill::factory {
 namespace {
 constexpr int kFormat = 1;
 
-Json or_null(const Json* value) { return value == nullptr ? Json() : *value; }
+Json or_null(const Json* value) {
+  return value == nullptr ? Json() : *value;
+}
 }  // namespace
 
 std::filesystem::path LockFile::path_for(const std::filesystem::path& recipe) {
@@ -59,6 +60,8 @@ Result<void> LockFile::write(const std::filesystem::path& file) const {
   return system::write_file(file, text);
 }
 
-Digest LockFile::digest() const { return sha256(canonical(to_json())); }
+Digest LockFile::digest() const {
+  return sha256(canonical(to_json()));
+}
 
 }  // namespace goldmill::factory

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "step_runner.hpp"
 
-#include <sys/stat.h>
-
 #include <cerrno>
 #include <chrono>
 #include <fstream>
+
+#include <sys/stat.h>
 
 #include <goldmill/build/capture.hpp>
 #include <goldmill/build/overlay_sandbox.hpp>
@@ -27,7 +27,9 @@ class WithOutput : public plan::Sandbox {
  public:
   WithOutput(plan::Sandbox& inner, int output) : inner_(inner), output_(output) {}
 
-  Result<void> run(const plan::Execution& execution) override { return inner_.run(with(execution)); }
+  Result<void> run(const plan::Execution& execution) override {
+    return inner_.run(with(execution));
+  }
   Result<std::string> capture(const plan::Execution& execution) override {
     return inner_.capture(with(execution));
   }
@@ -129,11 +131,12 @@ Result<plan::DoneStep> StepRunner::run_in(const fs::path& work,
     return Error{ErrorKind::internal, "no code runs steps of kind " + step.kind};
   }
   StepLog log(session_.home.logs(), image_, step.name);
-  build::OverlaySandbox overlay({.layers = trees(layers),
-                                 .work = work,
-                                 .epoch = epoch_,
-                                 .log = [&log](std::string_view line) { log.add(line); },
-                                 .is_cancelled = [this] { return session_.observer.is_cancelled(); }});
+  build::OverlaySandbox overlay(
+      {.layers = trees(layers),
+       .work = work,
+       .epoch = epoch_,
+       .log = [&log](std::string_view line) { log.add(line); },
+       .is_cancelled = [this] { return session_.observer.is_cancelled(); }});
   const fs::path output_path = work / "output";
   TRY(system::make_directories(output_path));
   if (::chmod(output_path.c_str(), 0777) != 0) {  // guest ids write here
@@ -165,9 +168,15 @@ Result<plan::DoneStep> StepRunner::run_in(const fs::path& work,
   session_.observer.step_progress("keep", 0, 0);
   const auto layer = TRY(keep(work, step, layers));
   const auto parents = plan::parents_of(step, layers);
-  store::StepRecord record{plan::key_of(step, parents), image_, step.name, step.kind, layer,
-                           plan::describe(step, parents), *std::move(result),
-                           seconds_since(start), 0};
+  store::StepRecord record{plan::key_of(step, parents),
+                           image_,
+                           step.name,
+                           step.kind,
+                           layer,
+                           plan::describe(step, parents),
+                           *std::move(result),
+                           seconds_since(start),
+                           0};
   TRY(session_.catalogue.record_step(record));
   return done_step(record);
 }
@@ -177,7 +186,8 @@ Result<std::optional<Digest>> StepRunner::keep(const fs::path& work,
                                                const plan::Step& step,
                                                const std::vector<Digest>& layers) {
   if (step.produces == plan::Produces::assets) {
-    const fs::path target = session_.home.assets(plan::key_of(step, plan::parents_of(step, layers)));
+    const fs::path target =
+        session_.home.assets(plan::key_of(step, plan::parents_of(step, layers)));
     std::error_code ignored;
     if (!fs::exists(target, ignored)) {
       TRY(system::rename_into_place(work / "output", target));
@@ -185,8 +195,8 @@ Result<std::optional<Digest>> StepRunner::keep(const fs::path& work,
     TRY(build::sync_layers(session_.home.trees()));
     return std::optional<Digest>();
   }
-  const build::CapturedLayer layer = TRY(
-      build::capture_layer({.work = work, .layers = trees(layers), .epoch = epoch_}));
+  const build::CapturedLayer layer =
+      TRY(build::capture_layer({.work = work, .layers = trees(layers), .epoch = epoch_}));
   TRY(build::commit_layer(work, session_.home.trees(), layer.diff_id));
   TRY(build::sync_layers(session_.home.trees()));
   return std::optional(layer.diff_id);

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <goldmill/guest/debian_family.hpp>
-
 #include <algorithm>
 #include <set>
 
 #include <goldmill/guest/apt_worker.hpp>
 #include <goldmill/guest/archive.hpp>
 #include <goldmill/guest/baseline_step.hpp>
+#include <goldmill/guest/debian_family.hpp>
 #include <goldmill/guest/fetcher.hpp>
 #include <goldmill/guest/initramfs_step.hpp>
 #include <goldmill/guest/packages_step.hpp>
@@ -42,8 +41,7 @@ struct Fetching {
     for (const PackageFile& package : known) {
       if (digests.contains(package.sha256)) {
         request.packages.push_back(package);
-        is_missing =
-            is_missing || !std::filesystem::exists(cached_file(cache, package.sha256));
+        is_missing = is_missing || !std::filesystem::exists(cached_file(cache, package.sha256));
       }
     }
     if (is_missing) {
@@ -146,7 +144,8 @@ Json request_json(const ResolveRequest& request) {
   Json sources = Json::array();
   for (const Source& source : request.sources) {
     // A lock names no host; another URI is another wish all the same.
-    sources.push_back({{"name", source.name}, {"digest", sha256(canonical(to_json(source))).text()}});
+    sources.push_back(
+        {{"name", source.name}, {"digest", sha256(canonical(to_json(source))).text()}});
   }
   return {{"architecture", request.architecture},
           {"install", std::move(install)},
@@ -168,8 +167,8 @@ Result<DebianFamily> DebianFamily::open(const recipe::Os& os, FamilySettings set
 }
 
 Result<std::vector<Source>> DebianFamily::sources(const recipe::Recipe& own) const {
-  ArchiveRequest request{os_.architecture, own.repositories,
-                         ArchiveSettings::from_environment(settings_.home)};
+  ArchiveRequest request{
+      os_.architecture, own.repositories, ArchiveSettings::from_environment(settings_.home)};
   request.settings.proxy = own.proxy;
   return sources_for(*release_, request);
 }
@@ -217,7 +216,8 @@ Result<Json> DebianFamily::wishes(const RecipeView& view) const {
   Json json = request_json(TRY(request_for(view, {})));
   Json repositories = Json::array();
   for (const recipe::Repository& repository : view.own.repositories) {
-    repositories.push_back(sha256(repository.uri + "\n" + repository.key.filename().string()).text());
+    repositories.push_back(
+        sha256(repository.uri + "\n" + repository.key.filename().string()).text());
   }
   json["repositories"] = std::move(repositories);
   return json;
@@ -252,8 +252,8 @@ std::vector<TreeFile> DebianFamily::given_files(const GivenFiles& given) const {
     files.push_back({"/etc/fstab", given.fstab, 0644, ""});
   }
   if (!given.apt_sources.empty()) {
-    files.push_back({"/etc/apt/sources.list.d/" + release_->family + ".sources", given.apt_sources,
-                     0644, ""});
+    files.push_back(
+        {"/etc/apt/sources.list.d/" + release_->family + ".sources", given.apt_sources, 0644, ""});
   }
   return files;
 }
@@ -266,10 +266,10 @@ Result<std::string> DebianFamily::guest_sources(const recipe::Recipe& merged) co
   if (!text.empty()) {
     return text;
   }
-  const ArchiveRequest request{os_.architecture, {},
-                               ArchiveSettings::from_environment(settings_.home)};
-  const auto sources = TRY(
-      choose_sources(*release_, TRY(read_host_sources()), request, release_->keyring));
+  const ArchiveRequest request{
+      os_.architecture, {}, ArchiveSettings::from_environment(settings_.home)};
+  const auto sources =
+      TRY(choose_sources(*release_, TRY(read_host_sources()), request, release_->keyring));
   for (const Source& source : sources) {
     if (!is_for_guests(source.uri)) {
       return Error{ErrorKind::invalid_input,
@@ -301,8 +301,8 @@ Result<DebianFamily::Steps> DebianFamily::steps(const RecipeView& view,
   if (view.parent == nullptr) {
     steps.before.push_back(TRY(make_agent_step(os_.architecture)));
   }
-  auto baseline = TRY(make_baseline_step({view.merged, os_, view.parent, given_files(input.given),
-                                          given_files(input.parent_given)}));
+  auto baseline = TRY(make_baseline_step(
+      {view.merged, os_, view.parent, given_files(input.given), given_files(input.parent_given)}));
   if (baseline) {
     steps.before.push_back(*std::move(baseline));
   }
@@ -326,10 +326,10 @@ Result<DebianFamily::Steps> DebianFamily::steps(const RecipeView& view,
 
 std::vector<std::unique_ptr<plan::StepKind>> DebianFamily::kinds(
     const RecipeView& view, const PinnedPackages& pinned) const {
-  Fetching fetching{[this, own = view.own] { return sources(own); }, view.own.proxy,
-                    pinned.packages.packages};
-  fetching.known.insert(fetching.known.end(), pinned.tools.packages.begin(),
-                        pinned.tools.packages.end());
+  Fetching fetching{
+      [this, own = view.own] { return sources(own); }, view.own.proxy, pinned.packages.packages};
+  fetching.known.insert(
+      fetching.known.end(), pinned.tools.packages.begin(), pinned.tools.packages.end());
   std::vector<std::unique_ptr<plan::StepKind>> kinds;
   kinds.push_back(std::make_unique<PackagesStep>(fetching));
   kinds.push_back(agent_step_kind());
@@ -340,9 +340,8 @@ std::vector<std::unique_ptr<plan::StepKind>> DebianFamily::kinds(
 }
 
 std::span<const system::WorkerEntry> workers() {
-  static constexpr system::WorkerEntry kWorkers[] = {{"apt", apt_worker},
-                                                     {"unpack", unpack_worker},
-                                                     {kTreeFilesWorker, tree_files_worker}};
+  static constexpr system::WorkerEntry kWorkers[] = {
+      {"apt", apt_worker}, {"unpack", unpack_worker}, {kTreeFilesWorker, tree_files_worker}};
   return kWorkers;
 }
 

@@ -119,7 +119,6 @@ Result<void> append_users(Layout& layout, const recipe::Disk& disk) {
 }
 }  // namespace
 
-
 Result<Layout> Layout::make(const recipe::Disk& disk,
                             const recipe::Os& os,
                             const std::vector<Hardware>& hardware) {

@@ -226,9 +226,8 @@ TEST(Baseline, AVariantsListOfUsersReplaces) {
 
 TEST(Baseline, RunsTheGuestsOwnProgramsInOrder) {
   const recipe::Recipe base = make_recipe();
-  const auto step =
-      make_baseline_step(
-          {.merged = base, .os = kBookworm, .given = {{"/etc/fstab", "LABEL=root /\n", 0644, ""}}});
+  const auto step = make_baseline_step(
+      {.merged = base, .os = kBookworm, .given = {{"/etc/fstab", "LABEL=root /\n", 0644, ""}}});
   ASSERT_TRUE(step && step->has_value());
   FakeSandbox sandbox;
   ASSERT_TRUE(run_step(*baseline_step_kind(), **step, sandbox));

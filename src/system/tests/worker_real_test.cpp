@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Workers as their callers see them. Runs as root and as a plain user with subordinate ids.
+#include <array>
+#include <chrono>
+#include <thread>
+
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <array>
-#include <chrono>
-#include <thread>
 
 #include <goldmill/system/file.hpp>
 #include <goldmill/system/worker.hpp>
@@ -32,16 +32,21 @@ Result<Json> hang(WorkerContext& /*context*/) {
   std::this_thread::sleep_for(std::chrono::hours(1));
   return Json();
 }
-Result<Json> throws(WorkerContext& /*context*/) { throw std::runtime_error("third party"); }
+Result<Json> throws(WorkerContext& /*context*/) {
+  throw std::runtime_error("third party");
+}
 /// Hand 0: a directory that guest ids cannot reach by its path.
 Result<Json> bind(WorkerContext& context) {
   const int tree = ::open_tree(context.hand(0), "", OPEN_TREE_CLONE | AT_EMPTY_PATH);
   return Json{{"bound", tree >= 0}, {"by_path", ::access("/tmp", R_OK) == 0}};
 }
 
-constexpr std::array kWorkers = {WorkerEntry{"echo", &echo},     WorkerEntry{"fail", &fail},
-                                 WorkerEntry{"die", &die},       WorkerEntry{"hang", &hang},
-                                 WorkerEntry{"throws", &throws}, WorkerEntry{"bind", &bind}};
+constexpr std::array kWorkers = {WorkerEntry{"echo", &echo},
+                                 WorkerEntry{"fail", &fail},
+                                 WorkerEntry{"die", &die},
+                                 WorkerEntry{"hang", &hang},
+                                 WorkerEntry{"throws", &throws},
+                                 WorkerEntry{"bind", &bind}};
 
 class WorkerReal : public testing::TestWithParam<Confinement> {
  protected:
@@ -90,8 +95,8 @@ TEST_P(WorkerReal, ADeadWorkerIsAnError) {
 }
 
 TEST_P(WorkerReal, CancellingEndsIt) {
-  const auto answer = run_worker(
-      {.name = "hang", .confinement = GetParam(), .is_cancelled = [] { return true; }});
+  const auto answer =
+      run_worker({.name = "hang", .confinement = GetParam(), .is_cancelled = [] { return true; }});
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().kind, ErrorKind::cancelled);
 }
@@ -113,8 +118,10 @@ TEST_P(WorkerReal, DirectoriesOfTheCallerCanBeMounted) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, WorkerReal,
-                         testing::Values(Confinement::none, Confinement::guest_ids,
+INSTANTIATE_TEST_SUITE_P(All,
+                         WorkerReal,
+                         testing::Values(Confinement::none,
+                                         Confinement::guest_ids,
                                          Confinement::sandbox,
                                          Confinement::sandbox_with_network));
 

@@ -17,7 +17,8 @@ namespace goldmill::factory {
 class Observer {
  public:
   virtual ~Observer() = default;
-  virtual void step_started(std::string_view image, std::string_view step,
+  virtual void step_started(std::string_view image,
+                            std::string_view step,
                             std::string_view reason) = 0;
   /// `total` 0: not known.
   virtual void step_progress(std::string_view phase, std::uint64_t done, std::uint64_t total) = 0;

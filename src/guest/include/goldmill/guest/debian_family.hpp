@@ -45,8 +45,8 @@ struct RecipeView {
 /// What a lock file pins of a recipe's packages.
 struct PinnedPackages {
   Resolution packages;
-  Resolution tools;                 ///< the boot loader's; empty for a variant
-  Json accounts = Json::object();   ///< lines by file: {"passwd": [...], "group": [...], ...}
+  Resolution tools;                ///< the boot loader's; empty for a variant
+  Json accounts = Json::object();  ///< lines by file: {"passwd": [...], "group": [...], ...}
 };
 
 /// Texts that do not follow from the recipe alone.
