@@ -6,6 +6,7 @@
 #include <goldmill/store/reference.hpp>
 
 #include "image_build.hpp"
+#include "image_recipe.hpp"
 
 namespace goldmill::factory {
 
@@ -16,55 +17,51 @@ class Line {
  public:
   static Result<Line> read(Session& session, const BuildRequest& request) {
     auto lineage = TRY(recipe::load_lineage(request.recipe, {request.set}));
-    if (!lineage.missing_parent.empty()) {
-      const auto reference = TRY(store::ImageReference::parse(lineage.missing_parent));
-      return Error{ErrorKind::not_found,
-                   lineage.recipes.front().origin.text() + ": there is no recipe " +
-                       reference.name + ".yaml beside " +
-                       lineage.recipes.front().file.filename().string(),
-                   "put the recipe of '" + reference.name + "' into the same directory"};
-    }
     return Line(session, std::move(lineage.recipes));
   }
 
   std::size_t size() const { return recipes_.size(); }
 
-  /// The recipe at `index` with its parent's image, which must have been built or pinned.
-  Result<Subject> subject(std::size_t index, const std::optional<store::ImageRecord>& built) const {
-    const std::vector<recipe::Recipe> ancestors(
-        recipes_.begin(), recipes_.begin() + static_cast<std::ptrdiff_t>(index));
-    std::vector<recipe::Recipe> all = ancestors;
-    all.push_back(recipes_[index]);
-    Subject subject{recipes_[index], recipe::merged(all), std::nullopt};
-    if (index > 0) {
-      const auto image = built ? *built : TRY(session_->catalogue.find_image(wanted_parent(index)));
-      subject.parent = ParentImage{image, recipe::merged(ancestors)};
-    }
-    return subject;
-  }
-
-  /// True when `from:` names a version or channel: then that image is used as it is.
-  bool is_pinned(std::size_t index) const {
-    const auto reference = store::ImageReference::parse(recipes_[index].from);
-    return index > 0 && reference && (reference->version > 0 || !reference->channel.empty());
-  }
-
-  /// The first recipe that has to be looked at: nothing before a pinned parent is.
+  /// The first recipe that has to be looked at: nothing before a parent that is said by version
+  /// or channel, or that has no recipe here, is built.
   std::size_t first() const {
     std::size_t first = 0;
-    for (std::size_t index = 0; index < recipes_.size(); ++index) {
+    for (std::size_t index = 1; index < recipes_.size(); ++index) {
       first = is_pinned(index) ? index : first;
     }
     return first;
+  }
+
+  /// The recipe at `index` with its parent's image: `built` when this build made it, else the
+  /// one in the store.
+  Result<Subject> subject(std::size_t index, const std::optional<store::ImageRecord>& built) const {
+    const recipe::Recipe& own = recipes_[index];
+    if (own.from.empty()) {
+      return Subject{own, recipe::merged({own}), std::nullopt};
+    }
+    const auto image = built ? *built : TRY(stored_parent(own));
+    const recipe::Recipe parent = TRY(recipe_of(image));
+    return Subject{own, recipe::merged({parent, own}), ParentImage{image, parent}};
   }
 
  private:
   Line(Session& session, std::vector<recipe::Recipe> recipes)
       : session_(&session), recipes_(std::move(recipes)) {}
 
-  store::ImageReference wanted_parent(std::size_t index) const {
+  bool is_pinned(std::size_t index) const {
     const auto reference = store::ImageReference::parse(recipes_[index].from);
-    return reference ? *reference : store::ImageReference{recipes_[index - 1].name, 0, ""};
+    return reference && (reference->version > 0 || !reference->channel.empty());
+  }
+
+  Result<store::ImageRecord> stored_parent(const recipe::Recipe& own) const {
+    auto image = session_->catalogue.find_image(TRY(store::ImageReference::parse(own.from)));
+    if (!image && image.error().kind == ErrorKind::not_found) {
+      return Error{ErrorKind::not_found,
+                   own.origin.text() + ": there is neither an image " + own.from +
+                       " nor a recipe of that name beside " + own.file.filename().string(),
+                   "build it first, or put its recipe into the same directory"};
+    }
+    return image;
   }
 
   Session* session_;

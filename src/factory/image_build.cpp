@@ -13,6 +13,7 @@
 #include <goldmill/image/digest.hpp>
 #include <goldmill/image/disk.hpp>
 #include <goldmill/provision/provision.hpp>
+#include <goldmill/recipe/snapshot.hpp>
 #include <goldmill/system/file.hpp>
 
 #include "assembly.hpp"
@@ -112,6 +113,9 @@ Result<bool> ImageBuild::use_lock(const Json& wishes) {
         file.filename().string() +
         (lock->parent != parent ? " is of another parent" : " is of other wishes") +
         ": packages are resolved again");
+    if (lock->requests == wishes) {
+      pinned_.accounts = std::move(lock->accounts);  // a new parent must not renumber them
+    }
     return false;
   }
   lock_ = *std::move(lock);
@@ -130,11 +134,14 @@ Result<void> ImageBuild::resolve(const Json& wishes) {
         find_string(subject_->parent->record.details, "extended_states").value_or(""));
     parent.extended_states = TRY(session_->home.get_blob(TRY(Result<Digest>(blob))));
   }
+  const Json accounts = pinned_.accounts;
   pinned_ = TRY(family_->resolve(
       view(), parent, [this](std::string_view phase, std::uint64_t done, std::uint64_t total) {
         session_->observer.step_progress(phase, done, total);
       }));
+  pinned_.accounts = accounts;
   lock_ = LockFile{};
+  lock_.accounts = accounts;
   lock_.recipe = subject_->own.name;
   lock_.requests = wishes;
   lock_.packages = guest::to_json(pinned_.packages);
@@ -377,6 +384,7 @@ Result<Json> ImageBuild::details(const plan::Plan& plan) const {
   const auto& os = *subject_->merged.os;
   return Json{
       {"recipe_file", subject_->own.file.string()},
+      {"recipe", recipe::to_snapshot(subject_->merged)},
       {"os", os.family + "/" + os.release},
       {"architecture", os.architecture},
       {"epoch", lock_.epoch},

@@ -7,12 +7,12 @@
 #include <goldmill/exporter/exporter.hpp>
 #include <goldmill/factory/image_jobs.hpp>
 #include <goldmill/image/disk.hpp>
-#include <goldmill/recipe/load.hpp>
 #include <goldmill/store/layer_tree.hpp>
 #include <goldmill/store/reference.hpp>
 #include <goldmill/system/file.hpp>
 
 #include "assembly.hpp"
+#include "image_recipe.hpp"
 
 namespace goldmill::factory {
 
@@ -20,14 +20,6 @@ namespace {
 
 Result<store::ImageRecord> find(Session& session, const std::string& name) {
   return session.catalogue.find_image(TRY(store::ImageReference::parse(name)));
-}
-
-/// What the image was built from, with its ancestors merged in.
-Result<recipe::Recipe> recipe_of(const store::ImageRecord& image) {
-  const std::string file = find_string(image.details, "recipe_file").value_or("");
-  const auto lineage =
-      TRY(recipe::load_lineage(file).context("the recipe that " + image.reference() + " is of"));
-  return recipe::merged(lineage.recipes);
 }
 
 Result<DiskParts> parts_of(const store::ImageRecord& image) {
