@@ -35,6 +35,7 @@ Names with(Names base, const Names& more) {
 
 // What booting, DHCP with name resolution, a clock, SSH, a firewall and the guest's own apt need;
 // dbus and libpam-systemd, so that SSH sessions end with the machine and hostnamectl works.
+// passwd makes the recipe's users; since 2026 nothing essential needs it in Debian's unstable.
 // zstd halves the time that the initramfs takes. Everything else is the recipe's business.
 const Names kBase = {"systemd-sysv",
                      "udev",
@@ -48,6 +49,7 @@ const Names kBase = {"systemd-sysv",
                      "e2fsprogs",
                      "tzdata",
                      "netbase",
+                     "passwd",
                      "zstd"};
 // Without it init-system-helpers takes usrmerge and with it 50 MB of perl.
 const Names kMerged = {"usr-is-merged"};
