@@ -2,6 +2,7 @@
 #include <chrono>
 
 #include <goldmill/factory/build_image.hpp>
+#include <goldmill/guest/foreign_programs.hpp>
 #include <goldmill/recipe/load.hpp>
 #include <goldmill/store/reference.hpp>
 
@@ -21,6 +22,13 @@ class Line {
   }
 
   std::size_t size() const { return recipes_.size(); }
+
+  /// Said before packages are resolved and fetched: no build of this line can end well here.
+  Result<void> check_machine() const {
+    const recipe::Recipe& base = recipes_.front();
+    return base.os ? guest::check_programs_run(base.os->architecture).context(base.name)
+                   : Result<void>();
+  }
 
   /// The first recipe that has to be looked at: nothing before a parent that is said by version
   /// or channel, or that has no recipe here, is built.
@@ -92,6 +100,7 @@ Result<std::vector<plan::Plan>> plan_image(Session& session, const BuildRequest&
 Result<BuildReport> build_image(Session& session, const BuildRequest& request) {
   const auto start = std::chrono::steady_clock::now();
   const Line line = TRY(Line::read(session, request));
+  TRY(line.check_machine());
   BuildReport report;
   std::optional<store::ImageRecord> built;
   for (std::size_t index = line.first(); index < line.size(); ++index) {
