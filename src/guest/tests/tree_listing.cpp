@@ -43,17 +43,20 @@ std::string name_of(const std::map<std::uint32_t, std::string>& names, std::uint
   return found == names.end() ? std::to_string(id) : found->second;
 }
 
-/// An access control list with the tree's own ids. Source: linux/posix_acl_xattr.h: a version of
-/// 32 bits, then entries of tag and permissions (16 bits each) and id (32 bits).
-std::string unshifted_list(std::string bytes, std::uint32_t first_id) {
-  constexpr std::uint32_t no_id = 0xffffffff;
-  for (std::size_t at = 8; at + 4 <= bytes.size(); at += 8) {
-    std::uint32_t id = 0;
-    std::memcpy(&id, bytes.data() + at, sizeof id);
-    id -= id == no_id ? 0 : first_id;
-    std::memcpy(bytes.data() + at, &id, sizeof id);
+/// An access list with the tree's own ids: after 4 bytes, entries of tag, permissions and id.
+/// Source: linux/posix_acl_xattr.h, little endian.
+std::string with_own_ids(std::string list, std::uint32_t first_id) {
+  constexpr std::size_t kEntry = 8;
+  constexpr std::array<char, 2> kNamed = {2, 8};  // a user's and a group's
+  for (std::size_t at = 4; at + kEntry <= list.size(); at += kEntry) {
+    if (list[at] == kNamed[0] || list[at] == kNamed[1]) {
+      std::uint32_t id = 0;
+      std::memcpy(&id, &list[at + 4], sizeof id);
+      id -= first_id;
+      std::memcpy(&list[at + 4], &id, sizeof id);
+    }
   }
-  return bytes;
+  return list;
 }
 
 /// Capabilities without the root id of version 3, other attributes as they are.
@@ -69,8 +72,8 @@ std::string attributes_of(const fs::path& path, std::uint32_t first_id) {
     std::string bytes(value.data(), length > 0 ? static_cast<std::size_t>(length) : 0);
     if (name == "security.capability" && bytes.size() >= 20) {
       bytes = bytes.substr(4, 16);
-    } else if (name.starts_with("system.posix_acl")) {
-      bytes = unshifted_list(std::move(bytes), first_id);
+    } else if (name.starts_with("system.posix_acl_")) {
+      bytes = with_own_ids(std::move(bytes), first_id);
     }
     text += " " + name + "=" + sha256(bytes).brief();
   }
