@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The product as its users meet it: runs the goldmill binary and looks at what it leaves.
+
+GOLDMILL names the binary. Images are kept in test-home beside it and shared by all files of this
+directory, so that base and java are built once.
+"""
+import contextlib
+import fcntl
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+EXAMPLES = HERE.parent.parent / "examples"
+BINARY = pathlib.Path(os.environ.get("GOLDMILL", HERE.parent.parent / "build" / "goldmill")).resolve()
+ROOM = pathlib.Path(os.environ.get("GOLDMILL_TEST_HOME", BINARY.parent / "test-home")).resolve()
+HOME = ROOM / "state"
+RECIPES = ROOM / "recipes"
+IS_ROOT = os.geteuid() == 0
+
+
+class Failed(AssertionError):
+    """A goldmill that ended in another way than the test says."""
+
+
+class Answer:
+    def __init__(self, arguments, process, seconds):
+        self.arguments = arguments
+        self.status = process.returncode
+        self.out = process.stdout.decode("utf-8", "replace")
+        self.err = process.stderr.decode("utf-8", "replace")
+        self.seconds = seconds
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+    def __str__(self):
+        return (f"goldmill {' '.join(map(str, self.arguments))}: status {self.status} after "
+                f"{self.seconds:.1f} s\n--- stdout\n{self.out[-4000:]}\n--- stderr\n{self.err[-4000:]}")
+
+
+def environment(home=HOME, **more):
+    names = {**os.environ, "GOLDMILL_HOME": str(home), "NO_COLOR": "1", **more}
+    return {name: value for name, value in names.items() if value is not None}
+
+
+def goldmill(*arguments, home=HOME, status=0, before=(), env=None, timeout=900, cwd=None,
+             binary=BINARY):
+    """Runs it; `before` is put in front (unshare, taskset, ...). status=None: any will do."""
+    command = [*map(str, before), str(binary), *map(str, arguments)]
+    start = time.monotonic()
+    process = subprocess.run(command, env=environment(home, **(env or {})), timeout=timeout,
+                             stdin=subprocess.DEVNULL, capture_output=True, cwd=cwd, check=False)
+    answer = Answer(arguments, process, time.monotonic() - start)
+    if status is not None and answer.status != status:
+        raise Failed(str(answer))
+    return answer
+
+
+def images():
+    """Builds base and java in the shared home, unless they are there."""
+    ROOM.mkdir(parents=True, exist_ok=True)
+    with open(ROOM / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not RECIPES.is_dir():
+            shutil.copytree(EXAMPLES, RECIPES.with_suffix(".new"),
+                            ignore=shutil.ignore_patterns("*.lock", "ops", "ops.pub"))
+            run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "ops", "-f",
+                RECIPES.with_suffix(".new") / "ops")
+            RECIPES.with_suffix(".new").rename(RECIPES)
+        return {name: goldmill("build", RECIPES / f"{name}.yaml", "--json").json
+                for name in ("base", "java")}
+
+
+def run(*command, **options):
+    """Another program's standard output; it must succeed."""
+    process = subprocess.run([str(word) for word in command], capture_output=True, check=False,
+                             **options)
+    if process.returncode != 0:
+        raise Failed(f"{command}: status {process.returncode}\n{process.stdout.decode()[-3000:]}"
+                     f"\n{process.stderr.decode()[-3000:]}")
+    return process.stdout.decode("utf-8", "replace")
+
+
+@contextlib.contextmanager
+def scratch(parent=None):
+    """A directory for one test, on the disk of the shared home."""
+    parent = parent or ROOM
+    parent.mkdir(parents=True, exist_ok=True)
+    path = pathlib.Path(tempfile.mkdtemp(prefix="scratch-", dir=parent))
+    try:
+        yield path
+    finally:
+        remove(path)
+
+
+def remove(path):
+    """Also what belongs to guest ids, which a plain user may remove only as their root."""
+    shutil.rmtree(path, ignore_errors=True)
+    if path.exists() and not IS_ROOT:
+        user = subprocess.run(["unshare", "--map-auto", "--map-root-user", "rm", "-rf", path],
+                              check=False)
+        assert user.returncode == 0, f"cannot remove {path}"
+
+
+def copy_recipes(directory, locks=True):
+    """The recipes in a directory of their own, with the locks of the shared home."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for entry in RECIPES.iterdir():
+        if entry.name in ("base.yaml", "java.yaml", "ops.pub") or (
+                locks and entry.name in ("base.lock", "java.lock")):
+            shutil.copy(entry, directory / entry.name)
+
+
+def copy_packages(home, source=HOME):
+    """A new home that has all packages: a build in it needs no network."""
+    home.mkdir(mode=0o700, parents=True)
+    (home / "packages").mkdir()
+    for package in (source / "packages").glob("*.deb"):
+        os.link(package, home / "packages" / package.name)
+    for directory in ("archives", "keyrings"):
+        shutil.copytree(source / directory, home / directory, symlinks=True)
+
+
+def clone_home(home, source=HOME):
+    """A home with the same images and layers, where nothing is shared but contents."""
+    run("cp", "-a", "--reflink=auto", source, home)
+
+
+def left_behind(home):
+    """What still refers to a home: processes by their directories and open files, and mounts."""
+    found = []
+    prefix = str(home) + "/"
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            links = [entry / "cwd", entry / "root", entry / "exe", *(entry / "fd").iterdir()]
+            for link in links:
+                with contextlib.suppress(OSError):
+                    if (os.readlink(link) + "/").startswith(prefix):
+                        found.append(f"process {entry.name}: {link} -> {os.readlink(link)}")
+            mounts = (entry / "mountinfo").read_text(errors="replace")
+        except OSError:
+            continue
+        found.extend(f"process {entry.name} sees {line}" for line in mounts.splitlines()
+                     if prefix in line)
+    return found
+
+
+def gone_within(home, seconds):
+    """left_behind() as soon as it is empty, or after `seconds`."""
+    end = time.monotonic() + seconds
+    while (found := left_behind(home)) and time.monotonic() < end:
+        time.sleep(0.05)
+    return found
+
+
+class Case(unittest.TestCase):
+    """A test on the shared images."""
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.built = images()
+
+    def scratch(self, parent=None):
+        path = self.enterContext(scratch(parent)) if hasattr(self, "enterContext") else None
+        if path is None:  # Python 3.10
+            context = scratch(parent)
+            path = context.__enter__()
+            self.addCleanup(context.__exit__, None, None, None)
+        return path
+
+
+def start(*arguments, home=HOME, **options):
+    """A goldmill in a process group of its own, still running."""
+    return subprocess.Popen([str(BINARY), *map(str, arguments)], env=environment(home),
+                            stdin=subprocess.DEVNULL, start_new_session=True, **options)
+
+
+def end(process, number=signal.SIGKILL):
+    """Ends a process that start() gave, by its number, and waits for it."""
+    if process.poll() is None:
+        process.send_signal(number)
+    return process.wait(timeout=60)

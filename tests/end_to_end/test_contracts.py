@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What scripts rely on: JSON, exit statuses and messages; builds that repeat; plans with reasons."""
+import re
+import unittest
+
+import product
+from product import Case, copy_recipes, goldmill
+
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+# recipe text -> where it is wrong, and what the message and the hint must hold
+WRONG = {
+    "unknown key": ("recipe: r\nos: debian/12\npacakges: [vim]\n", "3:1", "pacakges",
+                    "did you mean 'packages'"),
+    "plain password": ("recipe: r\nos: debian/12\nbaseline: {users: [{name: o, password: hunter2}]}\n",
+                       "3:", "plain-text password", "mkpasswd"),
+    "unknown OS": ("recipe: r\nos: debain/12\n", "2:5", "debain/12", "debian/12"),
+    "size without unit": ("recipe: r\nos: debian/12\ndisk: {size: 4}\n", "3:14", "no unit", "4GiB"),
+    "wrong type": ("recipe: r\nos: debian/12\npackages: vim\n", "3:", "packages", "list"),
+    "duplicate key": ("recipe: r\nos: debian/12\nos: debian/13\n", "3:1", "os", ""),
+}
+
+
+class Wrong(unittest.TestCase):
+    """Wrong inputs are answered at once, by status and words; nothing is built for them."""
+
+    def setUp(self):
+        context = product.scratch()
+        self.room = context.__enter__()
+        self.addCleanup(context.__exit__, None, None, None)
+        self.home = self.room / "home"
+
+    def refused(self, *arguments, status=2, **options):
+        answer = goldmill(*arguments, home=self.home, status=status, timeout=20, **options)
+        self.assertRegex(answer.err, r"^error: ")
+        self.assertNotIn("\x1b", answer.err)
+        return answer
+
+    def test_recipes(self):
+        for name, (text, position, message, hint) in WRONG.items():
+            with self.subTest(name):
+                file = self.room / "r.yaml"
+                file.write_text(text)
+                for command in ("build", "plan", "explain"):
+                    answer = self.refused(command, file)
+                    self.assertRegex(answer.err, rf"r\.yaml:{position}")
+                    self.assertIn(message, answer.err)
+                    self.assertIn(hint, answer.err)
+                error = self.refused("build", file, "--json").json["error"]
+                self.assertEqual("invalid_input", error["kind"])
+                self.assertIn("r.yaml:" + position, error["message"])
+        self.assertEqual([], list((self.home / "trees").iterdir()))
+        self.assertFalse(list((self.home / "packages").iterdir()))
+
+    def test_cycle(self):
+        (self.room / "a.yaml").write_text("recipe: a\nfrom: b\n")
+        (self.room / "b.yaml").write_text("recipe: b\nfrom: a\n")
+        answer = self.refused("build", self.room / "a.yaml")
+        self.assertRegex(answer.err, r"[ab]\.yaml:2:\d+")
+        self.assertIn("a", answer.err)
+
+    def test_names(self):
+        self.assertIn("/nowhere.yaml", self.refused("build", "/nowhere.yaml", status=3).err)
+        self.assertIn("did you mean 'build'", self.refused("biuld", "x").err)
+        self.assertIn("did you mean '--json'", self.refused("list", "--jsno").err)
+        self.refused("build")
+        for command in ("show", "test", "launch", "export"):
+            self.assertIn("nobody", self.refused(command, "nobody", status=3).err)
+        for command in ("stop", "ssh", "rm"):
+            self.assertIn("nobody", self.refused(command, "nobody", status=3).err)
+
+    def test_missing_parent(self):
+        (self.room / "v.yaml").write_text("recipe: v\nfrom: gone\n")
+        self.assertIn("gone", self.refused("build", self.room / "v.yaml", status=3).err)
+
+    def test_package_that_nobody_has(self):
+        copy_recipes(self.room / "recipes")
+        recipe = self.room / "recipes" / "v.yaml"
+        recipe.write_text("recipe: v\nfrom: base\npackages: [openssh-servr]\n")
+        product.images()
+        answer = goldmill("build", recipe, status=None, timeout=120)
+        self.assertIn(answer.status, (2, 3))
+        self.assertIn("openssh-servr", answer.err)
+        self.assertIn("openssh-server", answer.err.split("hint:")[-1])
+
+
+class Json(Case):
+    def test_build(self):
+        report = self.built["java"]
+        self.assertEqual({"image", "steps", "seconds"}, set(report))
+        image = report["image"]
+        self.assertEqual({"name", "version", "digest", "disk_digest", "packages",
+                          "disk_used_bytes"}, set(image))
+        self.assertEqual("java", image["name"])
+        self.assertGreaterEqual(image["version"], 1)
+        self.assertRegex(image["digest"], DIGEST)
+        self.assertRegex(image["disk_digest"], DIGEST)
+        self.assertNotEqual(image["digest"], image["disk_digest"])
+        self.assertGreater(image["packages"], self.built["base"]["image"]["packages"])
+        self.assertGreater(image["disk_used_bytes"], 400 << 20)
+        for step in report["steps"]:
+            self.assertLessEqual({"name", "key", "result", "seconds"}, set(step))
+            self.assertRegex(step["key"], DIGEST)
+            self.assertIn(step["result"], ("ran", "cached"))
+
+    def test_list_and_show(self):
+        listed = {(i["name"], i["version"]): i for i in goldmill("list", "--json").json["images"]}
+        for name in ("base", "java"):
+            image = self.built[name]["image"]
+            shown = goldmill("show", name, "--json").json
+            row = listed[(name, image["version"])]
+            for key in ("digest", "disk_digest", "packages", "disk_used_bytes"):
+                self.assertEqual(image[key], shown[key])
+                self.assertEqual(image[key], row[key])
+        shown = goldmill("show", "java@1", "--json").json
+        self.assertEqual("base@1", shown["parent"])
+        self.assertIn("openjdk-17-jre-headless", shown["packages_installed"])
+        self.assertEqual([], shown["seal"])
+        status = (product.HOME / "trees").is_dir()
+        self.assertTrue(status)
+
+    def test_explain(self):
+        sections = goldmill("explain", product.RECIPES / "java.yaml", "--json").json["sections"]
+        lines = [line for section in sections for line in section["lines"]]
+        self.assertTrue(any("default-jre-headless" in line for line in lines))
+        self.assertTrue(any("sudo" in line and "WITHOUT" in line for line in lines))
+
+    def test_prepared_instances(self):
+        fleet = f"prepared-{self.id().__hash__() % 10000}"
+        self.addCleanup(goldmill, "rm", "--force", fleet, status=None)
+        launched = goldmill("launch", "java", "-n", 3, "--fleet", fleet, "--prepare-only",
+                            "--json").json
+        self.assertEqual(fleet, launched["fleet"])
+        self.assertEqual(3, len(launched["instances"]))
+        for instance in launched["instances"]:
+            self.assertEqual({"name", "hostname", "machine_id", "ssh_host_key", "ssh_port", "state",
+                              "ready_seconds", "error"}, set(instance))
+            self.assertEqual("prepared", instance["state"])
+        ports = {instance["ssh_port"] for instance in launched["instances"]}
+        self.assertEqual(3, len(ports))
+        names = [instance["name"] for instance in launched["instances"]]
+        shown = {row["name"]: row for row in goldmill("ps", "--json").json["instances"]}
+        self.assertLessEqual(set(names), set(shown))
+        for name in names:  # a copy-on-write disk, not a copy
+            self.assertLess(product.run("du", "-sk", product.HOME / "instances" / name).split()[0],
+                            "1000")
+        self.assertEqual(sorted(names), sorted(goldmill("rm", fleet, "--json").json["removed"]))
+        self.assertFalse([n for n in names if (product.HOME / "instances" / n).exists()])
+
+    def test_export_says_what_it_wrote(self):
+        room = self.scratch()
+        answer = goldmill("export", "base", "-F", "qcow2", "-o", room / "b.qcow2", "--json").json
+        self.assertEqual(str(room / "b.qcow2"), answer["file"])
+        self.assertEqual((room / "b.qcow2").stat().st_size, answer["bytes"])
+
+
+class Again(Case):
+    """A second build does nothing, and says why when there is something to do."""
+
+    def test_cached_fast_and_offline(self):
+        before = ("unshare", "--map-root-user", "--net") if not product.IS_ROOT else ("unshare", "--net")
+        report = goldmill("build", product.RECIPES / "java.yaml", "--json", before=before)
+        self.assertEqual({"cached"}, {step["result"] for step in report.json["steps"]})
+        self.assertEqual(self.built["java"]["image"], report.json["image"])
+        self.assertLess(report.seconds, 5)
+
+    def test_reasons(self):
+        room = self.scratch()
+        copy_recipes(room)
+        recipe = room / "small.yaml"
+        recipe.write_text("recipe: small\nfrom: base\nprovision:\n"
+                          "  - files:\n      - {target: /srv/a, content: one}\n"
+                          "  - shell: {script: 'echo two > /srv/b'}\n")
+
+        def steps():
+            plans = goldmill("plan", recipe, "--json").json["images"]
+            self.assertEqual(["base", "small"], [plan["image"] for plan in plans])
+            self.assertEqual({"cached"}, {step["result"] for step in plans[0]["steps"]})
+            return {step["name"]: step for step in plans[1]["steps"]}
+
+        fresh = steps()
+        self.assertIn("runs", {step["result"] for step in fresh.values()})
+        goldmill("build", recipe)
+        self.assertEqual({"cached"}, {step["result"] for step in steps().values()})
+        recipe.write_text(recipe.read_text().replace("two", "three"))
+        changed = {name: step for name, step in steps().items() if step["result"] != "cached"}
+        self.assertEqual(1, len(changed), changed)
+        (name, step), = changed.items()
+        self.assertIn("shell", step["kind"])
+        self.assertIn("script", step["reason"])
+        self.assertGreater(step["expected_seconds"], 0)
+        ran = [s for s in goldmill("build", recipe, "--json").json["steps"] if s["result"] == "ran"]
+        self.assertEqual([name, "disk"], [s["name"] for s in ran])
+        recipe.write_text(recipe.read_text().replace("one", "1"))
+        reasons = [s["reason"] for s in steps().values() if s["result"] != "cached"]
+        self.assertEqual(2, len(reasons), "what stands on a changed layer runs again")
+        self.assertNotIn(None, reasons)
+
+
+if __name__ == "__main__":
+    unittest.main()
