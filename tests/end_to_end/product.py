@@ -52,12 +52,13 @@ def environment(home=HOME, **more):
 
 
 def goldmill(*arguments, home=HOME, status=0, before=(), env=None, timeout=900, cwd=None,
-             binary=BINARY):
+             binary=BINARY, stdin=None):
     """Runs it; `before` is put in front (unshare, taskset, ...). status=None: any will do."""
     command = [*map(str, before), str(binary), *map(str, arguments)]
     start = time.monotonic()
     process = subprocess.run(command, env=environment(home, **(env or {})), timeout=timeout,
-                             stdin=subprocess.DEVNULL, capture_output=True, cwd=cwd, check=False)
+                             stdin=stdin or subprocess.DEVNULL, capture_output=True, cwd=cwd,
+                             check=False)
     answer = Answer(arguments, process, time.monotonic() - start)
     if status is not None and answer.status != status:
         raise Failed(str(answer))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What scripts rely on: JSON, exit statuses and messages; builds that repeat; plans with reasons."""
+import os
 import re
 import unittest
 
@@ -116,8 +117,6 @@ class Json(Case):
         self.assertEqual("base@1", shown["parent"])
         self.assertIn("openjdk-17-jre-headless", shown["packages_installed"])
         self.assertEqual([], shown["seal"])
-        status = (product.HOME / "trees").is_dir()
-        self.assertTrue(status)
 
     def test_explain(self):
         sections = goldmill("explain", product.RECIPES / "java.yaml", "--json").json["sections"]
@@ -126,7 +125,7 @@ class Json(Case):
         self.assertTrue(any("sudo" in line and "WITHOUT" in line for line in lines))
 
     def test_prepared_instances(self):
-        fleet = f"prepared-{self.id().__hash__() % 10000}"
+        fleet = f"prepared-{os.getpid()}"
         self.addCleanup(goldmill, "rm", "--force", fleet, status=None)
         launched = goldmill("launch", "java", "-n", 3, "--fleet", fleet, "--prepare-only",
                             "--json").json
@@ -142,8 +141,8 @@ class Json(Case):
         shown = {row["name"]: row for row in goldmill("ps", "--json").json["instances"]}
         self.assertLessEqual(set(names), set(shown))
         for name in names:  # a copy-on-write disk, not a copy
-            self.assertLess(product.run("du", "-sk", product.HOME / "instances" / name).split()[0],
-                            "1000")
+            used = product.run("du", "-sk", product.HOME / "instances" / name).split()[0]
+            self.assertLess(int(used), 1000)
         self.assertEqual(sorted(names), sorted(goldmill("rm", fleet, "--json").json["removed"]))
         self.assertFalse([n for n in names if (product.HOME / "instances" / n).exists()])
 
@@ -170,7 +169,7 @@ class Again(Case):
         recipe = room / "small.yaml"
         recipe.write_text("recipe: small\nfrom: base\nprovision:\n"
                           "  - files:\n      - {target: /srv/a, content: one}\n"
-                          "  - shell: {script: 'echo two > /srv/b'}\n")
+                          "  - shell: {script: \"umask 022\\necho two > /srv/b\"}\n")
 
         def steps():
             plans = goldmill("plan", recipe, "--json").json["images"]
@@ -191,7 +190,7 @@ class Again(Case):
         self.assertGreater(step["expected_seconds"], 0)
         ran = [s for s in goldmill("build", recipe, "--json").json["steps"] if s["result"] == "ran"]
         self.assertEqual([name, "disk"], [s["name"] for s in ran])
-        recipe.write_text(recipe.read_text().replace("one", "1"))
+        recipe.write_text(recipe.read_text().replace("one", "another"))
         reasons = [s["reason"] for s in steps().values() if s["result"] != "cached"]
         self.assertEqual(2, len(reasons), "what stands on a changed layer runs again")
         self.assertNotIn(None, reasons)

@@ -42,6 +42,7 @@ TEST(Bytes, ShowsThreeDigits) {
 TEST(Suggestion, FindsSlipsOnly) {
   EXPECT_EQ(nearest("pakages", {"packages", "promises"}), "packages");
   EXPECT_EQ(nearest("zzz", {"packages", "promises"}), "");
+  EXPECT_EQ(did_you_mean("biuld", {"ls", "build"}), "did you mean 'build'?");
   EXPECT_EQ(did_you_mean("zzz", {"a", "b"}), "known: a, b");
 }
 

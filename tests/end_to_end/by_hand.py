@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A guest in plain QEMU, as somebody without goldmill starts it."""
+import pathlib
+import re
+import socket
+import subprocess
+import time
+
+import product
+
+OVMF = pathlib.Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Guest:
+    """Writes go to a temporary file (-snapshot): the disk stays as it is. Use it with `with`."""
+
+    def __init__(self, disk, room, name, uefi=False, backing=None):
+        self.port = free_port()
+        self.serial = room / f"{name}.serial"
+        self.known_hosts = room / f"{name}.hosts"
+        drive = f"if=virtio,driver=qcow2,file.filename={disk}"
+        if backing:
+            drive += f",backing.driver=qcow2,backing.file.filename={backing}"
+        self.command = ["qemu-system-x86_64", "-m", "512", "-snapshot", "-display", "none",
+                        "-accel", "tcg", "-serial", f"file:{self.serial}", "-drive", drive,
+                        "-nic", f"user,model=virtio,hostfwd=tcp:127.0.0.1:{self.port}-:22"]
+        if uefi:
+            self.command += ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF}"]
+
+    def __enter__(self):
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.process.stderr.close()
+
+    def console(self):
+        return self.serial.read_text(errors="replace") if self.serial.exists() else ""
+
+    def wait(self, what, probe, seconds=420):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                raise product.Failed(f"QEMU ended: {self.process.stderr.read().decode()}")
+            if found := probe():
+                return found
+            time.sleep(1)
+        raise product.Failed(f"no {what} within {seconds} s\n{self.console()[-3000:]}")
+
+    def wait_for_login(self):
+        return self.wait("login", lambda: re.search(r"(\S+) login:", self.console())).group(1)
+
+    def host_keys(self):
+        """What the guest shows to everybody, asked by ssh-keyscan."""
+        def scan():
+            said = subprocess.run(["ssh-keyscan", "-T", "10", "-p", str(self.port), "127.0.0.1"],
+                                  capture_output=True, check=False).stdout.decode()
+            return {" ".join(line.split()[1:3]) for line in said.splitlines()
+                    if line and not line.startswith("#")}
+        return self.wait("host key", scan)
+
+    def ssh(self, words, user="ops", key=None):
+        """As the user that the recipe names, with the recipe's key."""
+        key = key or product.RECIPES / "ops"
+        return product.run(
+            "ssh", "-p", self.port, "-i", key, "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes",
+            "-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={self.known_hosts}",
+            "-o", "ConnectTimeout=60", f"{user}@127.0.0.1", words)

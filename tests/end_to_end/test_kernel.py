@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A guest that upgrades its kernel with apt boots the new one, by BIOS and by UEFI.
+
+The archive holds no newer kernel than the image's, so an older one under a newer version stands
+for it: it says its own name (uname -r), which a kernel with a mere new label would not.
+"""
+import json
+import os
+import re
+import time
+import unittest
+
+import product
+from by_hand import Guest
+from product import Case, goldmill, run
+
+META = "linux-image-cloud-amd64"
+NEWER = "99:1"
+
+
+def kernels(image):
+    """The image's kernel package, and others of its flavour that the archive has, newest first."""
+    installed = goldmill("show", image, "--json").json["packages_installed"]
+    own = next(name for name in installed if re.fullmatch(r"linux-image-[0-9].*-cloud-amd64", name))
+    series = re.match(r"linux-image-[0-9]+\.[0-9]+\.[0-9]+-", own).group()
+    listed = run("apt-cache", "search", "--names-only", f"^{series}[0-9]+-cloud-amd64$")
+    others = {line.split()[0] for line in listed.splitlines()} - {own}
+    return own, sorted(others, key=lambda name: int(name[len(series):].split("-")[0]), reverse=True)
+
+
+def make_archive(room, package):
+    """A local archive with the kernel and the package by which guests follow kernels."""
+    archive = room / "archive"
+    archive.mkdir()
+    run("apt-get", "download", package, cwd=room)
+    tree = room / "tree"
+    run("dpkg-deb", "-R", next(room.glob("linux-image-*.deb")), tree)
+    control = tree / "DEBIAN" / "control"
+    control.write_text(re.sub(r"(?m)^Version: .*$", f"Version: {NEWER}", control.read_text()))
+    run("dpkg-deb", "-Zgzip", "-z1", "--root-owner-group", "-b", tree, archive / "kernel.deb")
+    meta = room / "meta" / "DEBIAN"
+    meta.mkdir(parents=True)
+    (meta / "control").write_text(
+        f"Package: {META}\nVersion: {NEWER}\nArchitecture: amd64\nDepends: {package}\n"
+        "Maintainer: nobody <nobody@example.org>\nDescription: the newest kernel\n")
+    run("dpkg-deb", "--root-owner-group", "-b", meta.parent, archive / "meta.deb")
+    (archive / "Packages").write_text(run("dpkg-scanpackages", "-m", ".", cwd=archive))
+    run("tar", "-C", archive, "-cf", room / "archive.tar", ".")
+    return room / "archive.tar"
+
+
+class Kernel(Case):
+    def test_upgrade(self):
+        own, others = kernels("base")
+        if not others:
+            self.skipTest(f"the archive has no other kernel beside {own}")
+        room = self.scratch()
+        release = others[0].removeprefix("linux-image-")
+        archive = make_archive(room, others[0])
+        fleet = f"kernel-{os.getpid()}"
+        self.addCleanup(goldmill, "rm", "--force", fleet, status=None)
+        name = goldmill("launch", "base", "--fleet", fleet, "--json").json["instances"][0]["name"]
+
+        def inside(words, stdin=None, status=0):
+            return goldmill("ssh", name, "--", words, stdin=stdin, status=status)
+
+        self.assertEqual(own, "linux-image-" + inside("uname -r").out.strip())
+        with open(archive, "rb") as file:
+            inside("mkdir /srv/archive && tar -C /srv/archive -xf -", stdin=file)
+        inside("echo 'deb [trusted=yes] file:/srv/archive ./' > /etc/apt/sources.list.d/local.list;"
+               "apt-get -q update -o Dir::Etc::SourceList=/etc/apt/sources.list.d/local.list"
+               " -o Dir::Etc::SourceParts=/dev/null")
+        inside(f"DEBIAN_FRONTEND=noninteractive apt-get -qy install {META}")
+        links = inside("readlink -f /vmlinuz /initrd.img; readlink -f /vmlinuz.old").out.split()
+        self.assertEqual([f"/boot/vmlinuz-{release}", f"/boot/initrd.img-{release}",
+                          f"/boot/vmlinuz-{own.removeprefix('linux-image-')}"], links)
+        boot = inside("cat /proc/sys/kernel/random/boot_id").out
+        inside("systemctl reboot", status=None)
+        self.wait_for_another_boot(inside, boot)
+        self.assertEqual(release, inside("uname -r").out.strip())
+        self.assertEqual("", inside("systemctl --failed --no-legend").out.strip())
+        goldmill("stop", name)
+        overlay = product.HOME / "instances" / name / "disk.qcow2"
+        backing = json.loads((overlay.parent / "instance.json").read_text())["disk"]
+        with Guest(overlay, room, "uefi", uefi=True, backing=backing) as guest:
+            guest.wait_for_login()
+            self.assertEqual(release, guest.ssh("uname -r").strip())
+            self.assertEqual("yes", guest.ssh("test -d /sys/firmware/efi && echo yes").strip())
+
+    def wait_for_another_boot(self, inside, boot, seconds=420):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            answer = inside("cat /proc/sys/kernel/random/boot_id", status=None)
+            if answer.status == 0 and answer.out != boot:
+                return
+            time.sleep(2)
+        self.fail("the guest did not come back")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A build that is killed at any moment leaves nothing behind and loses nothing finished."""
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import time
+import unittest
+
+import product
+from product import Case, clone_home, copy_recipes, end, gone_within, goldmill, start
+
+MOMENTS = 20
+RECIPE = """recipe: small
+from: base
+packages: [{package}]
+provision:
+  - files:
+      - {{target: /srv/data, content: "some data"}}
+      - {{source: tree, target: /srv/tree}}
+  - shell:
+      script: |
+        mkdir -p /srv/made
+        i=0; while [ $i -lt 300 ]; do echo $i > /srv/made/$i; i=$((i+1)); done
+        sleep 0.3
+"""
+
+
+def make_recipe(directory, name="small", package="less"):
+    (directory / "tree").mkdir(exist_ok=True)
+    for number in range(50):
+        (directory / "tree" / f"file-{number}").write_text(str(number) * 1000)
+    file = directory / f"{name}.yaml"
+    file.write_text(RECIPE.format(package=package).replace("recipe: small", f"recipe: {name}"))
+    return file
+
+
+def result(report):
+    return {key: report["image"][key] for key in ("digest", "disk_digest")}
+
+
+class Killed(Case):
+    @classmethod
+    def setUpClass(cls):
+        """A home where packages are there, the base is built, and nothing else."""
+        super().setUpClass()
+        context = product.scratch()
+        cls.room = context.__enter__()
+        cls.addClassCleanup(context.__exit__, None, None, None)
+        cls.home = cls.room / "home"
+        clone_home(cls.home)
+        copy_recipes(cls.room / "recipes")
+        cls.recipe = make_recipe(cls.room / "recipes")
+        report = goldmill("build", cls.recipe, "--json", home=cls.home).json
+        cls.undisturbed, cls.seconds = result(report), report["seconds"]
+
+    def forget(self):
+        """The variant was never built; only its packages are there."""
+        version = goldmill("show", "small", "--json", home=self.home).json
+        goldmill("rm", f"small@{version['version']}", home=self.home)
+        with sqlite3.connect(self.home / "catalogue.db") as catalogue:
+            rows = catalogue.execute("SELECT layer FROM steps WHERE image = 'small'").fetchall()
+            catalogue.execute("DELETE FROM steps WHERE image = 'small'")
+        catalogue.close()
+        for (layer,) in rows:
+            if layer:
+                shutil.rmtree(self.home / "trees" / layer, ignore_errors=True)
+
+    def assert_catalogue_is_true(self):
+        catalogue = sqlite3.connect(self.home / "catalogue.db")
+        self.addCleanup(catalogue.close)
+        self.assertEqual("ok", catalogue.execute("PRAGMA integrity_check").fetchone()[0])
+        for name, layer in catalogue.execute("SELECT name, layer FROM steps"):
+            if layer:
+                self.assertTrue((self.home / "trees" / layer).is_dir(), f"layer of {name}")
+        for name, digest in catalogue.execute("SELECT name, digest FROM images"):
+            disk = self.home / "disks" / f"{digest}.qcow2"
+            product.run("qemu-img", "check", "-q", disk)
+        catalogue.close()
+
+    def assert_clean(self):
+        self.assertEqual([], gone_within(self.home, 5))
+        goldmill("list", home=self.home)  # any next command
+        self.assertEqual([], list((self.home / "work").iterdir()))
+        self.assertFalse([file.name for directory in ("disks", "packages", "trees", "blobs/sha256")
+                          for file in (self.home / directory).iterdir()
+                          if file.name.startswith(".")])
+
+    def disturb(self, number, delay):
+        process = start("build", self.recipe, home=self.home, stdout=subprocess.DEVNULL,
+                        stderr=subprocess.PIPE)
+        time.sleep(delay)
+        status = end(process, number)
+        words = process.stderr.read().decode()
+        process.stderr.close()
+        return status, words
+
+    def moments(self, count):
+        """Spread over the build, with some chance, so that every run tries others."""
+        return [self.seconds * (i + random.random()) / count for i in range(count)]
+
+    def test_killed_at_any_moment(self):
+        hit = 0
+        for delay in self.moments(MOMENTS):
+            with self.subTest(f"SIGKILL after {delay:.2f} of {self.seconds:.2f} s"):
+                self.forget()
+                status, _ = self.disturb(signal.SIGKILL, delay)
+                hit += status == -signal.SIGKILL
+                self.assert_clean()
+                self.assert_catalogue_is_true()
+                again = goldmill("build", self.recipe, "--json", home=self.home).json
+                self.assertEqual(self.undisturbed, result(again))
+        self.assertGreater(hit, MOMENTS // 2, "most moments were within the build")
+
+    def test_interrupted(self):
+        for delay in self.moments(4):
+            with self.subTest(f"SIGINT after {delay:.2f} of {self.seconds:.2f} s"):
+                self.forget()
+                status, words = self.disturb(signal.SIGINT, delay)
+                self.assertIn(status, (0, 8, -signal.SIGINT), words)
+                self.assertEqual([], gone_within(self.home, 1))
+                if status == 8:
+                    self.assertIn("error: ", words)
+                    self.assertEqual([], list((self.home / "work").iterdir()))
+                again = goldmill("build", self.recipe, "--json", home=self.home).json
+                self.assertEqual(self.undisturbed, result(again))
+
+    def test_two_at_once(self):
+        self.forget()
+        other = make_recipe(self.room / "recipes", "other", "nano")
+        running = [start("build", recipe, "--json", home=self.home, stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE)
+                   for recipe in (self.recipe, self.recipe, other)]
+        answers = []
+        for process in running:
+            out, err = process.communicate(timeout=600)
+            self.assertEqual(0, process.returncode, err.decode())
+            answers.append(product.json.loads(out))
+        self.assertEqual(self.undisturbed, result(answers[0]))
+        self.assertEqual(answers[0]["image"], answers[1]["image"], "one version, not two")
+        self.assertNotEqual(result(answers[0]), result(answers[2]))
+        self.assert_clean()
+        self.assert_catalogue_is_true()
+
+
+if __name__ == "__main__":
+    unittest.main()
