@@ -15,10 +15,10 @@ volatile std::sig_atomic_t interrupted = 0;
 void interrupt(int /*signal*/) {
   interrupted = 1;
 }
-}  // namespace
 
-TerminalObserver::TerminalObserver(Terminal& terminal) : terminal_(terminal) {
-  // Once: the job ends in order and cleans up. Twice: the default, which ends us at once.
+/// For jobs that ask is_cancelled(): the first signal ends them in order, the second at once.
+/// Others are ended by the default; what they started ends with them.
+void end_in_order() {
   struct sigaction action {};
   action.sa_handler = &interrupt;
   action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
@@ -26,10 +26,16 @@ TerminalObserver::TerminalObserver(Terminal& terminal) : terminal_(terminal) {
     ::sigaction(signal, &action, nullptr);
   }
 }
+}  // namespace
+
+TerminalObserver::TerminalObserver(Terminal& terminal) : terminal_(terminal) {}
 
 void TerminalObserver::step_started(std::string_view image,
                                     std::string_view step,
                                     std::string_view reason) {
+  if (image_.empty()) {
+    end_in_order();
+  }
   image_ = image;
   std::string line = image_ + ": " + std::string(step);
   if (!reason.empty()) {
