@@ -65,7 +65,7 @@ Result<void> check_cancelled(const Progress& progress) {
 }
 
 namespace {
-Result<void> check(const Export& wanted, const Format& format) {
+Result<void> check_options(const Export& wanted, const Format& format) {
   for (const auto& [name, value] : wanted.options) {
     std::vector<std::string> known;
     for (const OptionInfo& option : format.options) {
@@ -77,6 +77,13 @@ Result<void> check(const Export& wanted, const Format& format) {
                    known.empty() ? "it has none" : did_you_mean(name, known)};
     }
   }
+  return {};
+}
+}  // namespace
+
+Result<void> check(const Export& wanted) {
+  const Format& format = *TRY(find_format(wanted.format));
+  TRY(check_options(wanted, format));
   const bool missing =
       format.needs && std::find(wanted.hardware.begin(), wanted.hardware.end(), *format.needs) ==
                           wanted.hardware.end();
@@ -92,13 +99,13 @@ Result<void> check(const Export& wanted, const Format& format) {
                  "'" + wanted.output.string() + "' is not a file name",
                  "an artifact is written to a file: -o NAME" + std::string(format.extension)};
   }
+  TRY(OutputFile::open(wanted.output));  // which leaves nothing until it is committed
   return {};
 }
-}  // namespace
 
 Result<void> export_image(const Export& wanted) {
+  TRY(check(wanted));
   const Format* format = TRY(find_format(wanted.format));
-  TRY(check(wanted, *format));
   OutputFile output = TRY(OutputFile::open(wanted.output));
   const Job job{wanted.source,
                 wanted.options,

@@ -20,6 +20,14 @@ fs::path directory_of(const fs::path& target) {
   return target.has_parent_path() ? target.parent_path() : fs::path(".");
 }
 
+Error cannot_write(const fs::path& directory, int number) {
+  Error error = system_error("cannot write in " + directory.string(), number);
+  error.hint = number == ENOENT    ? "make that directory first"
+               : number == ENOTDIR ? "give a file in a directory"
+                                   : "give a directory that you may write in, with space";
+  return error;
+}
+
 std::string temporary_pattern(const fs::path& target) {
   return (directory_of(target) / ("." + target.filename().string() + ".XXXXXX")).string();
 }
@@ -41,7 +49,7 @@ Result<OutputFile> OutputFile::open(const fs::path& target) {
   if (::stat(target.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
     return Error{ErrorKind::invalid_input,
                  target.string() + " is not a regular file",
-                 "give the name of a file that may be replaced"};
+                 "give the name of a file, new or to be replaced"};
   }
   const fs::path directory = directory_of(target);
   UniqueFd file(::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0644));
@@ -49,12 +57,12 @@ Result<OutputFile> OutputFile::open(const fs::path& target) {
     return OutputFile(target, "", std::move(file));
   }
   if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) {
-    return system_error("cannot write in " + directory.string(), errno);
+    return cannot_write(directory, errno);
   }
   std::string temporary = temporary_pattern(target);
   file = UniqueFd(::mkostemp(temporary.data(), O_CLOEXEC));
   if (!file || ::fchmod(file.get(), 0644) != 0) {
-    return system_error("cannot write in " + directory.string(), errno);
+    return cannot_write(directory, errno);
   }
   return OutputFile(target, temporary, std::move(file));
 }

@@ -92,8 +92,13 @@ Result<prove::Report> test_image(Session& session,
 
 Result<void> export_image(Session& session, const ExportRequest& request) {
   const store::ImageRecord image = TRY(find(session, request.image));
-  TRY(exporter::find_format(request.format));  // before anything slow
   const DiskParts parts = TRY(parts_of(image));
+  exporter::Export wanted;
+  wanted.hardware = parts.layout.hardware;
+  wanted.format = request.format;
+  wanted.output = request.output;
+  wanted.options = request.options;
+  TRY(exporter::check(wanted));  // before anything slow
   session.observer.step_started(image.reference(), "assemble", "");
   const AssembledDisk disk = TRY(assemble_disk(session, parts));
   const system::UniqueFd file = TRY(system::open_file(disk.path, O_RDONLY));
@@ -105,7 +110,6 @@ Result<void> export_image(Session& session, const ExportRequest& request) {
                  "a layer below " + session.home.trees().string() +
                      " was changed, or this goldmill writes disks in another way: build again"};
   }
-  exporter::Export wanted;
   wanted.source.disk = disk.path;
   wanted.source.write_tree = [&](int descriptor) -> Result<void> {
     build::OverlaySandbox tree(
@@ -113,10 +117,6 @@ Result<void> export_image(Session& session, const ExportRequest& request) {
     TRY(tree.call("build.archive", {{"epoch", parts.epoch}}, {descriptor}, {}));
     return {};
   };
-  wanted.hardware = parts.layout.hardware;
-  wanted.format = request.format;
-  wanted.output = request.output;
-  wanted.options = request.options;
   wanted.progress.show = [&session](std::uint64_t done, std::uint64_t total) {
     session.observer.step_progress("write", done, total);
   };

@@ -181,6 +181,15 @@ class Case(unittest.TestCase):
         return path
 
 
+def is_running(process):
+    """By number; one that has ended and only waits for its parent does not run."""
+    try:
+        stat = pathlib.Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in "ZX"
+
+
 def start(*arguments, home=HOME, **options):
     """A goldmill in a process group of its own, still running."""
     return subprocess.Popen([str(BINARY), *map(str, arguments)], env=environment(home),

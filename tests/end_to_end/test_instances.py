@@ -77,7 +77,7 @@ class Fleet(Case):
         process = record(self.names[0])["process"]["id"]
         goldmill("stop", self.names[0])
         self.assertEqual("stopped", states()[self.names[0]])
-        self.assertFalse(os.path.exists(f"/proc/{process}"))
+        self.assertFalse(product.is_running(process))
         goldmill("rm", "--force", FLEET)
         self.assertEqual({}, states())
         self.assertFalse([name for name in os.listdir(product.HOME / "instances")

@@ -70,6 +70,11 @@ struct Export {
   Progress progress = {};
 };
 
+/// Whether the export can be begun: format, options, the image's hardware, and a place to write to.
+/// For callers that prepare the source with much work; export_image() asks it too.
+/// Errors: invalid_input, not_found (no such directory), those of a directory that is not writable.
+Result<void> check(const Export& wanted);
+
 /// Writes an artifact. The output appears whole and durable, or not at all; an existing file is
 /// replaced. Errors: invalid_input (format, option, hardware), no_space, cancelled, tool_failed.
 Result<void> export_image(const Export& wanted);
