@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A build that is killed at any moment leaves nothing behind and loses nothing finished."""
+import os
 import random
 import shutil
 import signal
@@ -11,7 +12,7 @@ import unittest
 import product
 from product import Case, clone_home, copy_recipes, end, gone_within, goldmill, start
 
-MOMENTS = 20
+MOMENTS = int(os.environ.get("GOLDMILL_TEST_MOMENTS", "8"))
 RECIPE = """recipe: small
 from: base
 packages: [{package}]
@@ -114,7 +115,7 @@ class Killed(Case):
         self.assertGreater(hit, MOMENTS // 2, "most moments were within the build")
 
     def test_interrupted(self):
-        for delay in self.moments(4):
+        for delay in self.moments(3):
             with self.subTest(f"SIGINT after {delay:.2f} of {self.seconds:.2f} s"):
                 self.forget()
                 status, words = self.disturb(signal.SIGINT, delay)

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`goldmill test` as scripts read it: base keeps its promises by both firmwares, and a promise that
+is not kept is found."""
+import unittest
+
+from product import Case, copy_recipes, goldmill
+
+
+class Promises(Case):
+    def test_base_keeps_them(self):
+        report = goldmill("test", "base", "--json").json
+        self.assertLessEqual({"image", "passed", "accelerator", "promises"}, set(report))
+        self.assertEqual(f"base@{self.built['base']['image']['version']}", report["image"])
+        self.assertIn(report["accelerator"], ("kvm", "tcg"))
+        rows = report["promises"]
+        for row in rows:
+            self.assertLessEqual({"promise", "expected", "found", "passed"}, set(row))
+            self.assertTrue(row["passed"], row)
+        self.assertTrue(report["passed"])
+        for firmware in ("bios", "uefi"):
+            self.assertTrue(any(firmware in row["promise"] for row in rows), firmware)
+        for word in ("failed unit", "DHCP", "port", "time zone", "password", "ops"):
+            self.assertTrue(any(word in row["promise"] for row in rows), word)
+        self.assertTrue(goldmill("show", "base", "--json").json["tested"])
+
+    def test_a_broken_one_is_found(self):
+        room = self.scratch()
+        copy_recipes(room)
+        recipe = room / "liar.yaml"
+        recipe.write_text("recipe: liar\nfrom: base\npromises:\n"
+                          "  commands: [\"test -e /nowhere\"]\n  ports: [8099/tcp]\n")
+        goldmill("build", recipe)
+        report = goldmill("test", "liar", "--firmware", "bios", "--json", status=1).json
+        self.assertFalse(report["passed"])
+        broken = [row["promise"] for row in report["promises"] if not row["passed"]]
+        self.assertTrue(any("/nowhere" in promise for promise in broken), broken)
+        self.assertTrue(any("port" in promise for promise in broken), broken)
+        self.assertFalse(goldmill("show", "liar", "--json").json["tested"])
+
+
+if __name__ == "__main__":
+    unittest.main()
