@@ -61,6 +61,27 @@ Result<std::filesystem::path> disk_of(const Session& session, const store::Image
   return disk;
 }
 
+/// A machine that the image does not support would only show that it does not.
+Result<void> check_controllers(const store::ImageRecord& image,
+                               const recipe::Recipe& recipe,
+                               const std::vector<machine::Controller>& controllers) {
+  for (const machine::Controller controller : controllers) {
+    const recipe::Hardware needed = controller == machine::Controller::virtio
+                                        ? recipe::Hardware::virtio
+                                    : controller == machine::Controller::nvme
+                                        ? recipe::Hardware::nvme
+                                        : recipe::Hardware::vmware;
+    const auto& hardware = recipe.hardware;
+    if (std::find(hardware.begin(), hardware.end(), needed) == hardware.end()) {
+      return Error{ErrorKind::invalid_input,
+                   image.reference() + " does not support " + machine::name_of(controller),
+                   std::string("its recipe's `hardware:` would have to name ") +
+                       recipe::name_of(needed)};
+    }
+  }
+  return {};
+}
+
 std::optional<Bytes> bytes_at(const Json& details, std::string_view key) {
   const auto value = find_integer(details, key);
   return value ? std::optional(Bytes{static_cast<std::uint64_t>(*value)}) : std::nullopt;
@@ -77,6 +98,7 @@ Result<prove::Report> test_image(Session& session,
   wanted.image = image.reference();
   wanted.disk = TRY(disk_of(session, image));
   wanted.recipe = TRY(recipe_of(image));
+  TRY(check_controllers(image, wanted.recipe, request.controllers));
   wanted.firmwares = request.firmwares;
   wanted.controllers = request.controllers;
   wanted.disk_used = bytes_at(image.details, "disk_used_bytes");
