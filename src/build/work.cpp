@@ -62,12 +62,21 @@ Result<void> remove_work(const fs::path& path) {
 }  // namespace
 
 WorkDirectory::~WorkDirectory() {
-  if (!path_.empty()) {
-    (void)remove_work(path_);
+  if (path_.empty()) {
+    return;
   }
+  // While it goes, its lock goes too: a reclaim() at that moment must not see half of it.
+  const auto quiet =
+      FileLock::acquire(path_.parent_path().parent_path() / "work.lock", FileLock::Mode::shared);
+  (void)remove_work(path_);
 }
 
 Result<int> reclaim(const fs::path& home) {
+  // One at a time: a second one would trip over what the first is removing.
+  const auto alone = FileLock::try_acquire(home / "reclaim.lock", FileLock::Mode::exclusive);
+  if (!alone) {
+    return alone.error().kind == ErrorKind::conflict ? Result<int>(0) : Result<int>(alone.error());
+  }
   std::error_code failure;
   int count = 0;
   std::vector<fs::path> dead;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 
 #include <goldmill/build/overlay_sandbox.hpp>
+#include <goldmill/build/work.hpp>
 #include <goldmill/exporter/exporter.hpp>
 #include <goldmill/factory/image_jobs.hpp>
 #include <goldmill/image/disk.hpp>
@@ -94,7 +95,10 @@ Result<prove::Report> test_image(Session& session,
                                  const prove::Progress& progress) {
   store::ImageRecord image = TRY(find(session, request.image));
   prove::ProveRequest wanted;
+  // Locked: another goldmill that starts in the meantime must not take it for a dead one's.
+  const build::WorkDirectory work = TRY(build::WorkDirectory::make(session.home.root()));
   wanted.home = session.home.root();
+  wanted.work = work.path();
   wanted.image = image.reference();
   wanted.disk = TRY(disk_of(session, image));
   wanted.recipe = TRY(recipe_of(image));

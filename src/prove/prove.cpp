@@ -116,11 +116,9 @@ Json to_json(const Report& report) {
 
 Result<Report> prove(const ProveRequest& request, const Progress& progress) {
   GOLDMILL_ASSERT(!request.firmwares.empty() && !request.controllers.empty());
-  const fs::path work = request.home / "work";
-  TRY(system::make_directories(work, 0700));
   const auto choice = TRY(machine::choose_accelerator(
       request.home, {request.kernel, request.disk, request.disk_format}));
-  const auto scratch = TRY(system::TemporaryDirectory::make(work, "test."));
+  const auto scratch = TRY(system::TemporaryDirectory::make(request.work, "test."));
   std::mutex progress_lock;
   const BootSurroundings around{
       request,

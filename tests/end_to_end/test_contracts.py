@@ -168,7 +168,7 @@ class Again(Case):
         copy_recipes(room)
         recipe = room / "small.yaml"
         recipe.write_text("recipe: small\nfrom: base\nprovision:\n"
-                          "  - files:\n      - {target: /srv/a, content: one}\n"
+                          f"  - files:\n      - {{target: /srv/a, content: one {os.urandom(8).hex()}}}\n"
                           "  - shell: {script: \"umask 022\\necho two > /srv/b\"}\n")
 
         def steps():

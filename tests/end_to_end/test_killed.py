@@ -127,6 +127,19 @@ class Killed(Case):
                 again = goldmill("build", self.recipe, "--json", home=self.home).json
                 self.assertEqual(self.undisturbed, result(again))
 
+    def test_many_commands_after_a_kill(self):
+        """Each of them wants to clear away what the dead one left."""
+        for delay in self.moments(3):
+            self.forget()
+            self.disturb(signal.SIGKILL, delay)
+            running = [start("list", home=self.home, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.PIPE) for _ in range(8)]
+            for process in running:
+                words = process.communicate(timeout=120)[1]
+                self.assertEqual(0, process.returncode, words.decode())
+            self.assert_clean()
+            goldmill("build", self.recipe, home=self.home)
+
     def test_two_at_once(self):
         self.forget()
         other = make_recipe(self.room / "recipes", "other", "nano")

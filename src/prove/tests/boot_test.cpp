@@ -18,6 +18,7 @@ namespace {
 ProveRequest request_for(const fs::path& home, const char* image) {
   ProveRequest request;
   request.home = home;
+  request.work = home;
   request.image = "base@1";
   request.disk = image;
   request.recipe.name = "base";

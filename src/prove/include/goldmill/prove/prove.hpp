@@ -30,6 +30,9 @@ struct Row {
 
 struct ProveRequest {
   std::filesystem::path home;
+  /// A directory of the caller's own, which nobody clears away while this runs; short, since
+  /// sockets lie in it.
+  std::filesystem::path work;
   std::string image;                  ///< reference to show: "java@3"
   std::filesystem::path disk;         ///< never written
   std::string disk_format = "qcow2";  ///< or "raw"
