@@ -8,6 +8,7 @@
 #include <map>
 #include <vector>
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/random.h>
 #include <sys/ioctl.h>
@@ -128,13 +129,32 @@ std::string Personaliser::default_user() const {
   return is_user_name(user) ? user : "root";
 }
 
+/// Keys of an identity that this guest had before.
+void remove_files_in(const std::string& directory) {
+  DIR* entries = opendir(directory.c_str());
+  if (entries == nullptr) {
+    return;
+  }
+  while (const dirent* entry = readdir(entries)) {
+    unlinkat(dirfd(entries), entry->d_name, 0);
+  }
+  closedir(entries);
+}
+
+/// On the disk, not in /run: after a reboot of the guest no host may be there to ask again, and
+/// the owner of the keys must still get in.
 Result<void> Personaliser::write_keys(const Identity& identity) {
-  const std::string directory = root_ + "/run/goldmill/authorized_keys";
+  if (identity.ssh_keys.empty()) {
+    return {};
+  }
+  const std::string directory = root_ + "/etc/goldmill/authorized_keys";
+  TRY(make_directory(root_ + "/etc/goldmill", 0755));
   TRY(make_directory(directory, 0755));
   std::map<std::string, std::string> files;
   for (const SshKey& key : identity.ssh_keys) {
     files[key.user.empty() ? default_user() : key.user] += key.line + "\n";
   }
+  remove_files_in(directory);
   for (const auto& [user, lines] : files) {
     // sshd reads them with the user's rights, hence the mode.
     std::string path = directory;

@@ -50,8 +50,8 @@ TEST_F(PersonaliseTest, PutsEverythingInItsPlace) {
   EXPECT_EQ(warnings_, "");
   EXPECT_EQ(read("/etc/hostname"), "web.example.org\n");
   EXPECT_EQ(read("/etc/hosts"), "127.0.0.1 localhost\n127.0.1.1 web.example.org web\n");
-  EXPECT_EQ(read("/run/goldmill/authorized_keys/ops"), kKey + "\n" + kKey + "3\n");
-  EXPECT_EQ(read("/run/goldmill/authorized_keys/root"), kKey + "2\n");
+  EXPECT_EQ(read("/etc/goldmill/authorized_keys/ops"), kKey + "\n" + kKey + "3\n");
+  EXPECT_EQ(read("/etc/goldmill/authorized_keys/root"), kKey + "2\n");
   EXPECT_EQ(read("/run/goldmill/user-data"), "#cloud-config\n");
   EXPECT_THAT(
       read("/run/systemd/network/05-goldmill-0.network"),
@@ -60,6 +60,19 @@ TEST_F(PersonaliseTest, PutsEverythingInItsPlace) {
   struct stat status {};
   ASSERT_EQ(stat((root_ + "/run/goldmill/user-data").c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777U, 0600U);
+}
+
+TEST_F(PersonaliseTest, KeysStayUntilOthersComeInTheirPlace) {
+  Identity identity;
+  identity.ssh_keys = {{"ops", kKey}};
+  personaliser().apply(identity);
+  personaliser().apply({});  // a reboot without a host
+  EXPECT_EQ(read("/etc/goldmill/authorized_keys/ops"), kKey + "\n");
+  identity.ssh_keys = {{"root", kKey + "2"}};
+  personaliser().apply(identity);
+  EXPECT_EQ(read("/etc/goldmill/authorized_keys/root"), kKey + "2\n");
+  struct stat status {};
+  EXPECT_NE(stat((root_ + "/etc/goldmill/authorized_keys/ops").c_str(), &status), 0);
 }
 
 TEST_F(PersonaliseTest, MakesTheHostKeyWhenMissingOrEmpty) {

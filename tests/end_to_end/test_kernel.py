@@ -61,8 +61,9 @@ class Kernel(Case):
         self.addCleanup(goldmill, "rm", "--force", fleet, status=None)
         name = goldmill("launch", "base", "--fleet", fleet, "--json").json["instances"][0]["name"]
 
-        def inside(words, stdin=None, status=0):
-            return goldmill("ssh", name, "--", words, stdin=stdin, status=status)
+        def inside(words, stdin=None, status=0, limit=600):
+            return goldmill("ssh", name, "--", words, stdin=stdin, status=status,
+                            before=("timeout", limit))
 
         self.assertEqual(own, "linux-image-" + inside("uname -r").out.strip())
         with open(archive, "rb") as file:
@@ -76,7 +77,7 @@ class Kernel(Case):
         self.assertEqual([f"/boot/vmlinuz-{release}", f"/boot/initrd.img-{release}",
                           f"/boot/vmlinuz-{own.removeprefix('linux-image-')}"], links)
         boot = inside("cat /proc/sys/kernel/random/boot_id").out
-        inside("systemctl reboot", status=None)
+        inside("systemctl reboot", status=None, limit=60)
         self.wait_for_another_boot(inside, boot)
         self.assertEqual(release, inside("uname -r").out.strip())
         self.assertEqual("", inside("systemctl --failed --no-legend").out.strip())
@@ -91,7 +92,7 @@ class Kernel(Case):
     def wait_for_another_boot(self, inside, boot, seconds=420):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            answer = inside("cat /proc/sys/kernel/random/boot_id", status=None)
+            answer = inside("cat /proc/sys/kernel/random/boot_id", status=None, limit=60)
             if answer.status == 0 and answer.out != boot:
                 return
             time.sleep(2)

@@ -18,7 +18,7 @@ machine.WORK = WORK
 REPORT = """#!/bin/sh
 echo "REPORT source=$(journalctl -b -o cat -u goldmill-agent | sed -n 's/.*personalised: source //p' | tail -1)" \
  "hostname=$(hostname) machine_id=$(cat /etc/machine-id) key=$(ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key | cut -d' ' -f2)" \
- "root_kib=$(df -k --output=size / | tail -1 | tr -d ' ') keys=$(cat /run/goldmill/authorized_keys/* | wc -l)" \
+ "root_kib=$(df -k --output=size / | tail -1 | tr -d ' ') keys=$(cat /etc/goldmill/authorized_keys/* | wc -l)" \
  "user_data=$(wc -c < /run/goldmill/user-data) failed=$(systemctl --failed --plain --no-legend | tr -d ' ') END" > /dev/ttyS0
 """
 

@@ -99,7 +99,7 @@ void add_ssh(const recipe::Baseline& baseline, std::vector<TreeFile>& files) {
                     std::string(passwords ? "yes" : "no") +
                     "\n"
                     "KbdInteractiveAuthentication no\n"
-                    "AuthorizedKeysFile .ssh/authorized_keys /run/goldmill/authorized_keys/%u\n"));
+                    "AuthorizedKeysFile .ssh/authorized_keys /etc/goldmill/authorized_keys/%u\n"));
 }
 
 void add_users(const recipe::Baseline& baseline, std::vector<TreeFile>& files) {
