@@ -113,8 +113,9 @@ class Json(Case):
             for key in ("digest", "disk_digest", "packages", "disk_used_bytes"):
                 self.assertEqual(image[key], shown[key])
                 self.assertEqual(image[key], row[key])
-        shown = goldmill("show", "java@1", "--json").json
-        self.assertEqual("base@1", shown["parent"])
+        version = {name: report["image"]["version"] for name, report in self.built.items()}
+        shown = goldmill("show", f"java@{version['java']}", "--json").json
+        self.assertEqual(f"base@{version['base']}", shown["parent"])
         self.assertIn("openjdk-17-jre-headless", shown["packages_installed"])
         self.assertEqual([], shown["seal"])
 
