@@ -191,9 +191,9 @@ bool read_openstack_meta_data(std::string_view text, Identity& identity) {
 
 std::string file_system_label(std::string_view start) {
   std::string_view label;
-  constexpr std::size_t iso_volume = 32768;
-  if (start.size() >= iso_volume + 72 && start.substr(iso_volume + 1, 5) == "CD001") {
-    label = start.substr(iso_volume + 40, 32);
+  constexpr std::size_t kIsoVolume = 32768;
+  if (start.size() >= kIsoVolume + 72 && start.substr(kIsoVolume + 1, 5) == "CD001") {
+    label = start.substr(kIsoVolume + 40, 32);
   } else if (start.size() >= 512 && start.substr(510, 2) == "\x55\xAA") {
     if (start.substr(82, 5) == "FAT32") {
       label = start.substr(71, 11);

@@ -50,10 +50,10 @@ void read_config_drive(int directory, Identity& identity) {
 }
 
 std::optional<Identity> read_device(const std::string& device, const std::string& label) {
-  constexpr unsigned long flags = MS_RDONLY | MS_NODEV | MS_NOSUID | MS_NOEXEC;
+  constexpr unsigned long kFlags = MS_RDONLY | MS_NODEV | MS_NOSUID | MS_NOEXEC;
   if (!make_directory(kMountPoint, 0700) ||
-      (mount(device.c_str(), kMountPoint, "iso9660", flags, nullptr) != 0 &&
-       mount(device.c_str(), kMountPoint, "vfat", flags, nullptr) != 0)) {
+      (mount(device.c_str(), kMountPoint, "iso9660", kFlags, nullptr) != 0 &&
+       mount(device.c_str(), kMountPoint, "vfat", kFlags, nullptr) != 0)) {
     return std::nullopt;
   }
   Identity identity;

@@ -111,11 +111,11 @@ Result<void> check_entry(const Table& table, const DiskGeometry& geometry) {
 }
 
 void put_protective_mbr(std::string& head, std::uint64_t last_lba) {
-  constexpr std::size_t entry = 446;
-  constexpr char protective = static_cast<char>(0xEE);
-  if (head[entry + 4] == protective && get<std::uint32_t>(head, entry + 8) == 1) {
+  constexpr std::size_t kEntry = 446;
+  constexpr char kProtective = static_cast<char>(0xEE);
+  if (head[kEntry + 4] == kProtective && get<std::uint32_t>(head, kEntry + 8) == 1) {
     put<std::uint32_t>(head,
-                       entry + 12,
+                       kEntry + 12,
                        static_cast<std::uint32_t>(std::min<std::uint64_t>(last_lba, 0xFFFFFFFFU)));
   }
 }

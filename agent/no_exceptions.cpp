@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <new>
 
+// The names are the library's.
+// NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming,cert-dcl58-cpp)
 namespace std {
 [[noreturn]] void __throw_length_error(const char*) {
   abort();
@@ -44,3 +46,4 @@ void operator delete(void* memory) noexcept {
 void operator delete(void* memory, std::size_t) noexcept {
   std::free(memory);
 }
+// NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming,cert-dcl58-cpp)

@@ -65,8 +65,8 @@ std::optional<Message> parse_line(std::string_view line) {
 }
 
 std::string_view Session::state_name() const {
-  constexpr std::string_view names[] = {"waiting", "personalised", "ready"};
-  return names[static_cast<std::size_t>(state_)];
+  constexpr std::string_view kNames[] = {"waiting", "personalised", "ready"};
+  return kNames[static_cast<std::size_t>(state_)];
 }
 
 void Session::send(std::string line) {

@@ -128,11 +128,11 @@ std::optional<std::uint64_t> parse_number(std::string_view text) {
 }
 
 std::string hex(std::string_view bytes) {
-  constexpr std::string_view digits = "0123456789abcdef";
+  constexpr std::string_view kDigits = "0123456789abcdef";
   std::string text;
   for (std::size_t i = 0; i < bytes.size(); ++i) {
-    text += digits[byte_at(bytes, i) >> 4U];
-    text += digits[byte_at(bytes, i) & 15U];
+    text += kDigits[byte_at(bytes, i) >> 4U];
+    text += kDigits[byte_at(bytes, i) & 15U];
   }
   return text;
 }

@@ -6,17 +6,17 @@
 namespace goldmill::agent {
 namespace {
 
-const std::string kKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIO a@b";
+const std::string kCloudKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIO a@b";
 
 TEST(CloudFiles, NoCloud) {
   Identity identity;
   read_meta_data("# comment\ninstance-id: \"i-1\"\nlocal-hostname: vm-1\npublic-keys:\n  - " +
-                     kKey + "\nnetwork-interfaces: |\n  hostname: evil\n",
+                     kCloudKey + "\nnetwork-interfaces: |\n  hostname: evil\n",
                  identity);
   EXPECT_EQ(identity.hostname, "vm-1");
   EXPECT_EQ(identity.instance_id, "i-1");
   ASSERT_EQ(identity.ssh_keys.size(), 1U);
-  EXPECT_EQ(identity.ssh_keys[0].line, kKey);
+  EXPECT_EQ(identity.ssh_keys[0].line, kCloudKey);
 }
 
 TEST(CloudFiles, CloudConfigActsOnNamesAndKeysOnly) {
@@ -25,11 +25,11 @@ TEST(CloudFiles, CloudConfigActsOnNamesAndKeysOnly) {
       "#cloud-config\nhostname: 'web'\nruncmd:\n- rm -rf /\nusers:\n  - name: x\n"
       "    ssh_authorized_keys:\n      - ssh-rsa NESTEDNESTEDNESTED\n"
       "ssh_authorized_keys:\n- " +
-          kKey + "\n- short\n",
+          kCloudKey + "\n- short\n",
       identity);
   EXPECT_EQ(identity.hostname, "web");
   ASSERT_EQ(identity.ssh_keys.size(), 1U);
-  EXPECT_EQ(identity.ssh_keys[0].line, kKey);
+  EXPECT_EQ(identity.ssh_keys[0].line, kCloudKey);
   Identity script;
   read_cloud_config("#!/bin/sh\nhostname: x\n", script);
   EXPECT_EQ(script.hostname, "");
@@ -45,7 +45,7 @@ TEST(CloudFiles, Openstack) {
   EXPECT_EQ(identity.hostname, "test.novalocal");
   EXPECT_EQ(identity.instance_id, "83679162-1378-4288-a2d4-70e13ec132aa");
   ASSERT_EQ(identity.ssh_keys.size(), 1U);
-  EXPECT_EQ(identity.ssh_keys[0].line, kKey);
+  EXPECT_EQ(identity.ssh_keys[0].line, kCloudKey);
 }
 
 TEST(CloudFiles, BrokenJsonEnds) {

@@ -12,7 +12,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-const std::string kKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIO ops@example.org";
+const std::string kSessionKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIO ops@example.org";
 
 About about() {
   return {.architecture = "amd64",
@@ -36,7 +36,7 @@ TEST(Session, GivesTheWholeIdentityAtEnd) {
       base64_encode(std::string(32, 's')) +
       "\n"
       "ssh-key user=ops line_b64=" +
-      base64_encode(kKey) +
+      base64_encode(kSessionKey) +
       "\n"
       "network mac=52:54:00:12:34:56 address=192.0.2.10/24,2001:db8::1/64 dns=192.0.2.53\n"
       "user-data part_b64=" +
@@ -55,7 +55,7 @@ TEST(Session, GivesTheWholeIdentityAtEnd) {
   EXPECT_EQ(identity.seeds, std::vector<std::string>{std::string(32, 's')});
   ASSERT_EQ(identity.ssh_keys.size(), 1U);
   EXPECT_EQ(identity.ssh_keys[0].user, "ops");
-  EXPECT_EQ(identity.ssh_keys[0].line, kKey);
+  EXPECT_EQ(identity.ssh_keys[0].line, kSessionKey);
   ASSERT_EQ(identity.networks.size(), 1U);
   EXPECT_EQ(identity.networks[0].addresses.size(), 2U);
   EXPECT_EQ(identity.user_data, "#cloud-config\n");
@@ -160,7 +160,7 @@ TEST(Session, BoundsLinesItemsAndOutput) {
   }
   EXPECT_THAT(drain(session), HasSubstr("code=too_much"));
   for (int i = 0; i < 65; ++i) {
-    session.receive("ssh-key user=ops line_b64=" + base64_encode(kKey) + "\n", 1);
+    session.receive("ssh-key user=ops line_b64=" + base64_encode(kSessionKey) + "\n", 1);
   }
   EXPECT_THAT(drain(session), HasSubstr("code=too_much"));
   for (int i = 0; i < 100000; ++i) {
