@@ -91,7 +91,7 @@ std::string usage_of(const Argument& argument) {
 }
 
 namespace {
-std::string joined(const std::vector<std::string>& words) {
+std::string with_commas(const std::vector<std::string>& words) {
   std::string text;
   for (const std::string& word : words) {
     text += (text.empty() ? "" : ", ") + word;
@@ -103,7 +103,7 @@ std::string joined(const std::vector<std::string>& words) {
 std::string meaning_of(const Option& option) {
   std::string text = option.doc;
   if (!option.choices.empty()) {
-    text += " One of: " + joined(option.choices) + ".";
+    text += " One of: " + with_commas(option.choices) + ".";
   }
   if (!option.standard.empty()) {
     text += " Default: " + option.standard + ".";
@@ -115,8 +115,9 @@ std::string meaning_of(const Option& option) {
 }
 
 std::string meaning_of(const Argument& argument) {
-  return argument.choices.empty() ? argument.doc
-                                  : argument.doc + " One of: " + joined(argument.choices) + ".";
+  return argument.choices.empty()
+             ? argument.doc
+             : argument.doc + " One of: " + with_commas(argument.choices) + ".";
 }
 
 std::vector<ExitStatus> exit_statuses(const Command* command) {

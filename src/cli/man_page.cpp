@@ -55,7 +55,7 @@ std::string name_of(const Option& option) {
   return option.value.empty() ? name : name + "=\\fI" + roff(option.value) + "\\fR";
 }
 
-std::string examples_of(const std::vector<Example>& examples) {
+std::string example_terms(const std::vector<Example>& examples) {
   std::string text;
   for (const Example& example : examples) {
     text += term(bold(example.command), example.what);
@@ -79,7 +79,7 @@ std::string section_of(const Program& program, const Command& command) {
   for (const Option& option : command.options) {
     text += term(name_of(option), meaning_of(option));
   }
-  text += examples_of(command.examples);
+  text += example_terms(command.examples);
   for (const ExitStatus& status : command.exit_statuses) {
     text += term("Exit status " + std::to_string(status.status), status.what);
   }
@@ -115,7 +115,7 @@ std::string man_page(const Program& program, std::string_view date) {
     text += section_of(program, *command);
   }
   if (!program.examples.empty()) {
-    text += ".SH EXAMPLES\n" + examples_of(program.examples);
+    text += ".SH EXAMPLES\n" + example_terms(program.examples);
   }
   if (!program.environment.empty()) {
     text += ".SH ENVIRONMENT\n";

@@ -23,7 +23,7 @@ void show(const factory::BuildReport& report, const std::string& disk, Terminal&
   terminal.print_line("  " + disk);
 }
 
-int run(const Parsed& parsed, Terminal& terminal) {
+int run_build(const Parsed& parsed, Terminal& terminal) {
   return run_job(terminal, [&](factory::Session& session) -> Result<int> {
     factory::BuildRequest request;
     request.recipe = recipe_file(parsed.argument(0));
@@ -70,7 +70,7 @@ Command build_command() {
                    {"goldmill build examples/java.yaml", "a variant; base is not built again"},
                    {"goldmill build web.yaml --set version=1.2 --json", "for scripts"}},
       .see_also = {"plan", "test", "show"},
-      .run = run};
+      .run = run_build};
 }
 
 }  // namespace goldmill::cli

@@ -7,7 +7,7 @@ namespace goldmill::cli {
 
 namespace {
 
-int run(const Parsed& parsed, Terminal& terminal) {
+int run_explain(const Parsed& parsed, Terminal& terminal) {
   return run_job(terminal, [&](factory::Session& session) -> Result<int> {
     factory::BuildRequest request;
     request.recipe = recipe_file(parsed.argument(0));
@@ -47,7 +47,7 @@ Command explain_command() {
                    .repeatable = true}},
       .examples = {{"goldmill explain examples/java.yaml", ""}},
       .see_also = {"plan", "show"},
-      .run = run};
+      .run = run_explain};
 }
 
 }  // namespace goldmill::cli

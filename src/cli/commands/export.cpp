@@ -25,7 +25,7 @@ std::string format_list() {
   return text;
 }
 
-int run(const Parsed& parsed, Terminal& terminal) {
+int run_export(const Parsed& parsed, Terminal& terminal) {
   return run_job(terminal, [&](factory::Session& session) -> Result<int> {
     factory::ExportRequest request{parsed.argument(0),
                                    parsed.value("format").value_or("qcow2"),
@@ -83,7 +83,7 @@ Command export_command() {
           .examples = {{"goldmill export java --format vmdk -o java.vmdk", ""},
                        {"goldmill export base -F raw -o /dev/shm/base.raw", ""}},
           .see_also = {"build", "launch"},
-          .run = run};
+          .run = run_export};
 }
 
 }  // namespace goldmill::cli

@@ -62,7 +62,7 @@ void show(const launch::Fleet& fleet, Terminal& terminal) {
                       fleet.accelerator);
 }
 
-int run(const Parsed& parsed, Terminal& terminal) {
+int run_launch(const Parsed& parsed, Terminal& terminal) {
   return run_job(terminal, [&](factory::Session& session) -> Result<int> {
     const launch::Fleet fleet = TRY(factory::launch_image(
         session, TRY(request_from(parsed)), [&terminal](const launch::Instance& instance) {
@@ -124,7 +124,7 @@ Command launch_command() {
                    {"goldmill launch web --memory 1GiB --disk-size 20GiB", ""}},
       .exit_statuses = {{1, "an instance failed"}},
       .see_also = {"ps", "ssh", "stop", "rm"},
-      .run = run};
+      .run = run_launch};
 }
 
 }  // namespace goldmill::cli

@@ -17,7 +17,7 @@ std::string tested_text(const Json& image) {
   return !tested ? "not yet" : (*tested ? "passed" : "FAILED");
 }
 
-int run(const Parsed& /*parsed*/, Terminal& terminal) {
+int run_list(const Parsed& /*parsed*/, Terminal& terminal) {
   return run_job(terminal, [&](factory::Session& session) -> Result<int> {
     Json images = Json::array();
     for (const store::ImageRecord& image : TRY(session.catalogue.images())) {
@@ -64,7 +64,7 @@ Command list_command() {
                           "and whether it kept its promises when it was last tested."},
           .examples = {{"goldmill list", ""}},
           .see_also = {"show", "rm"},
-          .run = run};
+          .run = run_list};
 }
 
 }  // namespace goldmill::cli

@@ -19,7 +19,7 @@ void show(const plan::Plan& plan, Terminal& terminal) {
   terminal.print_table(table);
 }
 
-int run(const Parsed& parsed, Terminal& terminal) {
+int run_plan(const Parsed& parsed, Terminal& terminal) {
   return run_job(terminal, [&](factory::Session& session) -> Result<int> {
     factory::BuildRequest request;
     request.recipe = recipe_file(parsed.argument(0));
@@ -67,7 +67,7 @@ Command plan_command() {
                       {.name = "update", .doc = "Looks for newer packages than the lock's."}},
           .examples = {{"goldmill plan examples/java.yaml", "what building java would do"}},
           .see_also = {"build", "explain"},
-          .run = run};
+          .run = run_plan};
 }
 
 }  // namespace goldmill::cli

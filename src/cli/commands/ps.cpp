@@ -7,7 +7,7 @@ namespace goldmill::cli {
 
 namespace {
 
-int run(const Parsed& /*parsed*/, Terminal& terminal) {
+int run_ps(const Parsed& /*parsed*/, Terminal& terminal) {
   return run_job(terminal, [&](factory::Session& session) -> Result<int> {
     const auto instances = TRY(launch::list(session.home.root()));
     if (terminal.json()) {
@@ -47,7 +47,7 @@ Command ps_command() {
                           "really runs, so it is true after a crash of goldmill or a reboot."},
           .examples = {{"goldmill ps", ""}},
           .see_also = {"launch", "stop"},
-          .run = run};
+          .run = run_ps};
 }
 
 }  // namespace goldmill::cli

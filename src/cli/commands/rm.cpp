@@ -34,7 +34,7 @@ Result<void> remove(factory::Session& session, const std::string& word, bool for
   return {};
 }
 
-int run(const Parsed& parsed, Terminal& terminal) {
+int run_rm(const Parsed& parsed, Terminal& terminal) {
   return run_job(terminal, [&](factory::Session& session) -> Result<int> {
     Json removed = Json::array();
     for (const std::string& word : parsed.arguments()) {
@@ -67,7 +67,7 @@ Command rm_command() {
           .examples = {{"goldmill rm --force java", "the fleet java"},
                        {"goldmill rm java@1", "an image version"}},
           .see_also = {"stop", "ps", "list"},
-          .run = run};
+          .run = run_rm};
 }
 
 }  // namespace goldmill::cli

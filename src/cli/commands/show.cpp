@@ -11,7 +11,7 @@ std::string line_value(const Json& value) {
   return value.is_string() ? value.get<std::string>() : value.is_null() ? "-" : value.dump();
 }
 
-int run(const Parsed& parsed, Terminal& terminal) {
+int run_show(const Parsed& parsed, Terminal& terminal) {
   return run_job(terminal, [&](factory::Session& session) -> Result<int> {
     const auto reference = TRY(store::ImageReference::parse(parsed.argument(0)));
     const store::ImageRecord image = TRY(session.catalogue.find_image(reference));
@@ -64,7 +64,7 @@ Command show_command() {
                          Completes::images}},
           .examples = {{"goldmill show java@2", ""}},
           .see_also = {"list", "explain"},
-          .run = run};
+          .run = run_show};
 }
 
 }  // namespace goldmill::cli

@@ -11,7 +11,7 @@ namespace goldmill::cli {
 
 namespace {
 
-int run(const Parsed& parsed, Terminal& terminal) {
+int run_ssh(const Parsed& parsed, Terminal& terminal) {
   return run_job(terminal, [&](factory::Session& session) -> Result<int> {
     auto argv = TRY(launch::ssh_arguments(session.home.root(), parsed.argument(0)));
     const auto& words = parsed.arguments();
@@ -46,7 +46,7 @@ Command ssh_command() {
                    {"goldmill ssh java-1 -- java -version", "one command"}},
       .see_also = {"launch", "ps"},
       .options_end_after = 1,
-      .run = run};
+      .run = run_ssh};
 }
 
 }  // namespace goldmill::cli

@@ -7,7 +7,7 @@ namespace goldmill::cli {
 
 namespace {
 
-int run(const Parsed& parsed, Terminal& terminal) {
+int run_stop(const Parsed& parsed, Terminal& terminal) {
   return run_job(terminal, [&](factory::Session& session) -> Result<int> {
     const std::chrono::seconds limit(TRY(parsed.integer("time")).value_or(90));
     Json stopped = Json::array();
@@ -40,7 +40,7 @@ Command stop_command() {
                    .standard = "90"}},
       .examples = {{"goldmill stop java-1", ""}},
       .see_also = {"ps", "rm"},
-      .run = run};
+      .run = run_stop};
 }
 
 }  // namespace goldmill::cli

@@ -46,7 +46,7 @@ void show(const prove::Report& report, Terminal& terminal) {
                       " (" + report.accelerator_reason + ")");
 }
 
-int run(const Parsed& parsed, Terminal& terminal) {
+int run_test(const Parsed& parsed, Terminal& terminal) {
   return run_job(terminal, [&](factory::Session& session) -> Result<int> {
     const factory::TestRequest request{parsed.argument(0), firmwares(parsed), controllers(parsed)};
     const prove::Report report = TRY(factory::test_image(
@@ -93,7 +93,7 @@ Command test_command() {
                        {"goldmill test base --machine nvme --firmware bios", ""}},
           .exit_statuses = {{1, "a promise is not kept"}},
           .see_also = {"build", "launch"},
-          .run = run};
+          .run = run_test};
 }
 
 }  // namespace goldmill::cli
