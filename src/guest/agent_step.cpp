@@ -6,7 +6,7 @@
 namespace goldmill::guest {
 namespace {
 
-constexpr const char* kKind = "goldmill.agent";
+constexpr const char* kAgentKind = "goldmill.agent";
 constexpr const char* kUnits[] = {"goldmill-agent.service", "goldmill-agent-ready.service"};
 constexpr const char* kUnitDirectory = "/usr/lib/systemd/system/";
 
@@ -16,7 +16,7 @@ TreeFile embedded(std::string path, std::string_view content, std::uint32_t mode
 
 class AgentStep : public plan::StepKind {
  public:
-  std::string_view name() const override { return kKind; }
+  std::string_view name() const override { return kAgentKind; }
   int version() const override { return 1; }
 
   Result<Json> run(const plan::Step& step, plan::StepContext& context) override {
@@ -51,7 +51,7 @@ Result<plan::Step> make_agent_step(std::string_view architecture) {
   }
   plan::Step step;
   step.name = "agent";
-  step.kind = kKind;
+  step.kind = kAgentKind;
   step.options = {{"architecture", architecture}};
   step.inputs["agent"] = sha256(binary).text();
   for (const char* file : {kUnits[0], kUnits[1], "sshd.conf"}) {

@@ -21,6 +21,8 @@
 #include <goldmill/base/digest.hpp>
 #include <goldmill/system/file.hpp>
 
+#include "source_text.hpp"
+
 namespace goldmill::guest {
 
 namespace fs = std::filesystem;
@@ -142,14 +144,6 @@ bool is_one_word(const std::string& text) {
   return !text.empty();
 }
 
-std::string joined(const std::vector<std::string>& words) {
-  std::string line;
-  for (const std::string& word : words) {
-    line += " " + word;
-  }
-  return line;
-}
-
 /// A copy of the key beside the sources, named as apt-key wants it: armour by its suffix.
 Result<fs::path> place_key(const Source& source, const fs::path& directory, std::size_t number) {
   auto key = system::read_file(source.signed_by, 16_MiB);
@@ -176,12 +170,13 @@ Result<std::string> stanza(const Source& source, const fs::path& key) {
                    "the archive '" + source.name + "' has an entry that is empty or has a space"};
     }
   }
-  std::string text = "Types: deb\nURIs: " + source.uri + "\nSuites:" + joined(source.suites) + "\n";
+  std::string text =
+      "Types: deb\nURIs: " + source.uri + "\nSuites:" + field_words(source.suites) + "\n";
   if (!source.components.empty()) {
-    text += "Components:" + joined(source.components) + "\n";
+    text += "Components:" + field_words(source.components) + "\n";
   }
   if (!source.architectures.empty()) {
-    text += "Architectures:" + joined(source.architectures) + "\n";
+    text += "Architectures:" + field_words(source.architectures) + "\n";
   }
   return text + "Signed-By: " + key.string() + "\n\n";
 }

@@ -25,6 +25,7 @@
 #include <goldmill/system/file.hpp>
 
 #include "apt_session.hpp"
+#include "source_text.hpp"
 #include "unmet_dependency.hpp"
 
 namespace goldmill::guest {
@@ -36,13 +37,6 @@ using VersionRef = pkgCache::VerIterator;
 
 std::string full_name(const PackageRef& package) {
   return std::string(package.Name()) + ":" + package.Arch();
-}
-
-std::string without_slash(std::string uri) {
-  while (uri.ends_with('/')) {
-    uri.pop_back();
-  }
-  return uri;
 }
 
 /// libapt's own ordering, recorded instead of run.

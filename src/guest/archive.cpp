@@ -6,19 +6,13 @@
 #include <goldmill/system/worker.hpp>
 
 #include "apt_request.hpp"
+#include "source_text.hpp"
 
 namespace goldmill::guest {
 
 namespace fs = std::filesystem;
 
 namespace {
-
-std::string without_slash(std::string uri) {
-  while (uri.ends_with('/')) {
-    uri.pop_back();
-  }
-  return uri;
-}
 
 std::string variable(const char* name) {
   const char* const value = std::getenv(name);
@@ -60,54 +54,54 @@ fs::path key_of(const HostSource* source, const fs::path& otherwise) {
              : otherwise;
 }
 
-struct Place {
+struct ArchivePlace {
   std::string uri;
   fs::path key;
 };
 
-Result<Place> debian_place(const std::vector<HostSource>& host,
-                           const std::string& suite,
-                           const std::string& setting,
-                           const fs::path& keyring) {
+Result<ArchivePlace> debian_place(const std::vector<HostSource>& host,
+                                  const std::string& suite,
+                                  const std::string& setting,
+                                  const fs::path& keyring) {
   const HostSource* const source = find_source(host, suite, is_debian);
   if (!setting.empty()) {
-    return Place{setting, key_of(source, keyring)};
+    return ArchivePlace{setting, key_of(source, keyring)};
   }
   if (source == nullptr) {
     return Error{ErrorKind::unavailable,
                  "this machine's apt knows no archive of Debian",
                  "set GOLDMILL_DEBIAN_URI, as in https://mirror.example.org/debian"};
   }
-  return Place{without_slash(source->uri), key_of(source, keyring)};
+  return ArchivePlace{without_slash(source->uri), key_of(source, keyring)};
 }
 
-Result<Place> security_place(const std::vector<HostSource>& host,
-                             const std::string& suite,
-                             const std::string& setting,
-                             const fs::path& keyring) {
+Result<ArchivePlace> security_place(const std::vector<HostSource>& host,
+                                    const std::string& suite,
+                                    const std::string& setting,
+                                    const fs::path& keyring) {
   const HostSource* const source = find_source(host, suite, is_security);
   if (!setting.empty()) {
-    return Place{setting, key_of(source, keyring)};
+    return ArchivePlace{setting, key_of(source, keyring)};
   }
   if (source == nullptr) {
     return Error{ErrorKind::unavailable,
                  "this machine's apt knows no archive with Debian's security updates",
                  "set GOLDMILL_DEBIAN_SECURITY_URI to its address, or to 'none'"};
   }
-  return Place{without_slash(source->uri), key_of(source, keyring)};
+  return ArchivePlace{without_slash(source->uri), key_of(source, keyring)};
 }
 
-Result<Place> ubuntu_place(const std::vector<HostSource>& host,
-                           const ArchiveSettings& settings,
-                           const fs::path& keyring) {
+Result<ArchivePlace> ubuntu_place(const std::vector<HostSource>& host,
+                                  const ArchiveSettings& settings,
+                                  const fs::path& keyring) {
   if (!settings.ubuntu_uri.empty()) {
-    return Place{without_slash(settings.ubuntu_uri), keyring};
+    return ArchivePlace{without_slash(settings.ubuntu_uri), keyring};
   }
   const HostSource* const source = find_source(host, "", is_debian);
   if (source != nullptr) {
     const std::string uri = without_slash(source->uri);
     if (uri.ends_with("/debian")) {
-      return Place{uri.substr(0, uri.size() - 6) + "ubuntu", keyring};
+      return ArchivePlace{uri.substr(0, uri.size() - 6) + "ubuntu", keyring};
     }
   }
   return Error{ErrorKind::unavailable,
@@ -162,10 +156,10 @@ Result<std::vector<Source>> choose_sources(const DebianRelease& release,
   const bool has_security =
       !release.security_suites.empty() && settings.debian_security_uri != "none";
   const bool is_ubuntu = release.family == "ubuntu";
-  const Place main =
+  const ArchivePlace main =
       is_ubuntu ? TRY(ubuntu_place(host, settings, keyring))
                 : TRY(debian_place(host, release.suites.front(), settings.debian_uri, keyring));
-  const Place security =
+  const ArchivePlace security =
       is_ubuntu || !has_security
           ? main
           : TRY(security_place(

@@ -4,7 +4,7 @@
 namespace goldmill::guest {
 
 namespace {
-constexpr std::string_view kKind = "debian.bootloader";
+constexpr std::string_view kBootloaderKind = "debian.bootloader";
 constexpr int kVersion = 1;
 
 // core.img and the unsigned image hold all that grub.cfg uses: no module is ever loaded from
@@ -73,7 +73,7 @@ std::vector<std::string> words(std::string_view text) {
 
 class BootloaderKind : public plan::StepKind {
  public:
-  std::string_view name() const override { return kKind; }
+  std::string_view name() const override { return kBootloaderKind; }
   int version() const override { return kVersion; }
 
   Result<Json> run(const plan::Step& step, plan::StepContext& context) override {
@@ -104,7 +104,7 @@ std::vector<std::string> bootloader_packages(std::string_view architecture) {
 plan::Step bootloader_step(std::string_view family, std::string_view architecture) {
   plan::Step step;
   step.name = "boot loader";
-  step.kind = std::string(kKind);
+  step.kind = std::string(kBootloaderKind);
   step.kind_version = kVersion;
   step.options = {{"family", family}, {"architecture", architecture}};
   step.produces = plan::Produces::assets;

@@ -14,6 +14,7 @@
 #include <goldmill/system/file.hpp>
 
 #include "bootloader_step.hpp"
+#include "source_text.hpp"
 
 namespace goldmill::guest {
 
@@ -112,14 +113,6 @@ InitramfsInput initramfs_input(const std::map<std::string, std::string>& install
   }
   input.files = initramfs_files(files);
   return input;
-}
-
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) {
-    text += " " + word;
-  }
-  return text;
 }
 
 /// Not on this machine only, and without a user's name or password.
@@ -277,8 +270,8 @@ Result<std::string> DebianFamily::guest_sources(const recipe::Recipe& merged) co
                    "a password",
                    "say what the guest's apt gets: `apt: {sources: [...]}` in the recipe"};
     }
-    text += "Types: deb\nURIs: " + source.uri + "\nSuites:" + joined(source.suites) +
-            "\nComponents:" + joined(source.components) +
+    text += "Types: deb\nURIs: " + source.uri + "\nSuites:" + field_words(source.suites) +
+            "\nComponents:" + field_words(source.components) +
             "\nSigned-By: " + release_->keyring.string() + "\n\n";
   }
   return text;

@@ -52,7 +52,7 @@ const Names kBase = {"systemd-sysv",
                      "passwd",
                      "zstd"};
 // Without it init-system-helpers takes usrmerge and with it 50 MB of perl.
-const Names kMerged = {"usr-is-merged"};
+const Names kUsrIsMerged = {"usr-is-merged"};
 const Names kResolved = {"systemd-resolved"};
 
 DebianRelease debian(std::string release, std::string codename, const Names& more) {
@@ -96,11 +96,11 @@ bool in_cloud_kernel(recipe::Hardware hardware) {
 const std::vector<DebianRelease>& debian_releases() {
   static const std::vector<DebianRelease> table = {
       debian("11", "bullseye", {}),  // systemd 247 contains resolved
-      debian("12", "bookworm", with(kMerged, kResolved)),
-      debian("13", "trixie", with(kMerged, kResolved)),
-      debian("sid", "sid", with(kMerged, kResolved)),
+      debian("12", "bookworm", with(kUsrIsMerged, kResolved)),
+      debian("13", "trixie", with(kUsrIsMerged, kResolved)),
+      debian("sid", "sid", with(kUsrIsMerged, kResolved)),
       ubuntu("22.04", "jammy", {}),  // systemd 249 contains resolved
-      ubuntu("24.04", "noble", with(kMerged, kResolved)),
+      ubuntu("24.04", "noble", with(kUsrIsMerged, kResolved)),
   };
   return table;
 }

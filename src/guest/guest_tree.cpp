@@ -17,7 +17,7 @@ namespace {
 constexpr int kLinkDepth = 40;  // as the kernel's own limit
 constexpr int kOpenDirectory = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
-std::string joined(const std::string& directory, std::string_view name) {
+std::string path_below(const std::string& directory, std::string_view name) {
   return (directory == "/" ? "" : directory) + "/" + std::string(name);
 }
 
@@ -52,7 +52,7 @@ std::string last_part_of(std::string_view path) {
 }
 
 std::string GuestPlace::path() const {
-  return joined(directory->path, name);
+  return path_below(directory->path, name);
 }
 
 GuestTree::GuestTree(int root)
@@ -96,7 +96,7 @@ Result<GuestTree::Directory> GuestTree::enter(const Directory& parent,
                                               const std::string& name,
                                               Missing missing,
                                               int depth) {
-  const std::string path = joined(parent->path, name);
+  const std::string path = path_below(parent->path, name);
   const int base = parent->descriptor.get();
   for (int attempt = 0; attempt < 2; ++attempt) {
     system::UniqueFd opened(::openat(base, name.c_str(), kOpenDirectory));
@@ -122,7 +122,7 @@ Result<GuestTree::Directory> GuestTree::enter(const Directory& parent,
 Result<GuestTree::Directory> GuestTree::follow(const Directory& parent,
                                                const std::string& name,
                                                int depth) {
-  const std::string path = joined(parent->path, name);
+  const std::string path = path_below(parent->path, name);
   auto text = read_link(parent->descriptor.get(), name);
   if (!text) {
     return Error{ErrorKind::conflict, path + " is not a directory"};
@@ -139,7 +139,7 @@ Result<GuestTree::Directory> GuestTree::follow(const Directory& parent,
     if (part == "..") {
       at = parent_of(at);
     } else if (!part.empty() && part != ".") {
-      at = TRY(find(joined(at, part), Missing::fail, depth + 1))->path;
+      at = TRY(find(path_below(at, part), Missing::fail, depth + 1))->path;
     }
   }
   return find(at, Missing::fail, depth + 1);
@@ -198,7 +198,7 @@ Result<std::string> GuestTree::read(const std::string& path, Bytes limit) {
       if (part == "..") {
         next = parent_of(TRY(directory(next.empty() ? "/" : next))->path);
       } else if (!part.empty() && part != ".") {
-        next = joined(next.empty() ? "/" : next, part);
+        next = path_below(next.empty() ? "/" : next, part);
       }
     }
     if (next.size() < 2) {

@@ -8,12 +8,12 @@
 namespace goldmill::guest {
 namespace {
 
-constexpr const char* kKind = "debian.initramfs";
+constexpr const char* kInitramfsKind = "debian.initramfs";
 constexpr std::string_view kKernel = "linux-image-";
 
 class InitramfsStep : public plan::StepKind {
  public:
-  std::string_view name() const override { return kKind; }
+  std::string_view name() const override { return kInitramfsKind; }
   int version() const override { return 1; }
 
   Result<Json> run(const plan::Step& /*step*/, plan::StepContext& context) override {
@@ -91,7 +91,7 @@ std::optional<plan::Step> make_initramfs_step(const InitramfsInput& input,
   }
   plan::Step step;
   step.name = "initramfs";
-  step.kind = kKind;
+  step.kind = kInitramfsKind;
   for (const auto& [name, version] : packages) {
     step.inputs["package " + name] = version;
   }

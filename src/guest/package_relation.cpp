@@ -78,7 +78,7 @@ struct Version {
   }
 };
 
-std::string_view trimmed(std::string_view text) {
+std::string_view without_blanks(std::string_view text) {
   const auto space = [](char c) { return c == ' ' || c == '\t' || c == '\n'; };
   while (!text.empty() && space(text.front())) {
     text.remove_prefix(1);
@@ -93,7 +93,7 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
   std::vector<std::string_view> parts;
   while (true) {
     const std::size_t end = text.find(separator);
-    parts.push_back(trimmed(text.substr(0, end)));
+    parts.push_back(without_blanks(text.substr(0, end)));
     if (end == std::string_view::npos) {
       return parts;
     }
@@ -104,14 +104,14 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
 PackageRelation parse_one(std::string_view text) {
   PackageRelation relation;
   const std::size_t open = text.find('(');
-  std::string_view name = trimmed(text.substr(0, open));
+  std::string_view name = without_blanks(text.substr(0, open));
   relation.name = name.substr(0, name.find(':'));
   if (open != std::string_view::npos) {
     std::string_view inside = text.substr(open + 1);
-    inside = trimmed(inside.substr(0, inside.find(')')));
+    inside = without_blanks(inside.substr(0, inside.find(')')));
     const std::size_t end = std::min(inside.find_first_not_of("<>="), inside.size());
     relation.operation = inside.substr(0, end);
-    relation.version = trimmed(inside.substr(end));
+    relation.version = without_blanks(inside.substr(end));
   }
   return relation;
 }

@@ -187,7 +187,7 @@ Result<void> place_remaining(GuestTree& tree,
   for (const auto& [package, paths] : lost) {
     const PackageSet::Member& member = packages.members()[package];
     auto list = TRY(database.read_list(member));
-    std::erase_if(list, [&](const std::string& path) { return paths.contains(path); });
+    std::erase_if(list, [&gone = paths](const std::string& path) { return gone.contains(path); });
     TRY(database.write_list(member, list));
   }
   return writer.finish_directories();

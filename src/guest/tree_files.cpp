@@ -57,20 +57,20 @@ Result<void> check_path(const std::string& path) {
   return {};
 }
 
-struct Place {
+struct FilePlace {
   system::UniqueFd directory;
   std::string name;
 };
 
-Result<Place> place_of(int root, const std::string& path) {
+Result<FilePlace> place_of(int root, const std::string& path) {
   TRY(check_path(path));
   const std::size_t slash = path.rfind('/');
-  return Place{TRY(make_directory_in(root, slash == 0 ? "" : path.substr(1, slash - 1))),
-               path.substr(slash + 1)};
+  return FilePlace{TRY(make_directory_in(root, slash == 0 ? "" : path.substr(1, slash - 1))),
+                   path.substr(slash + 1)};
 }
 
 Result<void> write_one(int root, const TreeFile& file) {
-  const Place place = TRY(place_of(root, file.path));
+  const FilePlace place = TRY(place_of(root, file.path));
   const int directory = place.directory.get();
   unlinkat(directory, kTemporary, 0);
   if (!file.link.empty()) {
@@ -171,7 +171,7 @@ Result<void> write_tree_files(int root, const std::vector<TreeFile>& files) {
 
 Result<void> remove_tree_files(int root, const std::vector<std::string>& paths) {
   for (const std::string& path : paths) {
-    const Place place = TRY(place_of(root, path));
+    const FilePlace place = TRY(place_of(root, path));
     if (unlinkat(place.directory.get(), place.name.c_str(), 0) != 0 && errno != ENOENT) {
       return system_error("removing " + path, errno);
     }

@@ -8,7 +8,7 @@
 namespace goldmill::guest {
 namespace {
 
-constexpr const char* kKind = "debian.baseline";
+constexpr const char* kBaselineKind = "debian.baseline";
 
 Json to_json(const recipe::User& user) {
   return {{"name", user.name},
@@ -166,7 +166,7 @@ std::vector<std::string> localedef_command(const std::string& locale) {
 
 class BaselineStep : public plan::StepKind {
  public:
-  std::string_view name() const override { return kKind; }
+  std::string_view name() const override { return kBaselineKind; }
   int version() const override { return 1; }
 
   Result<Json> run(const plan::Step& step, plan::StepContext& context) override {
@@ -250,7 +250,7 @@ Result<std::optional<plan::Step>> make_baseline_step(const BaselineInput& input)
   }
   plan::Step step;
   step.name = "baseline";
-  step.kind = kKind;
+  step.kind = kBaselineKind;
   step.options = std::move(options);
   return std::optional(std::move(step));
 }

@@ -8,7 +8,7 @@
 
 #include <sys/stat.h>
 
-namespace goldmill::guest::testing {
+namespace goldmill::guest::test_parts {
 
 namespace {
 std::string header(const RawEntry& entry, const std::string& name, char type, std::size_t size) {
@@ -96,4 +96,4 @@ Json add_to(const std::filesystem::path& cache, const std::string& name, const s
           {"size", deb.size()}};
 }
 
-}  // namespace goldmill::guest::testing
+}  // namespace goldmill::guest::test_parts

@@ -10,7 +10,7 @@
 #include <goldmill/base/digest.hpp>
 #include <goldmill/base/json.hpp>
 
-namespace goldmill::guest::testing {
+namespace goldmill::guest::test_parts {
 
 /// One raw tar entry. The name stands in the archive exactly as it is here.
 struct RawEntry {
@@ -41,4 +41,4 @@ std::string make_deb(const DebText& text);
 /// Puts the package into the cache directory; its JSON for a request to the unpack worker.
 Json add_to(const std::filesystem::path& cache, const std::string& name, const std::string& deb);
 
-}  // namespace goldmill::guest::testing
+}  // namespace goldmill::guest::test_parts

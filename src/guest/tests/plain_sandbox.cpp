@@ -12,7 +12,7 @@
 
 #include <goldmill/guest/guest_tree.hpp>
 
-namespace goldmill::guest::testing {
+namespace goldmill::guest::test_parts {
 
 namespace {
 Result<void> mount_at(const char* source,
@@ -188,4 +188,4 @@ Result<std::string> PlainSandbox::read(std::string_view path) {
   return answer.get<std::string>();
 }
 
-}  // namespace goldmill::guest::testing
+}  // namespace goldmill::guest::test_parts

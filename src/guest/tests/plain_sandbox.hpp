@@ -11,7 +11,7 @@
 #include <goldmill/system/file.hpp>
 #include <goldmill/system/worker.hpp>
 
-namespace goldmill::guest::testing {
+namespace goldmill::guest::test_parts {
 
 class PlainSandbox : public plan::Sandbox {
  public:
@@ -44,4 +44,4 @@ Result<Json> plain_sandbox_worker(system::WorkerContext& context);
 /// The worker "read_guest_file".
 Result<Json> read_guest_file_worker(system::WorkerContext& context);
 
-}  // namespace goldmill::guest::testing
+}  // namespace goldmill::guest::test_parts

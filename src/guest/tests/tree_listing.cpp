@@ -12,7 +12,7 @@
 
 #include <goldmill/base/digest.hpp>
 
-namespace goldmill::guest::testing {
+namespace goldmill::guest::test_parts {
 
 namespace fs = std::filesystem;
 
@@ -138,4 +138,4 @@ std::vector<std::string> differences(const std::map<std::string, std::string>& a
   return lines;
 }
 
-}  // namespace goldmill::guest::testing
+}  // namespace goldmill::guest::test_parts

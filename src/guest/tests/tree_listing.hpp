@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace goldmill::guest::testing {
+namespace goldmill::guest::test_parts {
 
 /// Path -> "type mode owner:group target-or-digest attributes". Owners are names of the tree's
 /// own passwd and group; `first_id` is what its ids are shifted by. Mount points are not entered.
@@ -19,4 +19,4 @@ std::map<std::string, std::string> list_tree(const std::filesystem::path& root,
 std::vector<std::string> differences(const std::map<std::string, std::string>& a,
                                      const std::map<std::string, std::string>& b);
 
-}  // namespace goldmill::guest::testing
+}  // namespace goldmill::guest::test_parts

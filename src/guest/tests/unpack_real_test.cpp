@@ -20,7 +20,7 @@
 #include "plain_sandbox.hpp"
 #include "tree_listing.hpp"
 
-namespace goldmill::guest::testing {
+namespace goldmill::guest::test_parts {
 namespace {
 
 namespace fs = std::filesystem;
@@ -269,14 +269,14 @@ INSTANTIATE_TEST_SUITE_P(All,
                          name_of_case);
 
 }  // namespace
-}  // namespace goldmill::guest::testing
+}  // namespace goldmill::guest::test_parts
 
 int main(int argc, char** argv) {
   using goldmill::system::WorkerEntry;
   const std::array workers = {
       WorkerEntry{"unpack", goldmill::guest::unpack_worker},
-      WorkerEntry{"plain_sandbox", goldmill::guest::testing::plain_sandbox_worker},
-      WorkerEntry{"read_guest_file", goldmill::guest::testing::read_guest_file_worker}};
+      WorkerEntry{"plain_sandbox", goldmill::guest::test_parts::plain_sandbox_worker},
+      WorkerEntry{"read_guest_file", goldmill::guest::test_parts::read_guest_file_worker}};
   goldmill::system::become_worker_if_asked(argc, argv, workers);
   ::testing::InitGoogleTest(&argc, argv);
   return RUN_ALL_TESTS();

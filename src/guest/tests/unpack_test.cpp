@@ -26,12 +26,12 @@
 namespace goldmill::guest {
 namespace {
 
-using testing::add_to;
-using testing::DebText;
+using test_parts::add_to;
+using test_parts::DebText;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using testing::make_deb;
-using testing::RawEntry;
+using test_parts::make_deb;
+using test_parts::RawEntry;
 
 TEST(ControlParagraph, KeepsOrderAndContinuations) {
   const auto paragraph =
