@@ -18,7 +18,7 @@ namespace goldmill::machine {
 namespace fs = std::filesystem;
 
 namespace {
-constexpr std::size_t kLongestLine = 500;
+constexpr std::size_t kLongestShown = 500;
 constexpr std::size_t kTail = 64U << 10U;
 
 struct Pattern {
@@ -189,7 +189,7 @@ std::size_t escape_length(std::string_view text) {
 
 std::string safe_line(std::string_view line) {
   std::string safe;
-  while (!line.empty() && safe.size() < kLongestLine) {
+  while (!line.empty() && safe.size() < kLongestShown) {
     const auto byte = static_cast<unsigned char>(line.front());
     if (byte == 0x1b) {
       line.remove_prefix(escape_length(line));

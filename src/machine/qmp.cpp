@@ -33,13 +33,13 @@ const sockaddr* generic(const sockaddr_un& address) {
   return reinterpret_cast<const sockaddr*>(&address);  // the sockets API's own idiom
 }
 
-struct Opened {
+struct OpenedSocket {
   UniqueFd socket;
   UniqueFd directory;
 };
 
-Result<Opened> open_socket(const fs::path& path) {
-  Opened opened;
+Result<OpenedSocket> open_socket(const fs::path& path) {
+  OpenedSocket opened;
   opened.directory = TRY(system::open_directory(path.parent_path()));
   opened.socket = UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!opened.socket) {
@@ -50,7 +50,7 @@ Result<Opened> open_socket(const fs::path& path) {
 }  // namespace
 
 Result<UniqueFd> listen_unix(const fs::path& path) {
-  Opened opened = TRY(open_socket(path));
+  OpenedSocket opened = TRY(open_socket(path));
   const std::string name = path.filename();
   ::unlinkat(opened.directory.get(), name.c_str(), 0);
   const sockaddr_un address = address_of(opened.directory.get(), name);
@@ -64,7 +64,7 @@ Result<UniqueFd> listen_unix(const fs::path& path) {
 }
 
 Result<UniqueFd> connect_unix(const fs::path& path) {
-  Opened opened = TRY(open_socket(path));
+  OpenedSocket opened = TRY(open_socket(path));
   const sockaddr_un address = address_of(opened.directory.get(), path.filename());
   if (::connect(opened.socket.get(), generic(address), sizeof address) != 0) {
     Error error = system_error("cannot connect to " + path.string(), errno);
