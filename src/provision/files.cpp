@@ -29,7 +29,7 @@ Result<system::UniqueFd> nameless_file(const std::filesystem::path& directory) {
   return file;
 }
 
-std::string source_name(const std::string& target) {
+std::string copy_name(const std::string& target) {
   return "source of " + target;
 }
 
@@ -54,8 +54,8 @@ class Files final : public Provisioner {
         options["content"] = copy.content;
       } else {
         const FileTree tree = TRY(FileTree::read(copy.source, -1));
-        step.inputs[source_name(copy.target)] = tree.digest().text();
-        step.sources[source_name(copy.target)] = copy.source;
+        step.inputs[copy_name(copy.target)] = tree.digest().text();
+        step.sources[copy_name(copy.target)] = copy.source;
       }
       list.push_back(std::move(options));
     }
@@ -94,7 +94,7 @@ class Files final : public Provisioner {
       TRY(system::write_all(contents, *content));
       return FileTree::of_content(*content).to_json();
     }
-    const std::string name = source_name(TRY(string_at(file, "target")));
+    const std::string name = copy_name(TRY(string_at(file, "target")));
     const auto source = step.sources.find(name);
     const auto digest = step.inputs.find(name);
     if (source == step.sources.end() || digest == step.inputs.end()) {

@@ -17,7 +17,7 @@ namespace {
 constexpr Bytes kSecretLimit = 1_MiB;
 constexpr std::string_view kVariable = "env:";
 
-std::string source_name(const std::string& name) {
+std::string secret_name(const std::string& name) {
   return "secret " + name;
 }
 
@@ -54,14 +54,14 @@ Result<void> add_secret(plan::Step& step, const recipe::Recipe& recipe, const st
                  "declare it under 'secrets:'"};
   }
   step.secrets.push_back(name);
-  step.inputs[source_name(name)] = "version " + secret->version;
-  step.sources[source_name(name)] =
+  step.inputs[secret_name(name)] = "version " + secret->version;
+  step.sources[secret_name(name)] =
       secret->variable.empty() ? secret->file.string() : std::string(kVariable) + secret->variable;
   return {};
 }
 
 Result<system::UniqueFd> open_secret(const plan::Step& step, const std::string& name) {
-  const auto source = step.sources.find(source_name(name));
+  const auto source = step.sources.find(secret_name(name));
   if (source == step.sources.end()) {
     return Error{ErrorKind::internal, "nothing says where the secret '" + name + "' is"};
   }
