@@ -11,15 +11,12 @@
 #include <goldmill/system/file.hpp>
 #include <goldmill/system/process.hpp>
 
+#include "scratch_parent.hpp"
+
 namespace goldmill::image {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// Memory where there is some: these tests write much and keep nothing.
-fs::path scratch_parent() {
-  return fs::is_directory("/dev/shm") ? fs::path("/dev/shm") : fs::temp_directory_path();
-}
 
 std::string output_of(const std::vector<std::string>& argv) {
   const auto output = system::process_runner().run({.argv = argv});

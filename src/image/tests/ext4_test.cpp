@@ -15,15 +15,12 @@
 #include <goldmill/system/file.hpp>
 #include <goldmill/system/process.hpp>
 
+#include "scratch_parent.hpp"
+
 namespace goldmill::image {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// Memory where there is some: these tests write much and keep nothing.
-fs::path scratch_parent() {
-  return fs::is_directory("/dev/shm") ? fs::path("/dev/shm") : fs::temp_directory_path();
-}
 
 constexpr std::int64_t kEpoch = 1790000000;
 constexpr std::uint64_t kOffset = 3U << 20;
