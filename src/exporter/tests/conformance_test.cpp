@@ -173,7 +173,7 @@ TEST_P(Conformance, LeavesNothingWhenTheDiskIsFull) {
                 "-c",
                 "ulimit -f 100; trap '' XFSZ; exec \"$0\" \"$@\"",
                 fs::read_symlink("/proc/self/exe").string(),
-                "--gtest_filter=Helper.ExportsOnce"},
+                "--gtest_filter=InProcessOfItsOwn.ExportsOnce"},
        .environment = std::vector<std::string>{"PATH=" + std::string(std::getenv("PATH")),
                                                "EXPORT_DISK=" + disk().string(),
                                                "EXPORT_FORMAT=" + GetParam(),
@@ -210,7 +210,7 @@ INSTANTIATE_TEST_SUITE_P(Formats,
                          [](const auto& name) { return name.param; });
 
 /// Not a test: what the full-disk test runs in a process of its own.
-TEST(Helper, ExportsOnce) {
+TEST(InProcessOfItsOwn, ExportsOnce) {
   const char* disk = std::getenv("EXPORT_DISK");
   if (disk == nullptr) {
     GTEST_SKIP() << "run by another test";
