@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <chrono>
 
 #include <goldmill/factory/build_image.hpp>
 #include <goldmill/guest/foreign_programs.hpp>
@@ -8,6 +7,7 @@
 
 #include "image_build.hpp"
 #include "image_recipe.hpp"
+#include "stopwatch.hpp"
 
 namespace goldmill::factory {
 
@@ -98,7 +98,7 @@ Result<std::vector<plan::Plan>> plan_image(Session& session, const BuildRequest&
 }
 
 Result<BuildReport> build_image(Session& session, const BuildRequest& request) {
-  const auto start = std::chrono::steady_clock::now();
+  const Stopwatch stopwatch;
   const Line line = TRY(Line::read(session, request));
   TRY(line.check_machine());
   BuildReport report;
@@ -110,7 +110,7 @@ Result<BuildReport> build_image(Session& session, const BuildRequest& request) {
     report.image = std::move(one.image);
     report.steps.insert(report.steps.end(), one.steps.begin(), one.steps.end());
   }
-  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  report.seconds = stopwatch.seconds();
   return report;
 }
 

@@ -2,7 +2,6 @@
 #include "image_build.hpp"
 
 #include <algorithm>
-#include <chrono>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -17,14 +16,11 @@
 #include <goldmill/system/file.hpp>
 
 #include "assembly.hpp"
+#include "stopwatch.hpp"
 
 namespace goldmill::factory {
 
 namespace {
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 /// A file that another process may not have: the empty text then.
 Result<std::string> read_or_empty(plan::Sandbox& sandbox, std::string_view path) {
@@ -214,13 +210,13 @@ Result<plan::Plan> ImageBuild::plan() {
 }
 
 Result<BuildReport> ImageBuild::run() {
-  const auto start = std::chrono::steady_clock::now();
+  const Stopwatch stopwatch;
   plan::Plan plan = TRY(this->plan());
   BuildReport report;
   TRY(run_steps(plan, report));
   TRY(write_lock());
   TRY(finish(plan, report));
-  report.seconds = seconds_since(start);
+  report.seconds = stopwatch.seconds();
   return report;
 }
 
@@ -316,11 +312,11 @@ Result<void> ImageBuild::finish(const plan::Plan& plan, BuildReport& report) {
     report.steps.push_back({record.name, "disk", record.digest.text(), false, 0});
     return {};
   }
-  const auto start = std::chrono::steady_clock::now();
+  const Stopwatch stopwatch;
   session_->observer.step_started(record.name, "disk", known ? "its disk is gone" : "new");
   record.details = TRY(details(plan));
-  TRY(make_disk(record, report));
-  const double seconds = seconds_since(start);
+  TRY(make_disk(record));
+  const double seconds = stopwatch.seconds();
   report.steps.push_back({record.name, "disk", record.digest.text(), true, seconds});
   session_->observer.step_ended("disk", "ran", seconds);
   double total = 0;
@@ -333,7 +329,7 @@ Result<void> ImageBuild::finish(const plan::Plan& plan, BuildReport& report) {
   return {};
 }
 
-Result<void> ImageBuild::make_disk(store::ImageRecord& record, BuildReport& /*report*/) {
+Result<void> ImageBuild::make_disk(store::ImageRecord& record) {
   AssembledDisk disk = TRY(assemble_disk(*session_, {layers_, assets_, layout_, lock_.epoch}));
   session_->observer.step_progress("digest", 0, 0);
   {

@@ -3,6 +3,7 @@
 // resolve, plan, run, assemble, record.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -66,7 +67,7 @@ class ImageBuild {
   Result<void> run_steps(plan::Plan& plan, BuildReport& report);
   Result<void> adopt_accounts(const plan::DoneStep& done);
   Result<void> finish(const plan::Plan& plan, BuildReport& report);
-  Result<void> make_disk(store::ImageRecord& record, BuildReport& report);
+  Result<void> make_disk(store::ImageRecord& record);
   Result<Json> details(const plan::Plan& plan) const;
 
   Session* session_;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "step_runner.hpp"
 
+#include <cctype>
 #include <cerrno>
-#include <chrono>
 #include <fstream>
 
 #include <sys/stat.h>
@@ -12,15 +12,14 @@
 #include <goldmill/build/work.hpp>
 #include <goldmill/system/file.hpp>
 
+#include "assembly.hpp"
+#include "stopwatch.hpp"
+
 namespace goldmill::factory {
 
 namespace fs = std::filesystem;
 
 namespace {
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 /// A sandbox that shows a directory for assets in every execution.
 class WithOutput : public plan::Sandbox {
@@ -108,15 +107,6 @@ Result<std::optional<plan::DoneStep>> CatalogueHistory::newest(const std::string
   return record ? std::optional(done_step(*record)) : std::nullopt;
 }
 
-std::vector<fs::path> StepRunner::trees(const std::vector<Digest>& layers) const {
-  std::vector<fs::path> paths;
-  paths.reserve(layers.size());
-  for (const Digest& layer : layers) {
-    paths.push_back(session_.home.tree(layer));
-  }
-  return paths;
-}
-
 Result<plan::DoneStep> StepRunner::run(const plan::Step& step, const std::vector<Digest>& layers) {
   const build::WorkDirectory work = TRY(build::WorkDirectory::make(session_.home.root()));
   return run_in(work.path(), step, layers).context("step '" + step.name + "' of " + image_);
@@ -125,14 +115,14 @@ Result<plan::DoneStep> StepRunner::run(const plan::Step& step, const std::vector
 Result<plan::DoneStep> StepRunner::run_in(const fs::path& work,
                                           const plan::Step& step,
                                           const std::vector<Digest>& layers) {
-  const auto start = std::chrono::steady_clock::now();
+  const Stopwatch stopwatch;
   plan::StepKind* kind = find_kind_(step.kind);
   if (kind == nullptr) {
     return Error{ErrorKind::internal, "no code runs steps of kind " + step.kind};
   }
   StepLog log(session_.home.logs(), image_, step.name);
   build::OverlaySandbox overlay(
-      {.layers = trees(layers),
+      {.layers = TRY(layer_trees(session_, layers)),
        .work = work,
        .epoch = epoch_,
        .log = [&log](std::string_view line) { log.add(line); },
@@ -175,7 +165,7 @@ Result<plan::DoneStep> StepRunner::run_in(const fs::path& work,
                            layer,
                            plan::describe(step, parents),
                            *std::move(result),
-                           seconds_since(start),
+                           stopwatch.seconds(),
                            0};
   TRY(session_.catalogue.record_step(record));
   return done_step(record);
@@ -195,8 +185,8 @@ Result<std::optional<Digest>> StepRunner::keep(const fs::path& work,
     TRY(build::sync_layers(session_.home.trees()));
     return std::optional<Digest>();
   }
-  const build::CapturedLayer layer =
-      TRY(build::capture_layer({.work = work, .layers = trees(layers), .epoch = epoch_}));
+  const build::CapturedLayer layer = TRY(build::capture_layer(
+      {.work = work, .layers = TRY(layer_trees(session_, layers)), .epoch = epoch_}));
   TRY(build::commit_layer(work, session_.home.trees(), layer.diff_id));
   TRY(build::sync_layers(session_.home.trees()));
   return std::optional(layer.diff_id);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,7 +52,6 @@ class StepRunner {
   Result<std::optional<Digest>> keep(const std::filesystem::path& work,
                                      const plan::Step& step,
                                      const std::vector<Digest>& layers);
-  std::vector<std::filesystem::path> trees(const std::vector<Digest>& layers) const;
 
   Session& session_;
   std::string image_;
