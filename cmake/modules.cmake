@@ -18,6 +18,9 @@ function(add_module name)
   target_link_libraries(goldmill_${name} PUBLIC ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE} goldmill::flags)
 endfunction()
 
+# The unit tests and nothing else: what a build with sanitizers is for.
+add_custom_target(unit_tests)
+
 # add_module_test(NAME SOURCES file... [LINK target...]): unit tests of one module, which need no
 # root, network or QEMU. They link only their module, so that a missing link shows at once.
 function(add_module_test name)
@@ -28,6 +31,7 @@ function(add_module_test name)
   add_executable(${name}_test ${ARG_SOURCES})
   target_link_libraries(${name}_test PRIVATE goldmill::${name} ${ARG_LINK} goldmill::flags
                         GTest::gtest GTest::gmock GTest::gtest_main)
+  add_dependencies(unit_tests ${name}_test)
   gtest_discover_tests(${name}_test PROPERTIES LABELS unit DISCOVERY_TIMEOUT 60)
 endfunction()
 
