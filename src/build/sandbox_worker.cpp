@@ -266,6 +266,7 @@ Result<Pipe> make_pipe() {
 
 std::vector<char*> pointers(const std::vector<std::string>& texts) {
   std::vector<char*> list;
+  list.reserve(texts.size() + 1);
   for (const std::string& text : texts) {
     list.push_back(const_cast<char*>(text.c_str()));  // execve's signature predates const
   }
