@@ -598,8 +598,8 @@ Value whole_recipe() {
 }  // namespace
 
 const Value& recipe_schema() {
-  static const Value schema = whole_recipe();
-  return schema;
+  static const Value kSchema = whole_recipe();
+  return kSchema;
 }
 
 const Field& parameters_field() {

@@ -18,6 +18,7 @@ constexpr std::size_t kValueLimit = 4096;
 
 std::vector<std::string> names_of(const std::map<std::string, std::string>& parameters) {
   std::vector<std::string> names;
+  names.reserve(parameters.size());
   for (const auto& [name, value] : parameters) {
     names.push_back(name);
   }

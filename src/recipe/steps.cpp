@@ -31,6 +31,7 @@ Result<ShellStep> read_shell(const Source& source,
     return step;
   }
   std::vector<std::string> known;
+  known.reserve(secrets.size());
   for (const Secret& secret : secrets) {
     known.push_back(secret.name);
   }

@@ -30,11 +30,11 @@ bool is_boolean_word(const std::string& text) {
 }
 
 bool is_number(const std::string& text) {
-  static const std::regex pattern(
+  static const std::regex kPattern(
       "[-+]?(0x[0-9a-fA-F]{1,32}|0o[0-7]{1,32}|[0-9]{1,64}(\\.[0-9]{0,64})?([eE][-+]?[0-9]{1,9})?"
       "|\\.inf|\\.nan|\\.[0-9]{1,64})",
       std::regex::ECMAScript | std::regex_constants::__polynomial);
-  return text.size() < 200 && std::regex_match(text, pattern);
+  return text.size() < 200 && std::regex_match(text, kPattern);
 }
 
 const char* name_of_type(const Value& value) {
