@@ -22,7 +22,7 @@
 
 #include "plain_sandbox.hpp"
 
-namespace goldmill::guest::testing {
+namespace goldmill::guest::test_parts {
 namespace {
 
 namespace fs = std::filesystem;
@@ -200,7 +200,7 @@ TEST_F(ForeignUnpack, TreeHoldsExactlyWhatThePackagesHold) {
 }
 
 }  // namespace
-}  // namespace goldmill::guest::testing
+}  // namespace goldmill::guest::test_parts
 
 int main(int argc, char** argv) {
   using goldmill::system::WorkerEntry;
