@@ -51,9 +51,9 @@ Result<ArMember> take_member(std::string_view& rest) {
 }
 
 bool has_known_compression(std::string_view name, std::string_view stem) {
-  static constexpr std::array endings = {"", ".gz", ".xz", ".zst", ".bz2", ".lzma"};
+  static constexpr std::array kEndings = {"", ".gz", ".xz", ".zst", ".bz2", ".lzma"};
   return name.starts_with(stem) &&
-         std::any_of(endings.begin(), endings.end(), [&](std::string_view ending) {
+         std::any_of(kEndings.begin(), kEndings.end(), [&](std::string_view ending) {
            return name.substr(stem.size()) == ending;
          });
 }

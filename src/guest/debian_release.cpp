@@ -94,7 +94,7 @@ bool in_cloud_kernel(recipe::Hardware hardware) {
 }  // namespace
 
 const std::vector<DebianRelease>& debian_releases() {
-  static const std::vector<DebianRelease> table = {
+  static const std::vector<DebianRelease> kTable = {
       debian("11", "bullseye", {}),  // systemd 247 contains resolved
       debian("12", "bookworm", with(kUsrIsMerged, kResolved)),
       debian("13", "trixie", with(kUsrIsMerged, kResolved)),
@@ -102,7 +102,7 @@ const std::vector<DebianRelease>& debian_releases() {
       ubuntu("22.04", "jammy", {}),  // systemd 249 contains resolved
       ubuntu("24.04", "noble", with(kUsrIsMerged, kResolved)),
   };
-  return table;
+  return kTable;
 }
 
 Result<const DebianRelease*> find_release(std::string_view family, std::string_view release) {

@@ -110,7 +110,7 @@ std::set<std::string> touched_triggers(std::string_view file_triggers,
 
 ControlParagraph status_paragraph(const PackageSet::Member& member) {
   // The order of dpkg's own table of fields; what it does not know follows.
-  static constexpr std::array field_order = {
+  static constexpr std::array kFieldOrder = {
       "Package",      "Essential",      "Protected",   "Status",     "Priority",
       "Section",      "Installed-Size", "Origin",      "Maintainer", "Bugs",
       "Architecture", "Multi-Arch",     "Source",      "Version",    "Replaces",
@@ -125,7 +125,7 @@ ControlParagraph status_paragraph(const PackageSet::Member& member) {
   }
   source.set("Conffiles", conffiles);
   ControlParagraph sorted;
-  for (const char* name : field_order) {
+  for (const char* name : kFieldOrder) {
     if (!source.get(name).empty()) {
       sorted.set(name, std::string(source.get(name)));
     }

@@ -37,7 +37,7 @@ std::map<std::string, std::string> relevant(const std::map<std::string, std::str
 }  // namespace
 
 bool is_initramfs_package(std::string_view name) {
-  static constexpr std::array<std::string_view, 22> names = {"initramfs-tools",
+  static constexpr std::array<std::string_view, 22> kNames = {"initramfs-tools",
                                                              "initramfs-tools-core",
                                                              "initramfs-tools-bin",
                                                              "busybox",
@@ -60,7 +60,7 @@ bool is_initramfs_package(std::string_view name) {
                                                              "dmsetup",
                                                              "util-linux"};
   const std::string_view bare = name.substr(0, name.find(':'));
-  return std::find(names.begin(), names.end(), bare) != names.end() || bare.starts_with(kKernel) ||
+  return std::find(kNames.begin(), kNames.end(), bare) != kNames.end() || bare.starts_with(kKernel) ||
          bare.starts_with("linux-modules-") || bare.starts_with("linux-firmware") ||
          bare.starts_with("firmware-") || bare.ends_with("-microcode") ||
          bare.starts_with("cryptsetup") || bare.starts_with("lvm2") || bare.starts_with("mdadm") ||

@@ -85,14 +85,14 @@ Result<void> rewrite_shadow(GuestTree& tree, std::int64_t epoch) {
 }
 
 Result<void> rewrite_keystore(GuestTree& tree, std::int64_t epoch) {
-  constexpr const char* path = "/etc/ssl/certs/java/cacerts";
-  const auto status = TRY(tree.look(path));
+  constexpr const char* kPath = "/etc/ssl/certs/java/cacerts";
+  const auto status = TRY(tree.look(kPath));
   if (!status || !S_ISREG(status->st_mode)) {
     return {};
   }
-  const std::string old = TRY(tree.read(path));
+  const std::string old = TRY(tree.read(kPath));
   const auto fresh = with_dates(old, epoch);
-  return !fresh || *fresh == old ? Result<void>() : rewrite(tree, path, *fresh);
+  return !fresh || *fresh == old ? Result<void>() : rewrite(tree, kPath, *fresh);
 }
 
 /// Big-endian reader and writer of Java's DataOutputStream.
@@ -177,17 +177,17 @@ std::string with_days_until(std::string_view shadow, std::int64_t epoch) {
 }
 
 std::optional<std::string> with_dates(std::string_view keystore, std::int64_t epoch) {
-  constexpr std::size_t digest_size = 20;
-  if (keystore.size() < 12 + digest_size) {
+  constexpr std::size_t kDigestSize = 20;
+  if (keystore.size() < 12 + kDigestSize) {
     return std::nullopt;
   }
-  const std::string_view store = keystore.substr(0, keystore.size() - digest_size);
+  const std::string_view store = keystore.substr(0, keystore.size() - kDigestSize);
   JavaBytes bytes(store);
   const std::uint64_t magic = bytes.number(4);
   const std::uint64_t version = bytes.number(4);
   const std::uint64_t count = bytes.number(4);
   if (magic != 0xfeedfeed || version != 2 ||
-      keystore_digest(store) != keystore.substr(keystore.size() - digest_size)) {
+      keystore_digest(store) != keystore.substr(keystore.size() - kDigestSize)) {
     return std::nullopt;
   }
   std::vector<std::string> entries;

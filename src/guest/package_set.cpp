@@ -41,9 +41,9 @@ class Providers {
     }
   }
   const std::vector<std::size_t>& of(const std::string& name) const {
-    static const std::vector<std::size_t> none;
+    static const std::vector<std::size_t> kNone;
     const auto found = by_name_.find(name);
-    return found == by_name_.end() ? none : found->second;
+    return found == by_name_.end() ? kNone : found->second;
   }
 
  private:
@@ -104,7 +104,7 @@ std::vector<std::size_t> dependency_order(const std::vector<PackageSet::Member>&
 }
 
 std::vector<Conffile> conffiles_of(const Deb& deb) {
-  static constexpr std::string_view gone_mark = "remove-on-upgrade ";
+  static constexpr std::string_view kGoneMark = "remove-on-upgrade ";
   std::vector<Conffile> conffiles;
   const ControlFile* file = deb.control_file("conffiles");
   std::string_view rest = file == nullptr ? std::string_view() : file->content;
@@ -113,8 +113,8 @@ std::vector<Conffile> conffiles_of(const Deb& deb) {
     std::string_view line = rest.substr(0, end);
     rest.remove_prefix(std::min(rest.size(), end + 1));
     line = line.substr(0, line.find_last_not_of(" \t\r") + 1);
-    const bool gone = line.starts_with(gone_mark);
-    line.remove_prefix(gone ? gone_mark.size() : 0);
+    const bool gone = line.starts_with(kGoneMark);
+    line.remove_prefix(gone ? kGoneMark.size() : 0);
     if (line.starts_with('/')) {
       conffiles.push_back({std::string(line), gone});
     }

@@ -267,11 +267,11 @@ class TreeWriter::Unpacking {
   }
 
   Result<void> put_file(const GuestPlace& place, const TarEntry& entry, const DataSource& data) {
-    constexpr int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-    system::UniqueFd file(::openat(place.descriptor(), place.name.c_str(), flags, 0600));
+    constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+    system::UniqueFd file(::openat(place.descriptor(), place.name.c_str(), kFlags, 0600));
     if (!file && errno == EEXIST) {
       TRY(remove_old(place));
-      file = system::UniqueFd(::openat(place.descriptor(), place.name.c_str(), flags, 0600));
+      file = system::UniqueFd(::openat(place.descriptor(), place.name.c_str(), kFlags, 0600));
     }
     if (!file) {
       return at_place(place, "write");

@@ -102,17 +102,17 @@ Result<std::vector<FatFile>> esp_files(const Layout& layout, int assets) {
 
 /// struct swap_header_v1_2 (util-linux, include/swapheader.h): one page, version 1.
 Result<void> write_swap(int disk, const LayoutPartition& partition, const Uuid& uuid) {
-  constexpr std::size_t page_size = 4096;
-  std::string page(page_size, '\0');
+  constexpr std::size_t kPageSize = 4096;
+  std::string page(kPageSize, '\0');
   const std::uint32_t version = 1;
-  const auto last = static_cast<std::uint32_t>(partition.size / page_size - 1);
+  const auto last = static_cast<std::uint32_t>(partition.size / kPageSize - 1);
   std::memcpy(page.data() + 1024, &version, sizeof version);
   std::memcpy(page.data() + 1028, &last, sizeof last);
   std::memcpy(page.data() + 1036, uuid.bytes.data(), uuid.bytes.size());
   std::memcpy(page.data() + 1052,
               partition.label.data(),
               std::min<std::size_t>(partition.label.size(), 16));
-  page.replace(page_size - 10, 10, "SWAPSPACE2");
+  page.replace(kPageSize - 10, 10, "SWAPSPACE2");
   return write_at(disk, partition.offset, page);
 }
 

@@ -144,8 +144,8 @@ Result<Filesystem> format_ext4(Ext4Device& device,
 }
 
 Result<void> add_journal(ext2_filsys filesystem) {
-  constexpr std::uint64_t too_small = 2048;  // blocks; mke2fs makes no journal below, either
-  if (ext2fs_blocks_count(filesystem->super) < too_small) {
+  constexpr std::uint64_t kTooSmall = 2048;  // blocks; mke2fs makes no journal below, either
+  if (ext2fs_blocks_count(filesystem->super) < kTooSmall) {
     return {};
   }
   ext2fs_journal_params size{};

@@ -8,14 +8,14 @@
 namespace goldmill::image {
 
 std::string Uuid::text() const {
-  constexpr std::string_view digits = "0123456789abcdef";
+  constexpr std::string_view kDigits = "0123456789abcdef";
   std::string text;
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     if (i == 4 || i == 6 || i == 8 || i == 10) {
       text += '-';
     }
-    text += digits[bytes.at(i) >> 4];
-    text += digits[bytes.at(i) & 15];
+    text += kDigits[bytes.at(i) >> 4];
+    text += kDigits[bytes.at(i) & 15];
   }
   return text;
 }

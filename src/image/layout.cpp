@@ -50,8 +50,8 @@ Result<void> check_label(const recipe::Partition& wanted) {
 }
 
 Result<void> check_mount(const recipe::Partition& wanted) {
-  static const std::set<std::string> in_root = {"/boot", "/etc", "/usr", "/bin", "/sbin", "/lib"};
-  if (in_root.contains(wanted.mount) || wanted.mount.starts_with("/boot/")) {
+  static const std::set<std::string> kInRoot = {"/boot", "/etc", "/usr", "/bin", "/sbin", "/lib"};
+  if (kInRoot.contains(wanted.mount) || wanted.mount.starts_with("/boot/")) {
     return bad_disk("'" + wanted.mount + "' cannot be a partition of its own",
                     "the boot loader follows /vmlinuz in the root file system; leave it there");
   }
@@ -273,13 +273,13 @@ std::string partition_type(const LayoutPartition& partition, std::string_view ar
     case Role::data:
       break;
   }
-  static const std::map<std::string, std::string> by_mount = {
+  static const std::map<std::string, std::string> kByMount = {
       {"/home", "933AC7E1-2EB4-4F13-B844-0E14E2AEF915"},
       {"/srv", "3B8F8425-20E0-4F3B-907F-1A25A76F98E8"},
       {"/var", "4D21B016-B534-45C2-A9FB-5C16E091FD2D"},
       {"/var/tmp", "7EC6F557-3BC5-4ACA-B293-16EF5DF639D1"}};
-  const auto found = by_mount.find(partition.mount);
-  return found == by_mount.end() ? "0FC63DAF-8483-4772-8E79-3D69D8477DE4" : found->second;
+  const auto found = kByMount.find(partition.mount);
+  return found == kByMount.end() ? "0FC63DAF-8483-4772-8E79-3D69D8477DE4" : found->second;
 }
 
 std::string fstab_text(const Layout& layout) {

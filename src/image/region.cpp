@@ -39,11 +39,11 @@ Result<std::vector<Extent>> data_extents(int file, std::uint64_t begin, std::uin
 }
 
 Result<void> copy_data(int from, std::uint64_t size, int to, std::uint64_t offset) {
-  constexpr std::uint64_t longest = 64U << 10;
+  constexpr std::uint64_t kLongest = 64U << 10;
   std::string piece;
   for (const Extent& extent : TRY(data_extents(from, 0, size))) {
     for (std::uint64_t at = extent.begin; at < extent.end; at += piece.size()) {
-      piece.resize(std::min(longest, extent.end - at));
+      piece.resize(std::min(kLongest, extent.end - at));
       const ssize_t count = ::pread(from, piece.data(), piece.size(), static_cast<off_t>(at));
       if (count <= 0) {
         return system_error("cannot read", count < 0 ? errno : EIO);

@@ -39,10 +39,10 @@ bool is_kept(std::string_view name) {
 
 /// struct vfs_ns_cap_data (linux/capability.h): revision 3 appends a root id to revision 2.
 std::string plain_capability(std::string value) {
-  constexpr std::size_t revision_3 = 24;
-  constexpr std::size_t revision_2 = 20;
-  if (value.size() == revision_3 && value[3] == 3) {
-    value.resize(revision_2);
+  constexpr std::size_t kRevision3 = 24;
+  constexpr std::size_t kRevision2 = 20;
+  if (value.size() == kRevision3 && value[3] == 3) {
+    value.resize(kRevision2);
     value[3] = 2;
   }
   return value;
@@ -126,9 +126,9 @@ class Reader {
     node.group = status.st_gid;
     node.mtime = status.st_mtim.tv_sec;
     if (S_ISREG(status.st_mode)) {
-      constexpr std::uint64_t block_size = 4096;
+      constexpr std::uint64_t kBlockSize = 4096;
       node.size = static_cast<std::uint64_t>(status.st_size);
-      const auto stored = static_cast<std::uint64_t>(status.st_blocks) * 512 + block_size;
+      const auto stored = static_cast<std::uint64_t>(status.st_blocks) * 512 + kBlockSize;
       node.stored = std::min(stored, node.size);
     } else if (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode)) {
       node.major = ::major(status.st_rdev);
