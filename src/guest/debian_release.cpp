@@ -35,7 +35,8 @@ Names with(Names base, const Names& more) {
 
 // What booting, DHCP with name resolution, a clock, SSH, a firewall and the guest's own apt need;
 // dbus and libpam-systemd, so that SSH sessions end with the machine and hostnamectl works.
-// passwd makes the recipe's users; since 2026 nothing essential needs it in Debian's unstable.
+// passwd makes the recipe's users, systemd mounts by mount, consoles need login: in Debian's
+// unstable nothing essential needs these three any more.
 // zstd halves the time that the initramfs takes. Everything else is the recipe's business.
 const Names kBase = {"systemd-sysv",
                      "udev",
@@ -50,6 +51,8 @@ const Names kBase = {"systemd-sysv",
                      "tzdata",
                      "netbase",
                      "passwd",
+                     "mount",
+                     "login",
                      "zstd"};
 // Without it init-system-helpers takes usrmerge and with it 50 MB of perl.
 const Names kUsrIsMerged = {"usr-is-merged"};
