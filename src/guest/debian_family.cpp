@@ -104,7 +104,7 @@ std::vector<PackageFile> difference(const std::vector<PackageFile>& larger,
 }
 
 InitramfsInput initramfs_input(const std::map<std::string, std::string>& installed,
-                               std::vector<TreeFile> files) {
+                               const std::vector<TreeFile>& files) {
   InitramfsInput input;
   for (const auto& [name, version] : installed) {
     if (is_initramfs_package(name)) {

@@ -530,6 +530,7 @@ Value parameter_values() {
   return dictionary_of(std::move(value), &kParameterName);
 }
 
+// NOLINTNEXTLINE(readability-function-size): a table, one entry per key
 Value whole_recipe() {
   std::vector<Field> fields = {
       {.key = "recipe",

@@ -103,7 +103,7 @@ Result<void> apply(const std::string& tree, const std::string& release, std::str
 }  // namespace goldmill::guest
 
 int main(int argc, char** argv) {
-  using namespace goldmill;
+  namespace guest = goldmill::guest;
   if (argc == 2 && std::string_view(argv[1]) == "policy") {
     std::fputs(guest::policy_markdown(guest::standard_policy()).c_str(), stdout);
     return 0;

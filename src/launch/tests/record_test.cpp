@@ -94,6 +94,7 @@ TEST_F(RecordTest, GivesEachItsOwnNamePortAndAddress) {
 TEST_F(RecordTest, LaunchesAtOnceNeverTakeTheSame) {
   request_.count = 20;
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([this] { EXPECT_TRUE(launch(home_, request_)); });
   }

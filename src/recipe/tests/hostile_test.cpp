@@ -22,6 +22,7 @@ std::string repeat(const std::string& piece, std::size_t count) {
   return text;
 }
 
+// NOLINTNEXTLINE(readability-function-size): a list
 std::map<std::string, std::string> hostile_inputs() {
   const std::string start = "recipe: r\nos: debian/12\n";
   std::string laughs = "a: &a [x, x, x, x, x, x, x, x, x]\n";
