@@ -11,12 +11,12 @@
 namespace goldmill::exporter {
 
 const std::vector<Format>& formats() {
-  static const std::vector<Format> list = {
+  static const std::vector<Format> kList = {
 #define EXPORTER(name) name##_format(),
 #include "exporters.def"
 #undef EXPORTER
   };
-  return list;
+  return kList;
 }
 
 Result<const Format*> find_format(std::string_view name) {

@@ -18,9 +18,9 @@ constexpr std::uint64_t kPiece = 8U << 20;
 Result<void> copy_piece(const RawDisk& disk, int output, std::uint64_t at, std::uint64_t size) {
   std::string piece(size, '\0');
   TRY(disk.read(at, piece.data(), piece.size()));
-  constexpr std::size_t most = 64U << 10;
-  for (std::size_t done = 0; done < piece.size(); done += most) {
-    const std::size_t grain = std::min(most, piece.size() - done);
+  constexpr std::size_t kMost = 64U << 10;
+  for (std::size_t done = 0; done < piece.size(); done += kMost) {
+    const std::size_t grain = std::min(kMost, piece.size() - done);
     if (!is_zero(piece.data() + done, grain)) {
       TRY(write_at(output, at + done, piece.data() + done, grain));
     }

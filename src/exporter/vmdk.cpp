@@ -31,12 +31,12 @@ bool replace_between(std::string& text,
 }
 
 std::string hexadecimal(std::string_view bytes) {
-  constexpr std::string_view digits = "0123456789abcdef";
+  constexpr std::string_view kDigits = "0123456789abcdef";
   std::string text;
   for (const char byte : bytes) {
     const auto value = static_cast<unsigned char>(byte);
-    text += digits[value >> 4];
-    text += digits[value & 15];
+    text += kDigits[value >> 4];
+    text += kDigits[value & 15];
   }
   return text;
 }

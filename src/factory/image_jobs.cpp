@@ -67,17 +67,16 @@ Result<void> check_controllers(const store::ImageRecord& image,
                                const recipe::Recipe& recipe,
                                const std::vector<machine::Controller>& controllers) {
   for (const machine::Controller controller : controllers) {
-    const recipe::Hardware needed = controller == machine::Controller::virtio
-                                        ? recipe::Hardware::virtio
-                                    : controller == machine::Controller::nvme
-                                        ? recipe::Hardware::nvme
-                                        : recipe::Hardware::vmware;
+    const recipe::Hardware needed =
+        controller == machine::Controller::virtio ? recipe::Hardware::virtio
+        : controller == machine::Controller::nvme ? recipe::Hardware::nvme
+                                                  : recipe::Hardware::vmware;
     const auto& hardware = recipe.hardware;
     if (std::find(hardware.begin(), hardware.end(), needed) == hardware.end()) {
-      return Error{ErrorKind::invalid_input,
-                   image.reference() + " does not support " + machine::name_of(controller),
-                   std::string("its recipe's `hardware:` would have to name ") +
-                       recipe::name_of(needed)};
+      return Error{
+          ErrorKind::invalid_input,
+          image.reference() + " does not support " + machine::name_of(controller),
+          std::string("its recipe's `hardware:` would have to name ") + recipe::name_of(needed)};
     }
   }
   return {};

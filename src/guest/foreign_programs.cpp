@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <goldmill/guest/foreign_programs.hpp>
-
 #include <sys/utsname.h>
 
+#include <goldmill/guest/foreign_programs.hpp>
 #include <goldmill/system/file.hpp>
 
 namespace goldmill::guest {

@@ -38,36 +38,37 @@ std::map<std::string, std::string> relevant(const std::map<std::string, std::str
 
 bool is_initramfs_package(std::string_view name) {
   static constexpr std::array<std::string_view, 22> kNames = {"initramfs-tools",
-                                                             "initramfs-tools-core",
-                                                             "initramfs-tools-bin",
-                                                             "busybox",
-                                                             "busybox-static",
-                                                             "busybox-initramfs",
-                                                             "klibc-utils",
-                                                             "libklibc",
-                                                             "kmod",
-                                                             "libkmod2",
-                                                             "udev",
-                                                             "libudev1",
-                                                             "systemd",
-                                                             "libc6",
-                                                             "libc-bin",
-                                                             "libblkid1",
-                                                             "e2fsprogs",
-                                                             "logsave",
-                                                             "zstd",
-                                                             "cpio",
-                                                             "dmsetup",
-                                                             "util-linux"};
+                                                              "initramfs-tools-core",
+                                                              "initramfs-tools-bin",
+                                                              "busybox",
+                                                              "busybox-static",
+                                                              "busybox-initramfs",
+                                                              "klibc-utils",
+                                                              "libklibc",
+                                                              "kmod",
+                                                              "libkmod2",
+                                                              "udev",
+                                                              "libudev1",
+                                                              "systemd",
+                                                              "libc6",
+                                                              "libc-bin",
+                                                              "libblkid1",
+                                                              "e2fsprogs",
+                                                              "logsave",
+                                                              "zstd",
+                                                              "cpio",
+                                                              "dmsetup",
+                                                              "util-linux"};
   const std::string_view bare = name.substr(0, name.find(':'));
-  return std::find(kNames.begin(), kNames.end(), bare) != kNames.end() || bare.starts_with(kKernel) ||
-         bare.starts_with("linux-modules-") || bare.starts_with("linux-firmware") ||
-         bare.starts_with("firmware-") || bare.ends_with("-microcode") ||
-         bare.starts_with("cryptsetup") || bare.starts_with("lvm2") || bare.starts_with("mdadm") ||
-         bare.starts_with("plymouth") || bare.starts_with("btrfs-progs") ||
-         bare.starts_with("xfsprogs") || bare.starts_with("cloud-initramfs") ||
-         bare.starts_with("dropbear") || bare.starts_with("open-iscsi") ||
-         bare.starts_with("console-setup") || bare.starts_with("keyboard-configuration");
+  return std::find(kNames.begin(), kNames.end(), bare) != kNames.end() ||
+         bare.starts_with(kKernel) || bare.starts_with("linux-modules-") ||
+         bare.starts_with("linux-firmware") || bare.starts_with("firmware-") ||
+         bare.ends_with("-microcode") || bare.starts_with("cryptsetup") ||
+         bare.starts_with("lvm2") || bare.starts_with("mdadm") || bare.starts_with("plymouth") ||
+         bare.starts_with("btrfs-progs") || bare.starts_with("xfsprogs") ||
+         bare.starts_with("cloud-initramfs") || bare.starts_with("dropbear") ||
+         bare.starts_with("open-iscsi") || bare.starts_with("console-setup") ||
+         bare.starts_with("keyboard-configuration");
 }
 
 std::vector<TreeFile> initramfs_files(const std::vector<TreeFile>& files) {

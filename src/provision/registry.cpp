@@ -17,14 +17,14 @@ struct Entry {
 };
 
 const std::vector<Entry>& all() {
-  static const std::vector<Entry> entries = [] {
+  static const std::vector<Entry> kEntries = [] {
     std::vector<Entry> list;
 #define PROVISIONER(name) list.push_back({#name, make_##name()});
 #include "provisioners.def"
 #undef PROVISIONER
     return list;
   }();
-  return entries;
+  return kEntries;
 }
 
 std::string_view name_in_recipe(const recipe::ProvisionStep& entry) {

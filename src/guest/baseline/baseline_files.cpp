@@ -159,7 +159,7 @@ void add_names(const recipe::Recipe& merged, std::vector<TreeFile>& files) {
 
 std::vector<std::string> modules_for(const std::vector<recipe::Hardware>& hardware) {
   using recipe::Hardware;
-  static const std::vector<std::pair<Hardware, std::vector<std::string>>> table = {
+  static const std::vector<std::pair<Hardware, std::vector<std::string>>> kTable = {
       {Hardware::virtio, {"virtio_pci", "virtio_mmio", "virtio_blk", "virtio_scsi", "sd_mod"}},
       {Hardware::nvme, {"nvme"}},
       {Hardware::vmware, {"vmw_pvscsi", "mptspi", "mptsas", "ahci", "ata_piix", "sd_mod"}},
@@ -167,7 +167,7 @@ std::vector<std::string> modules_for(const std::vector<recipe::Hardware>& hardwa
       {Hardware::xen, {"xen-blkfront"}},
   };
   std::vector<std::string> modules = {"ext4", "crc32c_generic", "crc32c_intel"};
-  for (const auto& [kind, names] : table) {
+  for (const auto& [kind, names] : kTable) {
     const bool is_wanted =
         hardware.empty() || std::find(hardware.begin(), hardware.end(), kind) != hardware.end();
     for (const std::string& name : names) {

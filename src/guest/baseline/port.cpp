@@ -11,7 +11,7 @@ Result<Port> parse_port(std::string_view text) {
     const char* name;
     Port port;
   };
-  static const std::vector<Named> services = {
+  static const std::vector<Named> kServices = {
       {"ssh", {22, "tcp"}},
       {"http", {80, "tcp"}},
       {"https", {443, "tcp"}},
@@ -21,7 +21,7 @@ Result<Port> parse_port(std::string_view text) {
       {"postgresql", {5432, "tcp"}},
   };
   std::vector<std::string> names;
-  for (const Named& service : services) {
+  for (const Named& service : kServices) {
     if (text == service.name) {
       return service.port;
     }

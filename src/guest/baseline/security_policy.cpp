@@ -219,8 +219,8 @@ std::string line_of(const PolicyRule& rule) {
 }  // namespace
 
 const std::vector<PolicyRule>& standard_policy() {
-  static const std::vector<PolicyRule> rules(std::begin(kStandard), std::end(kStandard));
-  return rules;
+  static const std::vector<PolicyRule> kRules(std::begin(kStandard), std::end(kStandard));
+  return kRules;
 }
 
 std::vector<TreeFile> policy_files(const std::vector<PolicyRule>& rules) {

@@ -28,13 +28,13 @@ using recipe::Hardware;
 
 /// One state directory for all tests, kept between runs when GOLDMILL_TEST_HOME says so.
 const fs::path& home() {
-  static const fs::path path = [] {
+  static const fs::path kPath = [] {
     const char* const given = std::getenv("GOLDMILL_TEST_HOME");
     fs::path made = given != nullptr ? given : "/var/tmp/goldmill-apt-test";
     fs::create_directories(made);
     return made;
   }();
-  return path;
+  return kPath;
 }
 
 template <typename T>
@@ -279,9 +279,9 @@ INSTANTIATE_TEST_SUITE_P(Archive,
 }  // namespace goldmill::guest
 
 int main(int argc, char** argv) {
-  static constexpr std::array<goldmill::system::WorkerEntry, 1> workers = {
+  static constexpr std::array<goldmill::system::WorkerEntry, 1> kWorkers = {
       {{"apt", goldmill::guest::apt_worker}}};
-  goldmill::system::become_worker_if_asked(argc, argv, workers);
+  goldmill::system::become_worker_if_asked(argc, argv, kWorkers);
   testing::InitGoogleTest(&argc, argv);
   return RUN_ALL_TESTS();
 }

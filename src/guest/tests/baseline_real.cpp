@@ -104,6 +104,8 @@ Result<void> apply(const std::string& tree, const std::string& release, std::str
 
 int main(int argc, char** argv) {
   namespace guest = goldmill::guest;
+  namespace system = goldmill::system;
+  using goldmill::Result;
   if (argc == 2 && std::string_view(argv[1]) == "policy") {
     std::fputs(guest::policy_markdown(guest::standard_policy()).c_str(), stdout);
     return 0;

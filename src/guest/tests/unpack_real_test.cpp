@@ -46,9 +46,11 @@ constexpr std::array kAllowed = {
     Allowed{"/etc/(passwd|group|shadow|gshadow|subuid|subgid)-|/etc/\\.pwd\\.lock",
             "copies of older states, removed by our normaliser"},
     Allowed{"/etc/machine-id|/etc/ssh/ssh_host_.*", "identity: random, removed by the seal"},
-    Allowed{"/boot/initrd\\.img-.*", "update-initramfs is held back: the initramfs is a later step"},
+    Allowed{"/boot/initrd\\.img-.*",
+            "update-initramfs is held back: the initramfs is a later step"},
     Allowed{"/var/cache/apt(/.*)?|/var/lib/apt/lists(/.*)?", "apt ran outside of our tree"},
-    Allowed{"/var/lib/apt(/extended_states)?|/var/log/apt|/etc/apt/(sources\\.list\\.d|preferences\\.d)",
+    Allowed{"/var/lib/apt(/extended_states)?|/var/log/apt|/etc/apt/"
+            "(sources\\.list\\.d|preferences\\.d)",
             "made by mmdebstrap's apt; ours has them when apt is among the packages"},
     Allowed{"/var/lib/dpkg/.*-old|/var/cache/debconf/.*-old", "copies of older states"},
     Allowed{"/var/lib/dpkg/(lock|lock-frontend|triggers/Lock)", "locks; made again when needed"},

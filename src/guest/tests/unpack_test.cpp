@@ -28,10 +28,10 @@ namespace {
 
 using test_parts::add_to;
 using test_parts::DebText;
-using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using test_parts::make_deb;
 using test_parts::RawEntry;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 TEST(ControlParagraph, KeepsOrderAndContinuations) {
   const auto paragraph =
