@@ -60,6 +60,8 @@ Result<void> bind_all(const Json& request) {
   std::vector<std::string> environment = find_strings(request, "environment");
   std::vector<char*> arguments;
   std::vector<char*> variables;
+  arguments.reserve(argv.size() + 1);
+  variables.reserve(environment.size() + 1);
   for (std::string& text : argv) {
     arguments.push_back(text.data());
   }
