@@ -89,11 +89,13 @@ Result<std::vector<FatFile>> esp_files(const Layout& layout, int assets) {
   const EfiNames names = efi_names(layout.architecture);
   auto shim = TRY(find_asset(assets, kShim));
   if (!shim) {
-    files.push_back({"EFI/BOOT/" + names.boot, TRY(asset_at(assets, kPlainGrub))});
+    std::string plain = TRY(asset_at(assets, kPlainGrub));
+    files.push_back({"EFI/BOOT/" + names.boot, std::move(plain)});
     return files;
   }
+  std::string grub = TRY(asset_at(assets, kSignedGrub));
   files.push_back({"EFI/BOOT/" + names.boot, *std::move(shim)});
-  files.push_back({"EFI/BOOT/" + names.grub, TRY(asset_at(assets, kSignedGrub))});
+  files.push_back({"EFI/BOOT/" + names.grub, std::move(grub)});
   if (auto mok = TRY(find_asset(assets, kMokManager))) {
     files.push_back({"EFI/BOOT/" + names.mok, *std::move(mok)});
   }
