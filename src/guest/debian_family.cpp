@@ -134,17 +134,10 @@ Json request_json(const ResolveRequest& request) {
                        {"version", entry.version},
                        {"file", entry.file.filename().string()}});
   }
-  Json sources = Json::array();
-  for (const Source& source : request.sources) {
-    // A lock names no host; another URI is another wish all the same.
-    sources.push_back(
-        {{"name", source.name}, {"digest", sha256(canonical(to_json(source))).text()}});
-  }
   return {{"architecture", request.architecture},
           {"install", std::move(install)},
           {"remove", request.remove},
-          {"recommends", request.recommends},
-          {"repositories", std::move(sources)}};
+          {"recommends", request.recommends}};
 }
 
 }  // namespace
