@@ -21,6 +21,14 @@ endfunction()
 # The unit tests and nothing else: what a build with sanitizers is for.
 add_custom_target(unit_tests)
 
+# add_test_program(NAME SOURCES file... LINK target...): a program of GoogleTest cases; the caller
+# says how ctest runs it.
+function(add_test_program name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_LINK} goldmill::flags GTest::gtest GTest::gmock)
+endfunction()
+
 # add_module_test(NAME SOURCES file... [LINK target...]): unit tests of one module, which need no
 # root, network or QEMU. They link only their module, so that a missing link shows at once.
 function(add_module_test name)
@@ -28,9 +36,8 @@ function(add_module_test name)
   if(NOT BUILD_TESTING)
     return()
   endif()
-  add_executable(${name}_test ${ARG_SOURCES})
-  target_link_libraries(${name}_test PRIVATE goldmill::${name} ${ARG_LINK} goldmill::flags
-                        GTest::gtest GTest::gmock GTest::gtest_main)
+  add_test_program(${name}_test SOURCES ${ARG_SOURCES}
+                   LINK goldmill::${name} ${ARG_LINK} GTest::gtest_main)
   add_dependencies(unit_tests ${name}_test)
   gtest_discover_tests(${name}_test PROPERTIES LABELS unit DISCOVERY_TIMEOUT 60)
 endfunction()
