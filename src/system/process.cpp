@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -48,9 +49,15 @@ struct Prepared {
   const char* directory;
   std::vector<HandedFd> descriptors;
   bool own_group;
+  pid_t parent;
 };
 
 [[noreturn]] void become(const Prepared& prepared, int report) {
+  // Also when we are killed: nothing of a dead goldmill may go on writing.
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  if (::getppid() != prepared.parent) {
+    ::_exit(127);  // it died before the line above
+  }
   if (prepared.own_group) {
     ::setpgid(0, 0);
   }
@@ -101,7 +108,8 @@ Result<pid_t> spawn(const Command& command, std::vector<HandedFd> descriptors, b
                           std::move(environment),
                           command.directory.c_str(),
                           std::move(descriptors),
-                          own_group};
+                          own_group,
+                          ::getpid()};
   const pid_t id = ::fork();
   if (id < 0) {
     return system_error("cannot start " + command.argv[0], errno);

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <array>
+
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <goldmill/system/process.hpp>
@@ -53,6 +59,26 @@ TEST(Child, DiesWithItsOwner) {
     EXPECT_EQ(::kill(id, 0), 0);
   }
   EXPECT_NE(::kill(id, 0), 0);
+}
+
+TEST(Child, DiesWithAKilledOwner) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+  const pid_t owner = ::fork();
+  if (owner == 0) {
+    const auto child = Child::start(Command{.argv = {"sleep", "60"}});
+    const pid_t id = child ? child->id() : 0;
+    (void)!::write(ends[1], &id, sizeof id);
+    ::pause();
+  }
+  pid_t id = 0;
+  ASSERT_EQ(::read(ends[0], &id, sizeof id), static_cast<ssize_t>(sizeof id));
+  const UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, id, 0)));
+  ASSERT_TRUE(process) << "the child runs";
+  ::kill(owner, SIGKILL);
+  ::waitpid(owner, nullptr, 0);
+  pollfd ended{process.get(), POLLIN, 0};
+  EXPECT_EQ(::poll(&ended, 1, 10'000), 1) << "the child outlives its owner";
 }
 
 }  // namespace goldmill::system

@@ -57,7 +57,8 @@ ProcessRunner& process_runner();
 /// Runs to the end and makes a non-zero status an Error (tool_failed) with the last output line.
 Result<Output> run_checked(ProcessRunner& runner, const Command& command);
 
-/// A child that goes on beside us. Killed and reaped when its owner goes, unless detached.
+/// A child that goes on beside us. Killed and reaped when its owner goes; the kernel kills it when
+/// the thread that started it ends, killed or not.
 class Child {
  public:
   /// Standard input is /dev/null; output goes to `output` (a descriptor), or is inherited.
@@ -75,8 +76,6 @@ class Child {
   std::optional<int> wait(std::chrono::milliseconds limit);
   int wait();
   void kill(int signal) const;
-  /// Lets it live on without us.
-  pid_t detach() { return std::exchange(id_, -1); }
 
  private:
   pid_t id_ = -1;
