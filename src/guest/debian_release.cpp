@@ -10,24 +10,6 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-// The common ground: orphan_file and metadata_csum_seed are known to the newer ones only, the
-// latter not to GRUB 2.06, and neither gains anything on a disk whose UUID never changes.
-// Source: mke2fs.conf and e2fsprogs' lib/ext2fs/ext2_fs.h of 1.46.2, the oldest release's.
-const Names kExt4Features = {"has_journal",
-                             "ext_attr",
-                             "resize_inode",
-                             "dir_index",
-                             "filetype",
-                             "extent",
-                             "64bit",
-                             "flex_bg",
-                             "sparse_super",
-                             "large_file",
-                             "huge_file",
-                             "dir_nlink",
-                             "extra_isize",
-                             "metadata_csum"};
-
 Names with(Names base, const Names& more) {
   base.insert(base.end(), more.begin(), more.end());
   return base;
@@ -68,8 +50,7 @@ DebianRelease debian(std::string release, std::string codename, const Names& mor
                      .components = {"main"},
                      .keyring_package = "debian-archive-keyring",
                      .keyring = "/usr/share/keyrings/debian-archive-keyring.gpg",
-                     .base_packages = with(kBase, more),
-                     .ext4_features = kExt4Features};
+                     .base_packages = with(kBase, more)};
   if (!rolling) {
     made.suites.push_back(codename + "-updates");
     made.security_suites = {codename + "-security"};
@@ -86,8 +67,7 @@ DebianRelease ubuntu(std::string release, const std::string& codename, const Nam
           .components = {"main", "universe"},
           .keyring_package = "ubuntu-keyring",
           .keyring = "/usr/share/keyrings/ubuntu-archive-keyring.gpg",
-          .base_packages = with(kBase, more),
-          .ext4_features = kExt4Features};
+          .base_packages = with(kBase, more)};
 }
 
 bool in_cloud_kernel(recipe::Hardware hardware) {

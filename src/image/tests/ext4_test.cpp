@@ -99,6 +99,14 @@ TEST_F(Ext4, EmptyTreesOfManySizesAreClean) {
   }
 }
 
+TEST_F(Ext4, HasNoFeatureThatSomeGuestLacks) {
+  ASSERT_TRUE(write(std::uint64_t{64} << 20));
+  const std::string said = debugfs("features");
+  EXPECT_NE(said.find("metadata_csum"), std::string::npos) << said;
+  EXPECT_EQ(said.find("metadata_csum_seed"), std::string::npos) << said;
+  EXPECT_EQ(said.find("orphan_file"), std::string::npos) << said;
+}
+
 TEST_F(Ext4, EveryKindOfFileArrives) {
   put("usr/bin/tool", "#!/bin/sh\n");
   ::chmod((tree() / "usr/bin/tool").c_str(), 04755);

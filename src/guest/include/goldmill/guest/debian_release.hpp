@@ -23,8 +23,6 @@ struct DebianRelease {
   std::filesystem::path keyring;  ///< on the host and in the guest
   /// What a slim bootable base has beside the essential packages, apt and the kernel.
   std::vector<std::string> base_packages;
-  /// Features of ext4 that the release's e2fsck and kernel both know.
-  std::vector<std::string> ext4_features;
 
   std::string name() const { return family + "/" + release; }
 };
