@@ -264,16 +264,6 @@ Result<Pipe> make_pipe() {
   return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
 }
 
-std::vector<char*> pointers(const std::vector<std::string>& texts) {
-  std::vector<char*> list;
-  list.reserve(texts.size() + 1);
-  for (const std::string& text : texts) {
-    list.push_back(const_cast<char*>(text.c_str()));  // execve's signature predates const
-  }
-  list.push_back(nullptr);
-  return list;
-}
-
 struct Program {
   std::vector<char*> argv;
   std::vector<char*> environment;
@@ -456,8 +446,8 @@ Result<Json> run_program(system::WorkerContext& context,
   Pipe output = TRY(make_pipe());
   const UniqueFd nothing = TRY(system::open_file("/dev/null", O_RDONLY));
   const Program program{
-      pointers(request.argv),
-      pointers(request.environment),
+      system::exec_list(request.argv),
+      system::exec_list(request.environment),
       input >= 0 ? input : nothing.get(),
       request.terminal ? input : (kept >= 0 ? output.write.get() : log.write.get()),
       request.terminal ? input : log.write.get(),

@@ -89,10 +89,10 @@ Result<std::vector<plan::Plan>> plan_image(Session& session, const BuildRequest&
     }
     ImageBuild build = TRY(ImageBuild::prepare(session, request, *std::move(subject)));
     plans.push_back(TRY(build.plan()));
-    if (!plans.back().is_done()) {
+    built = plans.back().is_done() ? TRY(build.find_finished(plans.back())) : std::nullopt;
+    if (!built) {
       break;  // what stands on it is known only when it has been built
     }
-    built = TRY(build.run()).image;
   }
   return plans;
 }

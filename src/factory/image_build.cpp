@@ -245,15 +245,18 @@ Result<void> ImageBuild::run_steps(plan::Plan& plan, BuildReport& report) {
     if (planned.step.kind == "debian.packages") {
       TRY(adopt_accounts(*done));
     }
-    if (done->layer) {
-      layers_.push_back(*done->layer);
-      history_.push_back(planned.step.name);
-    } else {
-      assets_ = key;
-    }
     planned.done = std::move(done);
+    keep_result(*planned.done);
   }
   return {};
+}
+
+void ImageBuild::keep_result(const plan::DoneStep& done) {
+  if (done.layer) {
+    layers_.push_back(*done.layer);
+  } else {
+    assets_ = done.key;
+  }
 }
 
 /// The accounts that configuring made go into the lock, and the step counts as done under the key
@@ -287,7 +290,8 @@ Result<void> ImageBuild::write_lock() const {
   return lock_.write(LockFile::path_for(subject_->own.file)).context("cannot write the lock file");
 }
 
-Result<void> ImageBuild::finish(const plan::Plan& plan, BuildReport& report) {
+/// The image by what it is made of: its config and digest.
+Result<store::ImageRecord> ImageBuild::identify() {
   if (subject_->parent) {
     assets_ =
         TRY(Digest::parse(find_string(subject_->parent->record.details, "assets").value_or("")));
@@ -304,6 +308,22 @@ Result<void> ImageBuild::finish(const plan::Plan& plan, BuildReport& report) {
   record.name = subject_->own.name;
   record.config = image::oci_config(facts);
   record.digest = image::image_digest(record.config);
+  return record;
+}
+
+Result<std::optional<store::ImageRecord>> ImageBuild::find_finished(const plan::Plan& plan) {
+  GOLDMILL_ASSERT(plan.is_done());
+  layers_ = plan.parent_layers;
+  for (const plan::PlannedStep& planned : plan.steps) {
+    keep_result(*planned.done);
+  }
+  const store::ImageRecord image = TRY(identify());
+  auto known = TRY(session_->catalogue.find_image_by_digest(image.digest));
+  return known && known->name == image.name ? std::move(known) : std::nullopt;
+}
+
+Result<void> ImageBuild::finish(const plan::Plan& plan, BuildReport& report) {
+  store::ImageRecord record = TRY(identify());
   const auto known = TRY(session_->catalogue.find_image_by_digest(record.digest));
   std::error_code ignored;
   if (known && known->name == record.name &&

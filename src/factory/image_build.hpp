@@ -41,6 +41,8 @@ class ImageBuild {
 
   Result<plan::Plan> plan();
   Result<BuildReport> run();
+  /// The image that a plan whose steps are all done stands for; nothing if it was never finished.
+  Result<std::optional<store::ImageRecord>> find_finished(const plan::Plan& plan);
 
  private:
   ImageBuild(Session& session,
@@ -65,7 +67,9 @@ class ImageBuild {
   std::map<std::string, std::string> installed() const;
   Result<void> write_lock() const;
   Result<void> run_steps(plan::Plan& plan, BuildReport& report);
+  void keep_result(const plan::DoneStep& done);
   Result<void> adopt_accounts(const plan::DoneStep& done);
+  Result<store::ImageRecord> identify();
   Result<void> finish(const plan::Plan& plan, BuildReport& report);
   Result<void> make_disk(store::ImageRecord& record);
   Result<Json> details(const plan::Plan& plan) const;
@@ -80,7 +84,6 @@ class ImageBuild {
   guest::PinnedPackages pinned_;
   std::string parent_status_;
   std::vector<Digest> layers_;
-  std::vector<std::string> history_;
   Digest assets_;
 };
 

@@ -61,6 +61,8 @@ const char* name_of(State state) {
 
 Json to_json(const Instance& instance) {
   return {{"name", instance.name},
+          {"image", instance.image},
+          {"fleet", instance.fleet},
           {"hostname", instance.hostname},
           {"machine_id", or_null(instance.machine_id)},
           {"ssh_host_key", or_null(instance.ssh_host_key)},
@@ -80,8 +82,6 @@ Json to_json(const Fleet& fleet) {
 
 Json to_json(const Record& record) {
   Json json = to_json(record.instance);
-  json["fleet"] = record.instance.fleet;
-  json["image"] = record.instance.image;
   json["engine"] = record.instance.engine;
   json["ssh_user"] = record.instance.ssh_user;
   json["dossier"] = record.instance.dossier;

@@ -356,10 +356,7 @@ int flags_of(const CagedProgram& program) {
 
 Prepared prepare(const CagedProgram& program, int nothing) {
   Prepared prepared;
-  for (const std::string& text : program.argv) {
-    prepared.argv.push_back(const_cast<char*>(text.c_str()));  // execve's signature
-  }
-  prepared.argv.push_back(nullptr);
+  prepared.argv = system::exec_list(program.argv);
   prepared.parts = shown_parts(program);
   prepared.files = program.files;
   prepared.descriptors = program.descriptors;

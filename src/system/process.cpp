@@ -32,16 +32,6 @@ struct Pipe {
   }
 };
 
-std::vector<char*> pointers(const std::vector<std::string>& texts) {
-  std::vector<char*> list;
-  list.reserve(texts.size() + 1);
-  for (const std::string& text : texts) {
-    list.push_back(const_cast<char*>(text.c_str()));  // execve's signature predates const
-  }
-  list.push_back(nullptr);
-  return list;
-}
-
 /// Everything the child needs, made before fork: after it only system calls are allowed.
 struct Prepared {
   std::vector<char*> argv;
@@ -97,14 +87,14 @@ Result<pid_t> spawn(const Command& command, std::vector<HandedFd> descriptors, b
   Pipe report = TRY(Pipe::make());
   std::vector<char*> environment;
   if (command.environment) {
-    environment = pointers(*command.environment);
+    environment = exec_list(*command.environment);
   } else {
     for (char** entry = ::environ; entry != nullptr && *entry != nullptr; ++entry) {
       environment.push_back(*entry);
     }
     environment.push_back(nullptr);
   }
-  const Prepared prepared{pointers(command.argv),
+  const Prepared prepared{exec_list(command.argv),
                           std::move(environment),
                           command.directory.c_str(),
                           std::move(descriptors),
@@ -222,6 +212,16 @@ class RealRunner : public ProcessRunner {
   }
 };
 }  // namespace
+
+std::vector<char*> exec_list(const std::vector<std::string>& texts) {
+  std::vector<char*> list;
+  list.reserve(texts.size() + 1);
+  for (const std::string& text : texts) {
+    list.push_back(const_cast<char*>(text.c_str()));  // execve's signature predates const
+  }
+  list.push_back(nullptr);
+  return list;
+}
 
 ProcessRunner& process_runner() {
   // A program that does not read its input must not end us; children get the default back.

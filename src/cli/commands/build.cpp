@@ -25,9 +25,7 @@ void show(const factory::BuildReport& report, const std::string& disk, Terminal&
 
 int run_build(const Parsed& parsed, Terminal& terminal) {
   return run_job(terminal, [&](factory::Session& session) -> Result<int> {
-    factory::BuildRequest request;
-    request.recipe = recipe_file(parsed.argument(0));
-    request.set = TRY(parsed.pairs("set"));
+    factory::BuildRequest request = TRY(build_request(parsed));
     request.update = parsed.has("update");
     request.shell_on_failure = parsed.has("shell-on-failure");
     const factory::BuildReport report = TRY(factory::build_image(session, request));
@@ -55,14 +53,8 @@ Command build_command() {
            "Later builds use exactly those packages and touch no network once they are in the "
            "cache. --update looks for newer ones and rewrites the lock.",
            "Works as root and as a plain user with subordinate ids, in the same way."},
-      .arguments = {{"RECIPE",
-                     "the recipe's file, or NAME for NAME.yaml here",
-                     Argument::Count::one,
-                     Completes::files}},
-      .options = {{.name = "set",
-                   .value = "KEY=VALUE",
-                   .doc = "Sets a parameter of the recipe.",
-                   .repeatable = true},
+      .arguments = {recipe_argument()},
+      .options = {set_option(),
                   {.name = "update", .doc = "Looks for newer packages and rewrites the lock."},
                   {.name = "shell-on-failure",
                    .doc = "Opens a shell in the sandbox of a step that failed."}},

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include <goldmill/cli/command.hpp>
+#include <goldmill/factory/build_image.hpp>
 #include <goldmill/factory/session.hpp>
 
 namespace goldmill::cli {
@@ -53,7 +54,9 @@ int run_job(Terminal& terminal, const std::function<Result<int>(factory::Session
 /// "12.3 s".
 std::string seconds_text(double seconds);
 
-/// The recipe that an argument means: a file, or NAME for NAME.yaml here.
-std::string recipe_file(const std::string& argument);
+/// What every command that takes a recipe has: its argument, --set, and the request they make.
+Argument recipe_argument();
+Option set_option();
+Result<factory::BuildRequest> build_request(const Parsed& parsed);
 
 }  // namespace goldmill::cli

@@ -9,9 +9,7 @@ namespace {
 
 int run_explain(const Parsed& parsed, Terminal& terminal) {
   return run_job(terminal, [&](factory::Session& session) -> Result<int> {
-    factory::BuildRequest request;
-    request.recipe = recipe_file(parsed.argument(0));
-    request.set = TRY(parsed.pairs("set"));
+    factory::BuildRequest request = TRY(build_request(parsed));
     const Json json = TRY(factory::explain(session, request));
     terminal.progress().finish();
     if (terminal.json()) {
@@ -37,14 +35,8 @@ Command explain_command() {
       .description = {"Says in words what holds for instances of a recipe with everything that it "
                       "inherits: its baseline, each rule of its security policy with the "
                       "reason and the source, its disk, and what `goldmill test` will check."},
-      .arguments = {{"RECIPE",
-                     "the recipe's file, or NAME for NAME.yaml here",
-                     Argument::Count::one,
-                     Completes::files}},
-      .options = {{.name = "set",
-                   .value = "KEY=VALUE",
-                   .doc = "Sets a parameter of the recipe.",
-                   .repeatable = true}},
+      .arguments = {recipe_argument()},
+      .options = {set_option()},
       .examples = {{"goldmill explain examples/java.yaml", ""}},
       .see_also = {"plan", "show"},
       .run = run_explain};

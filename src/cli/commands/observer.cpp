@@ -88,13 +88,4 @@ std::string seconds_text(double seconds) {
   return text.data();
 }
 
-std::string recipe_file(const std::string& argument) {
-  std::error_code ignored;
-  if (!std::filesystem::exists(argument, ignored) &&
-      std::filesystem::exists(argument + ".yaml", ignored)) {
-    return argument + ".yaml";
-  }
-  return argument;
-}
-
 }  // namespace goldmill::cli

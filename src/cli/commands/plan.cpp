@@ -21,9 +21,7 @@ void show(const plan::Plan& plan, Terminal& terminal) {
 
 int run_plan(const Parsed& parsed, Terminal& terminal) {
   return run_job(terminal, [&](factory::Session& session) -> Result<int> {
-    factory::BuildRequest request;
-    request.recipe = recipe_file(parsed.argument(0));
-    request.set = TRY(parsed.pairs("set"));
+    factory::BuildRequest request = TRY(build_request(parsed));
     request.update = parsed.has("update");
     const auto plans = TRY(factory::plan_image(session, request));
     if (terminal.json()) {
@@ -56,14 +54,8 @@ Command plan_command() {
                "that differs from the last time and the seconds that it took then.",
                "Changes nothing. Without a lock file the archive's indexes are read to decide on "
                "packages; with one, nothing is read but the recipe, the lock and the catalogue."},
-          .arguments = {{"RECIPE",
-                         "the recipe's file, or NAME for NAME.yaml here",
-                         Argument::Count::one,
-                         Completes::files}},
-          .options = {{.name = "set",
-                       .value = "KEY=VALUE",
-                       .doc = "Sets a parameter of the recipe.",
-                       .repeatable = true},
+          .arguments = {recipe_argument()},
+          .options = {set_option(),
                       {.name = "update", .doc = "Looks for newer packages than the lock's."}},
           .examples = {{"goldmill plan examples/java.yaml", "what building java would do"}},
           .see_also = {"build", "explain"},

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <goldmill/launch/launch.hpp>
+#include <goldmill/system/process.hpp>
 
 #include "commands.hpp"
 
@@ -19,14 +20,8 @@ int run_ssh(const Parsed& parsed, Terminal& terminal) {
       argv.emplace_back("--");
       argv.insert(argv.end(), words.begin() + (words[1] == "--" ? 2 : 1), words.end());
     }
-    std::vector<char*> pointers;
-    pointers.reserve(argv.size() + 1);
-    for (std::string& word : argv) {
-      pointers.push_back(word.data());
-    }
-    pointers.push_back(nullptr);
     terminal.progress().finish();
-    ::execvp(pointers[0], pointers.data());
+    ::execvp(argv[0].c_str(), system::exec_list(argv).data());
     return system_error("cannot run ssh", errno);
   });
 }

@@ -51,6 +51,9 @@ class ProcessRunner {
   virtual Result<Output> run(const Command& command) = 0;
 };
 
+/// Arguments or environment as exec wants them, a null pointer last; valid while `texts` are.
+std::vector<char*> exec_list(const std::vector<std::string>& texts);
+
 /// The machine's own.
 ProcessRunner& process_runner();
 
