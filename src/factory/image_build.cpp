@@ -212,23 +212,22 @@ Result<plan::Plan> ImageBuild::plan() {
 Result<BuildReport> ImageBuild::run() {
   const Stopwatch stopwatch;
   plan::Plan plan = TRY(this->plan());
+  const auto kinds = family_->kinds(view(), pinned_);
+  StepRunner runner(*session_, plan.image, lock_.epoch, [&kinds](const std::string& name) {
+    const auto found = std::find_if(
+        kinds.begin(), kinds.end(), [&](const auto& kind) { return kind->name() == name; });
+    return found == kinds.end() ? provision::find_kind(name) : found->get();
+  });
+  runner.set_shell_on_failure(request_->shell_on_failure);
   BuildReport report;
-  TRY(run_steps(plan, report));
+  TRY(run_steps(runner, plan, report));
   TRY(write_lock());
-  TRY(finish(plan, report));
+  TRY(finish(runner, plan, report));
   report.seconds = stopwatch.seconds();
   return report;
 }
 
-Result<void> ImageBuild::run_steps(plan::Plan& plan, BuildReport& report) {
-  const auto family_kinds = family_->kinds(view(), pinned_);
-  StepRunner runner(*session_, plan.image, lock_.epoch, [&](const std::string& name) {
-    const auto found = std::find_if(family_kinds.begin(),
-                                    family_kinds.end(),
-                                    [&](const auto& kind) { return kind->name() == name; });
-    return found == family_kinds.end() ? provision::find_kind(name) : found->get();
-  });
-  runner.set_shell_on_failure(request_->shell_on_failure);
+Result<void> ImageBuild::run_steps(StepRunner& runner, plan::Plan& plan, BuildReport& report) {
   CatalogueHistory history(*session_);
   layers_ = plan.parent_layers;
   for (plan::PlannedStep& planned : plan.steps) {
@@ -243,7 +242,7 @@ Result<void> ImageBuild::run_steps(plan::Plan& plan, BuildReport& report) {
     report.steps.push_back(
         {plan.image, planned.step.name, key.text(), runs, runs ? done->seconds : 0});
     if (planned.step.kind == "debian.packages") {
-      TRY(adopt_accounts(*done));
+      TRY(adopt_accounts(runner, *done));
     }
     planned.done = std::move(done);
     keep_result(*planned.done);
@@ -261,27 +260,17 @@ void ImageBuild::keep_result(const plan::DoneStep& done) {
 
 /// The accounts that configuring made go into the lock, and the step counts as done under the key
 /// that it has with them: see docs/decisions/0004.
-Result<void> ImageBuild::adopt_accounts(const plan::DoneStep& done) {
+Result<void> ImageBuild::adopt_accounts(StepRunner& runner, const plan::DoneStep& done) {
   const Json* accounts = find_value(done.result, "accounts");
   if (accounts == nullptr || *accounts == pinned_.accounts) {
     return {};
   }
   pinned_.accounts = *accounts;
   lock_.accounts = *accounts;
-  for (plan::Step& step : TRY(steps())) {
-    if (step.kind != "debian.packages") {
-      continue;
+  for (const plan::Step& step : TRY(steps())) {
+    if (step.kind == "debian.packages") {
+      runner.record(step, parent_layers(), done);
     }
-    const auto parents = parent_layers();
-    TRY(session_->catalogue.record_step({plan::key_of(step, parents),
-                                         subject_->own.name,
-                                         step.name,
-                                         step.kind,
-                                         done.layer,
-                                         plan::describe(step, parents),
-                                         done.result,
-                                         done.seconds,
-                                         0}));
   }
   return {};
 }
@@ -322,12 +311,13 @@ Result<std::optional<store::ImageRecord>> ImageBuild::find_finished(const plan::
   return known && known->name == image.name ? std::move(known) : std::nullopt;
 }
 
-Result<void> ImageBuild::finish(const plan::Plan& plan, BuildReport& report) {
+Result<void> ImageBuild::finish(StepRunner& runner, const plan::Plan& plan, BuildReport& report) {
   store::ImageRecord record = TRY(identify());
   const auto known = TRY(session_->catalogue.find_image_by_digest(record.digest));
   std::error_code ignored;
   if (known && known->name == record.name &&
       std::filesystem::exists(session_->home.disk(record.digest), ignored)) {
+    TRY(runner.settle());
     report.image = *known;
     report.steps.push_back({record.name, "disk", record.digest.text(), false, 0});
     return {};
@@ -345,6 +335,7 @@ Result<void> ImageBuild::finish(const plan::Plan& plan, BuildReport& report) {
   }
   record.details["build_seconds"] = total;
   TRY(session_->home.put_blob(canonical(record.config)));
+  TRY(runner.settle());
   report.image = TRY(session_->catalogue.add_image(std::move(record)));
   return {};
 }

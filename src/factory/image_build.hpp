@@ -66,11 +66,11 @@ class ImageBuild {
   Result<std::vector<plan::Step>> steps() const;
   std::map<std::string, std::string> installed() const;
   Result<void> write_lock() const;
-  Result<void> run_steps(plan::Plan& plan, BuildReport& report);
+  Result<void> run_steps(StepRunner& runner, plan::Plan& plan, BuildReport& report);
   void keep_result(const plan::DoneStep& done);
-  Result<void> adopt_accounts(const plan::DoneStep& done);
+  Result<void> adopt_accounts(StepRunner& runner, const plan::DoneStep& done);
   Result<store::ImageRecord> identify();
-  Result<void> finish(const plan::Plan& plan, BuildReport& report);
+  Result<void> finish(StepRunner& runner, const plan::Plan& plan, BuildReport& report);
   Result<void> make_disk(store::ImageRecord& record);
   Result<Json> details(const plan::Plan& plan) const;
 

@@ -157,21 +157,40 @@ Result<plan::DoneStep> StepRunner::run_in(const fs::path& work,
   }
   session_.observer.step_progress("keep", 0, 0);
   const auto layer = TRY(keep(work, step, layers));
-  const auto parents = plan::parents_of(step, layers);
-  store::StepRecord record{plan::key_of(step, parents),
-                           image_,
-                           step.name,
-                           step.kind,
-                           layer,
-                           plan::describe(step, parents),
-                           *std::move(result),
-                           stopwatch.seconds(),
-                           0};
-  TRY(session_.catalogue.record_step(record));
-  return done_step(record);
+  TRY(settle());
+  durable_ = std::async(std::launch::async,
+                        [trees = session_.home.trees()] { return build::sync_layers(trees); });
+  return record(step, layers, {{}, layer, {}, *std::move(result), stopwatch.seconds()});
 }
 
-/// The work's result becomes a layer or assets, durably, before anybody says that it is done.
+plan::DoneStep StepRunner::record(const plan::Step& step,
+                                  const std::vector<Digest>& layers,
+                                  const plan::DoneStep& result) {
+  const auto parents = plan::parents_of(step, layers);
+  unsettled_.push_back({plan::key_of(step, parents),
+                        image_,
+                        step.name,
+                        step.kind,
+                        result.layer,
+                        plan::describe(step, parents),
+                        result.result,
+                        result.seconds,
+                        0});
+  return done_step(unsettled_.back());
+}
+
+Result<void> StepRunner::settle() {
+  const auto records = std::exchange(unsettled_, {});
+  if (durable_.valid()) {
+    TRY(durable_.get());
+  }
+  for (const store::StepRecord& record : records) {
+    TRY(session_.catalogue.record_step(record));
+  }
+  return {};
+}
+
+/// The work's result becomes a layer or assets; settle() makes it durable.
 Result<std::optional<Digest>> StepRunner::keep(const fs::path& work,
                                                const plan::Step& step,
                                                const std::vector<Digest>& layers) {
@@ -182,13 +201,11 @@ Result<std::optional<Digest>> StepRunner::keep(const fs::path& work,
     if (!fs::exists(target, ignored)) {
       TRY(system::rename_into_place(work / "output", target));
     }
-    TRY(build::sync_layers(session_.home.trees()));
     return std::optional<Digest>();
   }
   const build::CapturedLayer layer = TRY(build::capture_layer(
       {.work = work, .layers = TRY(layer_trees(session_, layers)), .epoch = epoch_}));
   TRY(build::commit_layer(work, session_.home.trees(), layer.diff_id));
-  TRY(build::sync_layers(session_.home.trees()));
   return std::optional(layer.diff_id);
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <future>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,6 +31,8 @@ class CatalogueHistory : public plan::History {
 
 using FindKind = std::function<plan::StepKind*(const std::string& kind)>;
 
+/// A step's layer is written to the disk while the next step runs: most of its time that takes is
+/// waiting. It counts as done, in the catalogue, when it is durable and not before.
 class StepRunner {
  public:
   StepRunner(Session& session, std::string image, std::int64_t epoch, FindKind find_kind)
@@ -37,10 +40,21 @@ class StepRunner {
         image_(std::move(image)),
         epoch_(epoch),
         find_kind_(std::move(find_kind)) {}
+  StepRunner(const StepRunner&) = delete;
+  ~StepRunner() { (void)settle(); }  // what was done before a failure is not done again
 
-  /// Runs the step on these layers and records it under its key.
-  /// Errors: the step's own, with the path of its log as hint.
+  /// Runs the step on these layers.
+  /// Errors: the step's own, with the path of its log as hint; those of settle().
   Result<plan::DoneStep> run(const plan::Step& step, const std::vector<Digest>& layers);
+
+  /// Lets `step` count as done with this result, once all that ran is durable.
+  /// Gives it with its key and description.
+  plan::DoneStep record(const plan::Step& step,
+                        const std::vector<Digest>& layers,
+                        const plan::DoneStep& result);
+
+  /// Waits until all that ran is durable, and writes what was recorded into the catalogue.
+  Result<void> settle();
 
   /// Opens an interactive shell in the sandbox of a step that fails, before it is given up.
   void set_shell_on_failure(bool is_on) { shell_on_failure_ = is_on; }
@@ -58,6 +72,8 @@ class StepRunner {
   std::int64_t epoch_;
   FindKind find_kind_;
   bool shell_on_failure_ = false;
+  std::vector<store::StepRecord> unsettled_;
+  std::future<Result<void>> durable_;
 };
 
 }  // namespace goldmill::factory
