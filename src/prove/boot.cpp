@@ -18,6 +18,7 @@
 #include <goldmill/machine/overlay.hpp>
 #include <goldmill/system/file.hpp>
 
+#include "boot_time.hpp"
 #include "expectations.hpp"
 #include "network.hpp"
 #include "talk.hpp"
@@ -32,9 +33,7 @@ using system::UniqueFd;
 
 namespace {
 constexpr Bytes kGrowth = 1_GiB;
-// Emulated boots of the reference image took 20 to 30 times as long as a processor's own.
-constexpr int kEmulationFactor = 30;
-constexpr std::chrono::seconds kGenerousLimit{900};
+constexpr Bytes kMostSerial = 16_MiB;
 
 std::string random_bytes(std::size_t count) {
   std::string bytes(count, '\0');
@@ -268,26 +267,7 @@ void take_rows(const Json& answer, std::vector<Row>& rows) {
                     find_bool(row, "passed").value_or(false)});
   }
 }
-
-std::string seconds_text(double seconds) {
-  std::array<char, 32> text{};
-  (void)std::snprintf(text.data(), text.size(), "%.1f s", seconds);
-  return text.data();
-}
 }  // namespace
-
-BootLimit boot_limit(const std::optional<int>& promised, machine::Accelerator accelerator) {
-  if (!promised) {
-    return {kGenerousLimit, "within " + std::to_string(kGenerousLimit.count()) + " s"};
-  }
-  if (accelerator == machine::Accelerator::kvm) {
-    return {std::chrono::seconds(*promised), "within " + std::to_string(*promised) + " s"};
-  }
-  const std::chrono::seconds limit{*promised * kEmulationFactor};
-  return {limit,
-          "within " + std::to_string(limit.count()) + " s (" + std::to_string(*promised) +
-              " s, times " + std::to_string(kEmulationFactor) + " when emulated)"};
-}
 
 Result<BootOutcome> boot_and_check(const BootSurroundings& around, const Boot& boot) {
   const auto scratch = TRY(system::TemporaryDirectory::make(around.scratch, "boot."));
@@ -303,28 +283,25 @@ Result<BootOutcome> boot_and_check(const BootSurroundings& around, const Boot& b
   const auto begin = std::chrono::steady_clock::now();
   Machine guest = TRY(Machine::start(spec));
   around.news(boot.name, "started");
-  const BootLimit limit =
-      boot_limit(around.request.recipe.promises.boot_seconds, around.accelerator);
-  const auto report = await_ready(around, boot, directory, limit.limit);
-  const std::string took =
-      seconds_text(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  const BootTime time(around.request.recipe.promises.boot_seconds, around.accelerator);
+  const auto report = await_ready(around, boot, directory, time.patience());
+  const double took =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   BootOutcome outcome;
   outcome.warning = guest.warning();
   Json facts;
   if (report) {
     outcome.machine_id = report->machine_id;
     outcome.ssh_host_key = report->ssh_host_key;
-    outcome.rows.push_back({"reaches multi-user", limit.text, took, true});
+    const auto serial = system::read_file(directory / machine::kSerialLog, kMostSerial);
+    outcome.rows.push_back(time.judge(took, serial ? *serial : ""));
     facts = {{"machine_id", report->machine_id}, {"host_key", report->ssh_host_key}};
-    around.news(boot.name, "up after " + took + ", checking");
+    around.news(boot.name, "up after " + outcome.rows.back().found + ", checking");
   } else {
     const auto dossier = machine::collect_dossier(directory, directory / "screen.ppm");
     outcome.failure = BootFailure{boot.name, report.error().text(), machine::to_json(dossier)};
-    outcome.rows.push_back({"reaches multi-user",
-                            limit.text,
-                            report.error().text() + ": " + dossier.likely_cause,
-                            false});
-    around.news(boot.name, "failed after " + took + ": " + dossier.likely_cause);
+    outcome.rows.push_back(time.failed(report.error().text() + ": " + dossier.likely_cause));
+    around.news(boot.name, "failed: " + dossier.likely_cause);
     guest.kill();
   }
   auto answer = network.finish(facts.is_null() ? "" : facts.dump());

@@ -39,11 +39,4 @@ struct BootSurroundings {
 /// Errors: what this machine lacks; a guest that does not boot is an outcome.
 Result<BootOutcome> boot_and_check(const BootSurroundings& around, const Boot& boot);
 
-/// How long a boot may take, and the words for it.
-struct BootLimit {
-  std::chrono::seconds limit{0};
-  std::string text;
-};
-BootLimit boot_limit(const std::optional<int>& promised, machine::Accelerator accelerator);
-
 }  // namespace goldmill::prove

@@ -276,7 +276,8 @@ Value promises() {
        .example = "150MiB"},
       {.key = "boot_seconds",
        .value = integer(1, 3600),
-       .doc = "Boots within this time under KVM; emulated, it is scaled.",
+       .doc =
+           "Boots within this many seconds under KVM; emulated, scaled by its kernel's own start.",
        .example = "10"},
       {.key = "commands",
        .value = list_of(text(kLine)),

@@ -147,12 +147,6 @@ TEST(Expectations, ComeFromTheRecipeAndItsDefaults) {
   EXPECT_FALSE(port_of("70000/tcp"));
 }
 
-TEST(BootLimit, BindsUnderKvmAndIsScaledWhenEmulated) {
-  EXPECT_EQ(boot_limit(20, machine::Accelerator::kvm).limit.count(), 20);
-  EXPECT_EQ(boot_limit(20, machine::Accelerator::tcg).limit.count(), 600);
-  EXPECT_EQ(boot_limit(std::nullopt, machine::Accelerator::tcg).limit.count(), 900);
-}
-
 TEST(ReportJson, HasTheKeysThatScriptsRelyOn) {
   Report report;
   report.image = "java@3";
