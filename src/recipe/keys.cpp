@@ -567,6 +567,12 @@ Value whole_recipe() {
        .doc = "Where the image must boot: chooses the kernel and the drivers of its initramfs.",
        .standard = "[virtio, nvme, vmware, hyperv, xen]",
        .example = "[virtio]"},
+      {.key = "clouds",
+       .value = list_of(one_of({"ec2", "openstack"})),
+       .doc = "Clouds whose metadata service may give an instance its name, keys and user-data; "
+              "asked only where the firmware (DMI) names that cloud.",
+       .standard = "[]",
+       .example = "[ec2, openstack]"},
       {.key = "baseline",
        .value = baseline(),
        .doc = "What holds on every instance.",

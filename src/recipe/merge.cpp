@@ -65,6 +65,7 @@ void merge(Recipe& target, const Recipe& newer, Disk& disk) {
   replace(target.os, newer.os);
   merge(target.baseline, newer.baseline);
   replace(target.hardware, newer.hardware);
+  replace(target.clouds, newer.clouds);
   replace(target.repositories, newer.repositories);
   replace(target.apt_sources, newer.apt_sources);
   replace(target.recommends, newer.recommends);
@@ -98,6 +99,7 @@ void fill_defaults(Recipe& recipe) {
   fill(baseline.ssh_passwords, false);
   fill<std::string>(baseline.security, "standard");
   fill(recipe.recommends, false);
+  fill<std::vector<std::string>>(recipe.clouds, {});
   if (recipe.hardware.empty()) {
     recipe.hardware.assign(kAllHardware.begin(), kAllHardware.end());
   }
@@ -116,6 +118,7 @@ Recipe merged(const std::vector<Recipe>& lineage) {
   result.os = inherited.os;
   result.baseline = inherited.baseline;
   result.hardware = inherited.hardware;
+  result.clouds = inherited.clouds;
   result.repositories = inherited.repositories;
   result.apt_sources = inherited.apt_sources;
   result.recommends = inherited.recommends;

@@ -174,6 +174,9 @@ Result<Recipe> read_recipe(const Source& source) {
   if (const Node* list = root.find("hardware")) {
     recipe.hardware = read_hardware(*list);
   }
+  if (const Node* list = root.find("clouds")) {
+    recipe.clouds = texts_of(*list);
+  }
   if (const Node* node = root.find("baseline")) {
     recipe.baseline = TRY(read_baseline(source, *node));
   }

@@ -164,6 +164,7 @@ Json to_snapshot(const Recipe& merged) {
   return {{"name", merged.name},
           {"os", std::move(os)},
           {"hardware", std::move(hardware)},
+          {"clouds", maybe(merged.clouds)},
           {"baseline", to_json(merged.baseline)},
           {"apt_sources", merged.apt_sources},
           {"recommends", maybe(merged.recommends)},
@@ -185,6 +186,7 @@ Result<Recipe> from_snapshot(const Json& json) {
       }
     }
   }
+  recipe.clouds = find_list(json, "clouds");
   recipe.baseline = baseline_from(object_at(json, "baseline"));
   recipe.apt_sources = find_strings(json, "apt_sources");
   recipe.recommends = find_bool(json, "recommends");

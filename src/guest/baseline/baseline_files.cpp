@@ -120,6 +120,22 @@ void add_users(const recipe::Baseline& baseline, std::vector<TreeFile>& files) {
   }
 }
 
+std::set<std::string> clouds_of(const recipe::Recipe& merged) {
+  const auto clouds = merged.clouds.value_or(std::vector<std::string>{});
+  return {clouds.begin(), clouds.end()};
+}
+
+/// For the agent: whose metadata services it may ask. Without the file it asks none.
+void add_clouds(const recipe::Recipe& merged, std::vector<TreeFile>& files) {
+  std::string list;
+  for (const std::string& cloud : clouds_of(merged)) {
+    list += cloud + "\n";
+  }
+  if (!list.empty()) {
+    files.push_back({"/usr/lib/goldmill/clouds", list, 0644, ""});
+  }
+}
+
 void add_language(const recipe::Baseline& baseline, std::vector<TreeFile>& files) {
   const std::string zone = baseline.timezone.value_or("Etc/UTC");
   files.push_back({"/etc/localtime", "", 0644, "/usr/share/zoneinfo/" + zone});
@@ -242,6 +258,7 @@ Result<std::vector<TreeFile>> baseline_files(const recipe::Recipe& merged,
   TRY(add_firewall(baseline, files));
   add_ssh(baseline, files);
   add_users(baseline, files);
+  add_clouds(merged, files);
   if (has_policy(baseline)) {
     for (TreeFile& file : policy_files(standard_policy())) {
       const bool is_moot = (file.path.starts_with("/etc/ssh/") && !has_ssh(baseline)) ||
@@ -312,6 +329,11 @@ std::vector<std::string> explain_baseline(const recipe::Recipe& merged) {
                     (!user.sudo                   ? ""
                      : user.password_hash.empty() ? ", sudo WITHOUT being asked for a password"
                                                   : ", sudo with the password"));
+  }
+  for (const std::string& cloud : clouds_of(merged)) {
+    lines.push_back("cloud " + cloud +
+                    ": where the firmware names it, its metadata service gives name, keys and "
+                    "user-data");
   }
   if (has_policy(baseline)) {
     for (const PolicyRule& rule : standard_policy()) {

@@ -208,6 +208,28 @@ TEST(Baseline, AVariantWritesWhatDiffers) {
   EXPECT_FALSE(options.contains("root"));
 }
 
+TEST(Baseline, CloudsReachTheAgentWhereTheyAreListed) {
+  const std::string path = "/usr/lib/goldmill/clouds";
+  const recipe::Recipe base = make_recipe();
+  EXPECT_FALSE(files_of(base).contains(path));
+  recipe::Recipe cloud = base;
+  cloud.clouds = std::vector<std::string>{};
+  const auto plain = make_baseline_step({.merged = base, .os = kBookworm});
+  const auto none = make_baseline_step({.merged = cloud, .os = kBookworm});
+  ASSERT_TRUE(plain && none);
+  EXPECT_EQ((*plain)->options, (*none)->options) << "recipes that list none keep their keys";
+  cloud.clouds = std::vector<std::string>{"openstack", "ec2", "ec2"};
+  EXPECT_EQ(files_of(cloud)[path].content, "ec2\nopenstack\n");
+
+  const auto added = make_baseline_step({.merged = cloud, .os = kBookworm, .parent = &base});
+  ASSERT_TRUE(added && added->has_value());
+  ASSERT_EQ((*added)->options["files"].size(), 1U) << (*added)->options.dump(1);
+  EXPECT_EQ((*added)->options["files"][0]["path"], path);
+  const auto gone = make_baseline_step({.merged = base, .os = kBookworm, .parent = &cloud});
+  ASSERT_TRUE(gone && gone->has_value());
+  EXPECT_EQ((*gone)->options["removed"], Json::array({path}));
+}
+
 TEST(Baseline, AVariantsListOfUsersReplaces) {
   const recipe::Recipe base = make_recipe();
   recipe::Recipe web = base;

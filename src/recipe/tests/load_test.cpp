@@ -23,6 +23,7 @@ recipe: base
 os: ubuntu/24.04
 architecture: arm64
 hardware: [nvme, virtio]
+clouds: [ec2, openstack]
 baseline:
   timezone: Europe/Berlin
   locale: de_DE.UTF-8
@@ -47,6 +48,7 @@ promises: {disk_used: 400MiB, image_size: 150MiB, boot_seconds: 9,
   EXPECT_EQ(recipe->os->release, "24.04");
   EXPECT_EQ(recipe->os->architecture, "arm64");
   EXPECT_THAT(recipe->hardware, ElementsAre(Hardware::nvme, Hardware::virtio));
+  EXPECT_THAT(*recipe->clouds, ElementsAre("ec2", "openstack"));
   EXPECT_EQ(recipe->baseline.timezone, "Europe/Berlin");
   EXPECT_EQ(recipe->baseline.keyboard, "de-nodeadkeys");
   EXPECT_EQ(recipe->baseline.network, "none");
@@ -198,10 +200,10 @@ TEST_F(LineageTest, FollowsFromToTheBase) {
   write("base.yaml",
         "recipe: base\nos: debian/12\nparameters: {zone: UTC}\n"
         "baseline: {timezone: \"${zone}\", firewall: {inbound: [ssh]}}\n"
-        "disk: {size: 8GiB, boot: [uefi]}\nhardware: [virtio]\n"
+        "disk: {size: 8GiB, boot: [uefi]}\nhardware: [virtio]\nclouds: [ec2]\n"
         "promises: {disk_used: 1GiB, commands: [a], ports: [http]}\n");
   write("mid.yaml",
-        "recipe: mid\nfrom: base@3\npackages: [vim]\n"
+        "recipe: mid\nfrom: base@3\npackages: [vim]\nclouds: []\n"
         "baseline: {locale: de_DE.UTF-8, firewall: {inbound: [http]}}\n"
         "promises: {boot_seconds: 5, commands: [b, a]}\n");
   const auto top = write("top.yaml", "recipe: top\nfrom: mid\ndisk: {size: 9GiB}\n");
@@ -226,6 +228,8 @@ TEST_F(LineageTest, FollowsFromToTheBase) {
   EXPECT_EQ(merged_recipe.disk->size, 9_GiB);
   EXPECT_THAT(merged_recipe.disk->boot, ElementsAre(Firmware::uefi)) << "maps merge";
   EXPECT_THAT(merged_recipe.hardware, ElementsAre(Hardware::virtio));
+  EXPECT_THAT(*merged_recipe.clouds, IsEmpty()) << "a variant may list none";
+  EXPECT_THAT(*merged({lineage->recipes[0]}).clouds, ElementsAre("ec2"));
   EXPECT_THAT(merged_recipe.packages, IsEmpty()) << "packages are its own only";
   EXPECT_THAT(merged_recipe.promises.commands, ElementsAre("a", "b"));
   EXPECT_THAT(merged_recipe.promises.ports, ElementsAre("http"));
@@ -242,6 +246,7 @@ TEST_F(LineageTest, DefaultsOfABareBase) {
   EXPECT_EQ(all.baseline.network, "dhcp");
   EXPECT_THAT(*all.baseline.firewall_inbound, ElementsAre("ssh"));
   EXPECT_EQ(all.hardware.size(), 5U);
+  EXPECT_THAT(*all.clouds, IsEmpty());
   EXPECT_EQ(all.disk->size, 4_GiB);
   EXPECT_EQ(all.disk->boot.size(), 2U);
   EXPECT_EQ(all.recommends, false);

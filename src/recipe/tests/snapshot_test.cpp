@@ -16,6 +16,7 @@ TEST_F(Snapshot, KeepsWhatHoldsAndWhatIsPromised) {
   const auto file = write("base.yaml", R"(recipe: base
 os: debian/12
 hardware: [virtio, nvme]
+clouds: [openstack]
 baseline:
   timezone: Europe/Berlin
   firewall: {inbound: [ssh, 8080/tcp]}
@@ -35,6 +36,7 @@ promises: {disk_used: 400MiB, boot_seconds: 20, commands: ["true"], services: [s
   EXPECT_EQ(read->disk->size, 6_GiB);
   EXPECT_EQ(read->promises.commands, std::vector<std::string>{"true"});
   EXPECT_EQ(read->hardware, (std::vector<Hardware>{Hardware::virtio, Hardware::nvme}));
+  EXPECT_EQ(read->clouds, std::vector<std::string>{"openstack"});
 }
 
 TEST_F(Snapshot, RefusesWhatIsNone) {

@@ -157,6 +157,8 @@ struct Recipe {
   std::string from;                ///< ... a variant has this: NAME, NAME@VERSION or NAME:CHANNEL
   Position origin;                 ///< of the value of `os:` or `from:`
   std::vector<Hardware> hardware;  ///< empty: not said
+  /// Whose metadata service may personalise instances: "ec2", "openstack".
+  std::optional<std::vector<std::string>> clouds;
   Baseline baseline;
   std::vector<Repository> repositories;
   std::vector<std::string> apt_sources;  ///< deb822 stanzas for the guest's own apt

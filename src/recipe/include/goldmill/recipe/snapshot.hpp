@@ -9,8 +9,8 @@
 
 namespace goldmill::recipe {
 
-/// Name, OS, hardware, baseline, disk, promises, apt's sources; no packages, provisioning or
-/// secrets.
+/// Name, OS, hardware, clouds, baseline, disk, promises, apt's sources; no packages, provisioning
+/// or secrets.
 Json to_snapshot(const Recipe& merged);
 
 /// Errors: invalid_input.
