@@ -7,7 +7,6 @@
 #include "text.hpp"
 
 namespace goldmill::agent {
-namespace {
 
 void take_hostname(std::string_view name, Identity& identity) {
   if (is_host_name(name)) {
@@ -20,6 +19,8 @@ void take_key(std::string_view line, Identity& identity) {
     identity.ssh_keys.push_back({.user = "", .line = std::string(line)});
   }
 }
+
+namespace {
 
 std::string_view unquoted(std::string_view value) {
   value = trimmed(value);

@@ -11,11 +11,16 @@
 
 namespace goldmill::agent {
 
+/// Take a value when it is one, and pass over it otherwise. A key is the default user's.
+void take_hostname(std::string_view name, Identity& identity);
+void take_key(std::string_view line, Identity& identity);
+
 /// NoCloud meta-data: local-hostname, hostname, instance-id, public-keys.
 void read_meta_data(std::string_view text, Identity& identity);
 /// "#cloud-config": hostname, fqdn, ssh_authorized_keys at the top level; the rest is not acted on.
 void read_cloud_config(std::string_view text, Identity& identity);
-/// openstack/latest/meta_data.json: hostname, uuid, public_keys. False when it is no JSON.
+/// openstack/latest/meta_data.json, of a disk or a service: hostname, uuid, public_keys. False when
+/// it is no JSON.
 bool read_openstack_meta_data(std::string_view text, Identity& identity);
 
 /// The label of an ISO 9660 or FAT file system in lower case, or "". `start` holds the first

@@ -23,7 +23,7 @@ struct Network {
 };
 
 struct Identity {
-  std::string source = "none";  ///< port, cidata, config-2, none
+  std::string source = "none";  ///< port, cidata, config-2, ec2, openstack, none
   std::string hostname;         ///< "": the image's
   std::string instance_id;
   std::vector<std::string> seeds;

@@ -23,6 +23,7 @@
 
 #include "disk_source.hpp"
 #include "grow.hpp"
+#include "metadata_source.hpp"
 #include "personalise.hpp"
 #include "port.hpp"
 #include "session.hpp"
@@ -174,6 +175,9 @@ void Service::personalise() {
   }
   if (!identity) {
     identity = read_disk_source();
+  }
+  if (!identity) {
+    identity = read_metadata_source(log);
   }
   if (!identity) {
     identity.emplace();

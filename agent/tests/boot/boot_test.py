@@ -16,9 +16,13 @@ FILES = os.path.join(HERE, "..", "..", "files")
 machine.WORK = WORK
 
 REPORT = """#!/bin/sh
+at() { systemctl show --value -p "$2TimestampMonotonic" "$1"; }
+agent=$(at goldmill-agent ActiveEnter) first=others
+[ "$agent" -le "$(at systemd-networkd ExecMainStart)" ] && [ "$agent" -le "$(at ssh ExecMainStart)" ] && first=agent
 echo "REPORT source=$(journalctl -b -o cat -u goldmill-agent | sed -n 's/.*personalised: source //p' | tail -1)" \
  "hostname=$(hostname) machine_id=$(cat /etc/machine-id) key=$(ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key | cut -d' ' -f2)" \
  "root_kib=$(df -k --output=size / | tail -1 | tr -d ' ') keys=$(cat /etc/goldmill/authorized_keys/* | wc -l)" \
+ "first=$first routes=$(ip route show 169.254.169.254 | wc -l)" \
  "user_data=$(wc -c < /run/goldmill/user-data) failed=$(systemctl --failed --plain --no-legend | tr -d ' ') END" > /dev/ttyS0
 """
 
@@ -39,6 +43,7 @@ def make_image():
     put(f"{tree}/etc/systemd/system/report.service",
         "[Unit]\nAfter=multi-user.target\n[Service]\nType=oneshot\nExecStart=/usr/lib/goldmill/report\n"
         "[Install]\nWantedBy=multi-user.target\n")
+    put(f"{tree}/usr/lib/goldmill/clouds", "ec2\nopenstack\n")
     for unit in ("goldmill-agent.service", "goldmill-agent-ready.service"):
         shutil.copy(f"{FILES}/{unit}", f"{tree}/usr/lib/systemd/system/{unit}")
     shutil.copy(AGENT, f"{tree}/usr/lib/goldmill/goldmill-agent")
@@ -126,6 +131,41 @@ def case_cidata():
         assert report["source"] == "cidata" and report["hostname"] == "from-iso", report
         assert report["keys"] == "1" and int(report["user_data"]) > 50 and report["failed"] == "", report
         assert guest.ssh("hostname", make_key()).strip() == "from-iso"
+    finally:
+        guest.kill()
+
+
+def case_cloud():
+    """Clouds that the firmware names, on a network where their service answers; no port, no disk."""
+    key = open(make_key() + ".pub").read().strip()
+    for cloud, system in (("ec2", "manufacturer=Amazon EC2,product=m5.large"),
+                          ("openstack", "manufacturer=RDO,product=OpenStack Nova")):
+        asked = f"{WORK}/{cloud}.asked"
+        put(asked, "")
+        put(f"{WORK}/{cloud}.key", key)
+        # QEMU forwards addresses of its own network only.
+        guest = Guest(cloud, smbios=system, network=",net=169.254.0.0/16,dhcpstart=169.254.10.15,guestfwd=tcp:"
+                      f"169.254.169.254:80-cmd:{HERE}/metadata_service.py {cloud} {WORK}/{cloud}.key {asked}")
+        try:
+            report = guest.report()
+            assert report["source"] == cloud and report["hostname"] == f"vm-1.{cloud}.internal", report
+            assert report["keys"] == "1" and int(report["user_data"]) == 6 and report["failed"] == "", report
+            assert report["first"] == "agent", "the identity is there before network and SSH start"
+            assert report["routes"] == "0", "nothing is left of the question"
+            assert guest.ssh("hostname", make_key()).strip() == f"vm-1.{cloud}.internal"
+        finally:
+            guest.kill()
+        requests = open(asked).read().splitlines()
+        print(f"  {cloud} was asked: {requests}")
+        if cloud == "ec2":
+            assert requests[0] == "PUT /latest/api/token ", requests
+            assert all(request.endswith(" token-1") for request in requests[1:]), requests
+    # Nothing leaves this network, so nobody answers: the boot goes on all the same.
+    guest = Guest("silent", smbios="manufacturer=Amazon EC2", network=",restrict=on")
+    try:
+        report = guest.report()
+        assert report["source"] == "none" and report["failed"] == "" and report["routes"] == "0", report
+        assert report["first"] == "agent", report
     finally:
         guest.kill()
 

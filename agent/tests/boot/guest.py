@@ -26,8 +26,10 @@ def free_port():
 class Guest:
     """One emulated machine on an overlay of the image."""
 
-    def __init__(self, name, port=False, iso=None, grow=None, keep=False, forward=()):
-        """forward: more TCP ports of the guest; self.forwarded has theirs on this machine."""
+    def __init__(self, name, port=False, iso=None, grow=None, keep=False, forward=(), network="",
+                 smbios=""):
+        """forward: more TCP ports of the guest; self.forwarded has theirs on this machine.
+        network: more options of the user network; smbios: what the firmware says of the system."""
         self.name, self.overlay = name, f"{WORK}/{name}.qcow2"
         if not keep:
             run("qemu-img", "create", "-q", "-f", "qcow2", "-b", f"{WORK}/image/disk.raw", "-F", "raw",
@@ -43,8 +45,10 @@ class Guest:
                 "-initrd", f"{WORK}/image/initrd.img",
                 "-append", "root=LABEL=root ro console=ttyS0 quiet systemd.show_status=no",
                 "-drive", f"file={self.overlay},if=virtio,format=qcow2",
-                "-netdev", "user,id=n" + rules,
+                "-netdev", "user,id=n" + network + rules,
                 "-device", "virtio-net-pci,netdev=n", "-device", "virtio-rng-pci"]
+        if smbios:
+            argv += ["-smbios", "type=1," + smbios]
         if iso:
             argv += ["-drive", f"file={iso},media=cdrom,if=ide,readonly=on"]
         self.peer, self.input = None, b""
