@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <utility>
 
@@ -24,11 +25,25 @@ inline std::pair<int, std::string> run_judge(const std::string& command) {
   return {WIFEXITED(status) ? WEXITSTATUS(status) : 255, text};
 }
 
-/// A directory of this test's own.
+/// A place for all tests of one run, gone when it ends.
+class Scratch {
+ public:
+  Scratch() : path_(testing::TempDir() + "goldmill-agent.XXXXXX") {
+    EXPECT_NE(mkdtemp(path_.data()), nullptr);
+  }
+  Scratch(const Scratch&) = delete;
+  ~Scratch() { run_judge("rm -rf '" + path_ + "'"); }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+/// An empty directory of this test's own.
 inline std::string test_directory() {
+  static const Scratch kScratch;
   const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-  const std::string path =
-      testing::TempDir() + "agent-" + info->test_suite_name() + "-" + info->name();
+  const std::string path = kScratch.path() + "/" + info->test_suite_name() + "-" + info->name();
   run_judge("rm -rf '" + path + "' && mkdir -p '" + path + "'");
   return path;
 }
