@@ -384,10 +384,10 @@ std::optional<int> reap(pid_t program) {
 /// Resident memory of everything in the namespace, for machines where no cgroup can be had.
 std::uint64_t memory_in_use();
 
-Error limit_error(const char* what, const std::string& value) {
+Error limit_error(const char* what, const std::string& value, const std::string& setting) {
   return Error{ErrorKind::cancelled,
                std::string("the program passed its limit of ") + what + " (" + value + ")",
-               "raise the limit in the settings, or find what the program does there"};
+               "look into its log what it does there, or raise the limit: " + setting};
 }
 
 /// Reads output until the program ends; what it left running dies with PID 1.
@@ -407,12 +407,13 @@ Result<int> watch(pid_t program,
     }
     const auto now = Clock::now();
     if (request.seconds > 0 && now - start > std::chrono::seconds(request.seconds)) {
-      return limit_error("time", std::to_string(request.seconds) + " s");
+      return limit_error(
+          "time", std::to_string(request.seconds) + " s", "GOLDMILL_STEP_MINUTES=240");
     }
     if (request.memory > 0 && now > next_check) {
       next_check = now + std::chrono::seconds(1);
       if (memory_in_use() > request.memory) {
-        return limit_error("memory", to_text(Bytes{request.memory}));
+        return limit_error("memory", to_text(Bytes{request.memory}), "GOLDMILL_STEP_MEMORY=16GiB");
       }
     }
   }

@@ -126,7 +126,8 @@ Result<plan::DoneStep> StepRunner::run_in(const fs::path& work,
        .work = work,
        .epoch = epoch_,
        .log = [&log](std::string_view line) { log.add(line); },
-       .is_cancelled = [this] { return session_.observer.is_cancelled(); }});
+       .is_cancelled = [this] { return session_.observer.is_cancelled(); },
+       .limits = {.memory = session_.limits.memory, .time = session_.limits.time}});
   const fs::path output_path = work / "output";
   TRY(system::make_directories(output_path));
   if (::chmod(output_path.c_str(), 0777) != 0) {  // guest ids write here

@@ -18,9 +18,9 @@ namespace goldmill::build {
 
 /// What one program may use up. Zero means no limit.
 struct SandboxLimits {
-  Bytes memory = 8_GiB;
+  Bytes memory{0};
   int processes = 4096;
-  std::chrono::seconds time = std::chrono::hours(2);
+  std::chrono::seconds time{0};
 };
 
 struct SandboxOptions {

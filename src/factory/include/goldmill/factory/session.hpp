@@ -2,11 +2,13 @@
 // Session: what every job of the factory needs: the home, the catalogue and an audience.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 
+#include <goldmill/base/bytes.hpp>
 #include <goldmill/base/result.hpp>
 #include <goldmill/store/catalogue.hpp>
 #include <goldmill/store/home.hpp>
@@ -28,10 +30,19 @@ class Observer {
   virtual bool is_cancelled() = 0;
 };
 
+/// What a program of a step may use up before it is stopped.
+struct StepLimits {
+  Bytes memory = 8_GiB;
+  std::chrono::minutes time = std::chrono::hours(2);
+  /// GOLDMILL_STEP_MEMORY and GOLDMILL_STEP_MINUTES, where they are set. Errors: invalid_input.
+  static Result<StepLimits> from_environment();
+};
+
 struct Session {
   store::Home home;
   store::Catalogue catalogue;
   Observer& observer;
+  StepLimits limits;
 
   /// Opens $GOLDMILL_HOME and clears away what dead builds left in its work directory.
   static Result<Session> open(Observer& observer);
