@@ -51,6 +51,17 @@ std::string last_part_of(std::string_view path) {
   return std::string(path.substr(path.rfind('/') + 1));
 }
 
+namespace {
+/// Paths also come from files that the guest's programs wrote, as dpkg's diversions do: from the
+/// root's descriptor ".." would lead to what is around the tree.
+Result<void> check_name(const std::string& name, const std::string& path) {
+  if (name.empty() || name == "." || name == "..") {
+    return Error{ErrorKind::invalid_input, "'" + path.substr(0, 200) + "' is no path of a tree"};
+  }
+  return {};
+}
+}  // namespace
+
 std::string GuestPlace::path() const {
   return path_below(directory->path, name);
 }
@@ -86,8 +97,10 @@ Result<GuestTree::Directory> GuestTree::find(const std::string& path, Missing mi
   if (Directory known = remembered(path)) {
     return known;
   }
+  const std::string name = last_part_of(path);
+  TRY(check_name(path.starts_with('/') ? name : "", path));
   const Directory parent = TRY(find(parent_of(path), missing, depth));
-  Directory found = TRY(enter(parent, last_part_of(path), missing, depth));
+  Directory found = TRY(enter(parent, name, missing, depth));
   remember(path, found);
   return found;
 }
@@ -146,8 +159,10 @@ Result<GuestTree::Directory> GuestTree::follow(const Directory& parent,
 }
 
 Result<GuestPlace> GuestTree::place(const std::string& path, Missing missing) {
-  GOLDMILL_ASSERT(path.size() > 1 && path.front() == '/');
-  return GuestPlace{TRY(directory(parent_of(path), missing)), last_part_of(path)};
+  std::string name = last_part_of(path);
+  TRY(check_name(path.starts_with('/') ? name : "", path));
+  auto parent = TRY(directory(parent_of(path), missing));
+  return GuestPlace{std::move(parent), std::move(name)};
 }
 
 Result<std::optional<struct stat>> GuestTree::look(const std::string& path) {

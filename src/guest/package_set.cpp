@@ -35,7 +35,10 @@ class Providers {
     for (std::size_t i = 0; i < members.size(); ++i) {
       for (const auto& part : parse_relations(members[i].deb.control().get("Provides"))) {
         for (const PackageRelation& provided : part) {
-          by_name_[provided.name].push_back(i);
+          auto& providers = by_name_[provided.name];
+          if (providers.empty() || providers.back() != i) {
+            providers.push_back(i);
+          }
         }
       }
     }
@@ -155,6 +158,13 @@ bool is_architecture_name(std::string_view name) {
   return !name.empty() && name.size() <= 64 && name.front() != '-' && is_made_of(name, "-");
 }
 
+bool is_version(std::string_view version) {
+  return !version.empty() && version.size() <= 200 &&
+         std::all_of(version.begin(), version.end(), [](char c) {
+           return (c >= 'A' && c <= 'Z') || is_made_of(std::string_view(&c, 1), ".+~:-");
+         });
+}
+
 Result<WantedPackage> WantedPackage::from_json(const Json& json) {
   WantedPackage wanted;
   wanted.name = TRY(string_at(json, "name"));
@@ -163,9 +173,11 @@ Result<WantedPackage> WantedPackage::from_json(const Json& json) {
   wanted.digest = TRY(Digest::parse(TRY(string_at(json, "sha256"))));
   wanted.size = static_cast<std::uint64_t>(find_integer(json, "size").value_or(0));
   wanted.automatic = find_bool(json, "automatic").value_or(false);
-  if (!is_package_name(wanted.name) || !is_architecture_name(wanted.architecture)) {
+  if (!is_package_name(wanted.name) || !is_architecture_name(wanted.architecture) ||
+      !is_version(wanted.version)) {
     return Error{ErrorKind::invalid_input,
-                 "'" + wanted.name + ":" + wanted.architecture + "' cannot be a package"};
+                 "'" + wanted.name + ":" + wanted.architecture + "' in version '" +
+                     wanted.version.substr(0, 80) + "' cannot be a package"};
   }
   return wanted;
 }

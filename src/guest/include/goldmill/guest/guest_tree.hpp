@@ -37,7 +37,8 @@ struct GuestPlace {
 
 enum class Missing { create, fail };
 
-/// Paths are absolute and clean, as clean_member_path gives them. Safe to use from threads.
+/// Paths are absolute and clean, as clean_member_path gives them; others are invalid_input. Safe
+/// to use from threads.
 class GuestTree {
  public:
   /// `root` stays the caller's and must outlive the tree.

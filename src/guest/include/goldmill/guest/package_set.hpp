@@ -66,5 +66,7 @@ class PackageSet {
 /// Names may only hold what dpkg allows: they become file names.
 bool is_package_name(std::string_view name);
 bool is_architecture_name(std::string_view name);
+/// Source: deb-version(7). It goes into the status file and to the user's terminal.
+bool is_version(std::string_view version);
 
 }  // namespace goldmill::guest
