@@ -8,6 +8,9 @@
 namespace goldmill::guest {
 
 namespace {
+/// dpkg knows 40 fields. Each is compared with all others, so their number must have an end.
+constexpr std::size_t kMostFields = 500;
+
 bool same_name(std::string_view a, std::string_view b) {
   return a.size() == b.size() && ::strncasecmp(a.data(), b.data(), a.size()) == 0;
 }
@@ -62,6 +65,10 @@ Result<ControlParagraph> ControlParagraph::parse(std::string_view text) {
     const auto same = [name](const auto& field) { return same_name(field.first, name); };
     if (std::any_of(paragraph.fields_.begin(), paragraph.fields_.end(), same)) {
       return Error{ErrorKind::invalid_input, "field '" + std::string(name) + "' stands twice"};
+    }
+    if (paragraph.fields_.size() == kMostFields) {
+      return Error{ErrorKind::invalid_input,
+                   "a control paragraph has more than " + std::to_string(kMostFields) + " fields"};
     }
     paragraph.fields_.emplace_back(name, trimmed(line.substr(colon + 1)));
   }

@@ -18,7 +18,9 @@ constexpr std::string_view kArMagic = "!<arch>\n";
 constexpr std::size_t kArHeader = 60;
 
 Error not_a_package(std::string why) {
-  return Error{ErrorKind::corrupt, "not a Debian package: " + std::move(why)};
+  return Error{ErrorKind::corrupt,
+               "not a Debian package: " + std::move(why),
+               "the file is damaged where it comes from: take it from another archive"};
 }
 
 struct ArMember {
@@ -50,12 +52,20 @@ Result<ArMember> take_member(std::string_view& rest) {
   return member;
 }
 
-bool has_known_compression(std::string_view name, std::string_view stem) {
+/// "data.tar.xz" -> ".xz", for the stem "data.tar"; nullopt when it is another member.
+std::optional<std::string_view> ending_after(std::string_view name, std::string_view stem) {
   static constexpr std::array kEndings = {"", ".gz", ".xz", ".zst", ".bz2", ".lzma"};
-  return name.starts_with(stem) &&
-         std::any_of(kEndings.begin(), kEndings.end(), [&](std::string_view ending) {
-           return name.substr(stem.size()) == ending;
-         });
+  if (!name.starts_with(stem)) {
+    return std::nullopt;
+  }
+  name.remove_prefix(stem.size());
+  const bool is_known = std::find(kEndings.begin(), kEndings.end(), name) != kEndings.end();
+  return is_known ? std::optional(name) : std::nullopt;
+}
+
+/// What we read ourselves; the other files of control.tar are only carried into the tree.
+bool is_parsed(std::string_view name) {
+  return name == "control" || name == "conffiles" || name == "triggers";
 }
 
 bool is_control_file_name(std::string_view name) {
@@ -66,13 +76,14 @@ bool is_control_file_name(std::string_view name) {
 }
 }  // namespace
 
-Result<std::string> clean_member_path(std::string_view name, std::size_t limit) {
+Result<std::string> clean_member_path(std::string_view name, const DebLimits& limits) {
   const auto refuse = [&](const char* why) {
     return Error{
         ErrorKind::invalid_input,
-        std::string("a member's name ") + why + ": '" + std::string(name.substr(0, 200)) + "'"};
+        std::string("a member's name ") + why + ": '" + std::string(name.substr(0, 200)) + "'",
+        "no honest package holds this: leave it out, or ask where it comes from"};
   };
-  if (name.empty() || name.size() > limit) {
+  if (name.empty() || name.size() > limits.path_length) {
     return refuse("is empty or too long");
   }
   if (name.front() == '/') {
@@ -82,6 +93,7 @@ Result<std::string> clean_member_path(std::string_view name, std::size_t limit) 
     return refuse("holds a newline or NUL");
   }
   std::string clean;
+  std::size_t depth = 0;
   while (!name.empty()) {
     const std::size_t end = std::min(name.find('/'), name.size());
     const std::string_view part = name.substr(0, end);
@@ -91,7 +103,13 @@ Result<std::string> clean_member_path(std::string_view name, std::size_t limit) 
     if (part.size() > 255) {
       return refuse("has a part of more than 255 bytes");
     }
+    if (part.starts_with(".wh.")) {
+      return refuse("means a deleted file in a layer");
+    }
     if (!part.empty() && part != ".") {
+      if (++depth > limits.depth) {
+        return refuse("leads through too many directories");
+      }
       clean += '/';
       clean += part;
     }
@@ -156,17 +174,20 @@ Result<void> Deb::find_members() {
   if (version.name != "debian-binary" || !version.content.starts_with("2.")) {
     return not_a_package("its first member is not debian-binary 2.x");
   }
-  while (!rest.empty() && data_member_.empty()) {
+  while (!rest.empty() && data_member_.content.empty()) {
     const ArMember member = TRY(take_member(rest));
-    if (has_known_compression(member.name, "control.tar")) {
-      control_member_ = member.content;
-    } else if (has_known_compression(member.name, "data.tar")) {
-      data_member_ = member.content;
+    if (const auto control = ending_after(member.name, "control.tar")) {
+      if (!control_member_.content.empty()) {
+        return not_a_package("it has two control.tar");
+      }
+      control_member_ = {member.content, *control};
+    } else if (const auto data = ending_after(member.name, "data.tar")) {
+      data_member_ = {member.content, *data};
     } else if (!member.name.starts_with("_")) {
       return not_a_package("unexpected member '" + std::string(member.name) + "'");
     }
   }
-  if (control_member_.empty() || data_member_.empty()) {
+  if (control_member_.content.empty() || data_member_.content.empty()) {
     return not_a_package("control.tar or data.tar is missing");
   }
   return {};
@@ -183,8 +204,15 @@ Result<void> Deb::take_control_file(const TarEntry& entry,
     return Error{ErrorKind::invalid_input, "control.tar holds an unusual member"};
   }
   total += entry.size;
+  if (is_parsed(name) && entry.size > limits_.parsed.value) {
+    return Error{ErrorKind::invalid_input,
+                 name + " is larger than " + to_text(limits_.parsed),
+                 "no honest package needs this: leave it out, or ask where it comes from"};
+  }
   if (total > limits_.control.value) {
-    return Error{ErrorKind::invalid_input, "control.tar is too large"};
+    return Error{ErrorKind::invalid_input,
+                 "the files of control.tar are larger than " + to_text(limits_.control),
+                 "no honest package needs this: leave it out, or ask where it comes from"};
   }
   ControlFile file{name, entry.mode, entry.modified, {}};
   while (const auto piece = TRY(data())) {
@@ -203,10 +231,11 @@ Result<void> Deb::take_control_file(const TarEntry& entry,
 Result<void> Deb::read_control() {
   std::uint64_t total = 0;
   DebLimits limits = limits_;
-  limits.unpacked = limits_.control;
+  limits.unpacked = Bytes{limits_.control.value + limits_.header.value};  // headers count too
   limits.expansion = 0;
   limits.entries = 1000;
-  TRY(visit_tar(control_member_, limits, [&](const TarEntry& entry, const DataSource& data) {
+  const PackedTar tar{control_member_.content, control_member_.ending};
+  TRY(visit_tar(tar, limits, [&](const TarEntry& entry, const DataSource& data) {
         return take_control_file(entry, data, total);
       }).context("control.tar"));
   if (control_.get("Package").empty() || control_.get("Version").empty() ||
@@ -225,7 +254,7 @@ const ControlFile* Deb::control_file(std::string_view name) const {
 
 Result<void> Deb::visit(
     const std::function<Result<void>(const TarEntry&, const DataSource&)>& visitor) const {
-  return visit_tar(data_member_, limits_, visitor);
+  return visit_tar({data_member_.content, data_member_.ending}, limits_, visitor);
 }
 
 }  // namespace goldmill::guest

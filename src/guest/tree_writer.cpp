@@ -151,6 +151,13 @@ class TreeWriter::Unpacking {
     if (path == "/" || !seen_.insert(path).second) {
       return {};
     }
+    unnamed_ += path.size();
+    if (const Bytes limit = member_.deb.limits().unnamed; unnamed_ > limit.value) {
+      return Error{ErrorKind::invalid_input,
+                   "its paths lead through more than " + to_text(limit) +
+                       " of directories that it does not hold",
+                   "no honest package is like this: leave it out, or ask where it comes from"};
+    }
     TRY(claim_parents(parent_of(path)));
     const GuestPlace place = TRY(writer_.tree_.place(path, Missing::create));
     writer_.claim(place.path(), Claim{package_, Role::directory, path});
@@ -323,6 +330,7 @@ class TreeWriter::Unpacking {
   const std::map<std::string, std::string>* only_;
   std::set<std::string> conffiles_;
   std::set<std::string> seen_;
+  std::uint64_t unnamed_ = 0;
   std::map<std::string, std::string> written_;  // the entry's path -> where it is
 };
 
@@ -373,7 +381,12 @@ bool TreeWriter::claim(const std::string& place, Claim claim) {
   const bool is_first = std::all_of(claims.begin(), claims.end(), [&](const Claim& other) {
     return other.package == claim.package || other.role == Role::directory;
   });
-  claims.push_back(std::move(claim));
+  const bool is_known = std::any_of(claims.begin(), claims.end(), [&](const Claim& other) {
+    return other.package == claim.package && other.role == claim.role && other.path == claim.path;
+  });
+  if (!is_known) {
+    claims.push_back(std::move(claim));
+  }
   return is_first;
 }
 
@@ -383,7 +396,9 @@ void TreeWriter::claim_directory(const std::string& place,
   const std::lock_guard guard(mutex_);
   const auto found = directories_.find(place);
   if (found == directories_.end() || package < found->second.package) {
-    directories_.insert_or_assign(place, DirectoryClaim{package, entry});
+    TarEntry kept = entry;
+    kept.attributes.clear();  // directories get none, and they may be large
+    directories_.insert_or_assign(place, DirectoryClaim{package, std::move(kept)});
   }
 }
 

@@ -21,15 +21,12 @@
 #include "../account_files.hpp"
 #include "../maintainer_scripts.hpp"
 #include "../normaliser.hpp"
-#include "deb_builder.hpp"
+#include "unpacking.hpp"
 
 namespace goldmill::guest {
 namespace {
 
-using test_parts::add_to;
 using test_parts::DebText;
-using test_parts::make_deb;
-using test_parts::RawEntry;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -183,57 +180,7 @@ TEST(MaintainerScripts, FailuresNameThePackage) {
   EXPECT_THAT(early.message, HasSubstr("the preinst script of base-files failed"));
 }
 
-class Unpacking : public ::testing::Test {
- protected:
-  void SetUp() override {
-    auto made = system::TemporaryDirectory::make("/var/tmp", "gm-unpack-test-");
-    ASSERT_TRUE(made);
-    scratch_.emplace(std::move(made).value());
-    for (const char* name : {"root", "cache", "outside"}) {
-      ::mkdir((scratch_->path() / name).c_str(), 0755);
-    }
-    std::ofstream(scratch_->path() / "outside/canary") << "untouched";
-  }
-  void TearDown() override {
-    EXPECT_EQ(content("../outside/canary"), "untouched");
-    struct stat status {};
-    ::lstat((scratch_->path() / "outside/canary").c_str(), &status);
-    EXPECT_EQ(status.st_nlink, 1U);
-  }
-
-  Json add(const DebText& text) {
-    return add_to(scratch_->path() / "cache", text.name, make_deb(text));
-  }
-  Result<Json> unpack(const Json& packages,
-                      const std::vector<std::string>& phases = {"create"},
-                      const Json& contested = Json::array()) {
-    // The worker's hands are the descriptors 10 and 11.
-    const auto root = system::open_directory(scratch_->path() / "root");
-    const auto cache = system::open_directory(scratch_->path() / "cache");
-    ::dup2(root->get(), 10);
-    ::dup2(cache->get(), 11);
-    system::WorkerContext context(
-        {{"phases", phases}, {"packages", packages}, {"contested", contested}, {"epoch", 0}}, -1);
-    auto answer = unpack_worker(context);
-    ::close(10);
-    ::close(11);
-    return answer;
-  }
-  std::string content(const std::string& path) const {
-    std::ifstream stream(scratch_->path() / "root" / path);
-    std::ostringstream text;
-    text << stream.rdbuf();
-    return text.str();
-  }
-  std::optional<struct stat> look(const std::string& path) const {
-    struct stat status {};
-    const auto full = scratch_->path() / "root" / path;
-    return ::lstat(full.c_str(), &status) == 0 ? std::optional(status) : std::nullopt;
-  }
-  std::string outside() const { return (scratch_->path() / "outside").string(); }
-
-  std::optional<system::TemporaryDirectory> scratch_;
-};
+using test_parts::Unpacking;
 
 TEST_F(Unpacking, WritesFilesAndDatabase) {
   const std::string long_name = "./opt/" + std::string(120, 'n') + "/\xc3\xa4.txt";
@@ -314,7 +261,7 @@ TEST_F(Unpacking, DiversionsMoveTheOthersFile) {
   const Json c = add({.name = "cc", .entries = {{.name = "./usr/y", .content = "cc"}}});
   const auto answer = unpack(Json::array({a, b, c}));
   ASSERT_TRUE(answer) << answer.error().text();
-  std::ofstream(scratch_->path() / "root/var/lib/dpkg/diversions")
+  std::ofstream(root() / "var/lib/dpkg/diversions")
       << "/usr/x\n/usr/x.distrib\nbb\n/usr/y\n/usr/y.aside\nbb\n";
   const auto placed = unpack(Json::array({a, b, c}), {"place"}, (*answer)["contested"]);
   ASSERT_TRUE(placed) << placed.error().text();
@@ -346,7 +293,7 @@ TEST_F(Unpacking, DeviceNodesAreNoted) {
       add({.name = "sample", .entries = {{.name = "./dev/x", .type = '3', .mode = 0666}}});
   ASSERT_TRUE(unpack(Json::array({sample})));
   std::array<char, 32> value{};
-  const auto file = scratch_->path() / "root/dev/x";
+  const auto file = root() / "dev/x";
   ASSERT_GT(::getxattr(file.c_str(), "user.goldmill.node", value.data(), value.size()), 0);
   EXPECT_STREQ(value.data(), "c 1 3");
   EXPECT_TRUE(S_ISREG(look("dev/x")->st_mode));
@@ -360,8 +307,8 @@ TEST_F(Unpacking, AdditionsAreToldFromChanges) {
   const std::string status = content("var/lib/dpkg/status");
   std::string installed = status;
   installed.replace(installed.find("unpacked"), 8, "installed");
-  std::ofstream(scratch_->path() / "root/var/lib/dpkg/status") << installed;
-  std::ofstream(scratch_->path() / "root/var/lib/dpkg/diversions") << "/usr/d\n/usr/d.x\nbase\n";
+  std::ofstream(root() / "var/lib/dpkg/status") << installed;
+  std::ofstream(root() / "var/lib/dpkg/diversions") << "/usr/d\n/usr/d.x\nbase\n";
   const auto why = [&](const DebText& text) {
     const auto answer = unpack(Json::array({add(text)}), {"inspect"});
     return answer ? find_string(*answer, "needs_dpkg").value_or("adds") : answer.error().text();
@@ -387,115 +334,6 @@ TEST_F(Unpacking, AdditionsWakeTheTriggersOfTheTree) {
   ASSERT_TRUE(unpack(Json::array({more}), {"register", "write"}));
   EXPECT_EQ(content("var/lib/dpkg/triggers/Unincorp"), "/usr/share/t -\n");
   EXPECT_EQ(content("usr/share/t/file"), "g");
-}
-
-// ---- hostile packages; TearDown looks at the canary ----
-
-class Hostile : public Unpacking {
- protected:
-  ErrorKind refused(const DebText& text) {
-    const auto answer = unpack(Json::array({add(text)}));
-    EXPECT_FALSE(answer);
-    return answer ? ErrorKind::internal : answer.error().kind;
-  }
-};
-
-TEST_F(Hostile, NamesThatLeadOutAreRefused) {
-  for (const std::string name : {"../outside/canary", "./../outside/canary", "./a/../../x"}) {
-    EXPECT_EQ(refused({.entries = {{.name = name, .content = "bad"}}}), ErrorKind::invalid_input);
-  }
-  EXPECT_EQ(refused({.entries = {{.name = outside() + "/canary", .content = "bad"}}}),
-            ErrorKind::invalid_input);
-}
-
-TEST_F(Hostile, WritingThroughALinkStaysInside) {
-  (void)refused({.entries = {{.name = "./evil", .type = '2', .target = outside()},
-                             {.name = "./evil/canary", .content = "bad"}}});
-  (void)refused({.entries = {{.name = "./evil", .type = '2', .target = "../../../.." + outside()},
-                             {.name = "./evil/canary", .content = "bad"}}});
-}
-
-TEST_F(Hostile, ALinkAtAFilesNameIsReplacedNotFollowed) {
-  const auto answer = unpack(
-      Json::array({add({.entries = {{.name = "./e", .type = '2', .target = outside() + "/canary"},
-                                    {.name = "./e", .content = "bad"}}})}));
-  ASSERT_TRUE(answer) << answer.error().text();
-  EXPECT_EQ(content("e"), "bad");
-  EXPECT_TRUE(S_ISREG(look("e")->st_mode));
-}
-
-TEST_F(Hostile, AnEtcThatPointsAwayCatchesNothing) {
-  (void)unpack(Json::array(
-      {add({.name = "aa", .entries = {{.name = "./etc", .type = '2', .target = outside()}}}),
-       add({.name = "bb", .entries = {{.name = "./etc/canary", .content = "bad"}}})}));
-}
-
-TEST_F(Hostile, HardLinksReachOnlyTheirOwnPackage) {
-  EXPECT_EQ(refused({.entries = {{.name = "./h", .type = '1', .target = "../outside/canary"}}}),
-            ErrorKind::invalid_input);
-  EXPECT_EQ(refused({.entries = {{.name = "./h", .type = '1', .target = "./etc/shadow"}}}),
-            ErrorKind::invalid_input);
-  (void)refused({.entries = {{.name = "./l", .type = '2', .target = outside() + "/canary"},
-                             {.name = "./h", .type = '1', .target = "./l/canary"}}});
-}
-
-TEST_F(Hostile, LinksInCirclesEnd) {
-  EXPECT_EQ(refused({.entries = {{.name = "./a", .type = '2', .target = "b"},
-                                 {.name = "./b", .type = '2', .target = "a"},
-                                 {.name = "./a/x", .content = "bad"}}}),
-            ErrorKind::conflict);
-}
-
-TEST_F(Hostile, ControlNamesAreChecked) {
-  EXPECT_EQ(refused({.control_files = {{.name = "./../../x", .content = "bad"}}}),
-            ErrorKind::invalid_input);
-  EXPECT_EQ(refused({.control_files = {{.name = "./a/b", .content = "bad"}}}),
-            ErrorKind::invalid_input);
-  Json bad = add({.name = "sample"});
-  bad["name"] = "../../x";
-  EXPECT_FALSE(unpack(Json::array({bad})));
-}
-
-TEST_F(Hostile, WrongDigestsAndTornFilesAreCorrupt) {
-  Json wrong = add({.name = "sample"});
-  const std::string other(64, '0');
-  std::filesystem::rename(
-      scratch_->path() / "cache" / (wrong["sha256"].get<std::string>() + ".deb"),
-      scratch_->path() / "cache" / (other + ".deb"));
-  wrong["sha256"] = other;
-  const auto answer = unpack(Json::array({wrong}));
-  ASSERT_FALSE(answer);
-  EXPECT_EQ(answer.error().kind, ErrorKind::corrupt);
-  EXPECT_FALSE(look("var"));
-  // The head of an xz stream, and nothing behind it.
-  const std::string torn(
-      "\xfd"
-      "7zXZ\0\0\4\346\326\264F\2\0!\1\26\0\0\0",
-      20);
-  EXPECT_EQ(refused({.data_member = "data.tar.xz", .data = torn}), ErrorKind::corrupt);
-}
-
-TEST_F(Hostile, TooManyEntriesAndTooMuchDataAreRefused) {
-  std::vector<RawEntry> many(1000, RawEntry{.name = "./d/", .type = '5'});
-  const std::string deb = make_deb({.entries = many});
-  std::ofstream(scratch_->path() / "cache/many") << deb;
-  const auto file = system::open_file(scratch_->path() / "cache/many", O_RDONLY);
-  DebLimits limits;
-  limits.entries = 999;
-  const auto opened = Deb::open(file->get(), sha256(deb), limits);
-  ASSERT_TRUE(opened);
-  const auto ignore = [](const TarEntry&, const DataSource&) { return Result<void>(); };
-  EXPECT_EQ(opened->visit(ignore).error().kind, ErrorKind::invalid_input);
-  limits = {.entries = 5000, .unpacked = Bytes{100}, .expansion = 0};
-  const auto file2 = system::open_file(scratch_->path() / "cache/many", O_RDONLY);
-  const auto small = Deb::open(file2->get(), sha256(deb), limits);
-  ASSERT_TRUE(small);
-  EXPECT_EQ(small->visit(ignore).error().kind, ErrorKind::invalid_input);
-}
-
-TEST_F(Hostile, ReservedAttributesAndIdsAreRefused) {
-  EXPECT_EQ(refused({.entries = {{.name = "./x", .content = "", .user = 70000}}}),
-            ErrorKind::invalid_input);
 }
 
 TEST(Accounts, AreAppendedOnce) {
