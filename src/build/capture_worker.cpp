@@ -168,11 +168,12 @@ std::string target_of(int parent, const std::string& name) {
 }
 
 /// Whether a non-directory says nothing that the layers below do not say. A name of an inode with
-/// several names stays: dropping one would separate them.
+/// several names stays: dropping one would separate them. So does one that had several below:
+/// dropping it would join again what the step has separated.
 Result<bool> is_unchanged(int upper, int lower, const std::string& name, const struct stat& now) {
   struct stat before {};
   if (lower < 0 || ::fstatat(lower, name.c_str(), &before, AT_SYMLINK_NOFOLLOW) != 0 ||
-      !same_owner_and_mode(now, before) || now.st_nlink > 1) {
+      !same_owner_and_mode(now, before) || now.st_nlink > 1 || before.st_nlink > 1) {
     return false;
   }
   if (S_ISLNK(now.st_mode)) {

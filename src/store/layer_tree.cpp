@@ -105,7 +105,7 @@ class LayerWriter {
     if (status.st_nlink < 2) {
       return std::nullopt;
     }
-    const auto [place, is_new] = links_.emplace(status.st_ino, path);
+    const auto [place, is_new] = links_.emplace(std::pair(status.st_dev, status.st_ino), path);
     return is_new ? std::nullopt : std::optional(place->second);
   }
 
@@ -113,7 +113,7 @@ class LayerWriter {
   Sha256 hash_;
   TarWriter writer_;
   std::uint64_t entries_ = 0;
-  std::map<ino_t, std::string> links_;
+  std::map<std::pair<dev_t, ino_t>, std::string> links_;
   std::string piece_;
 };
 
@@ -276,7 +276,8 @@ Result<LayerFacts> write_layer(int tree, std::int64_t epoch, const Sink& sink) {
 }
 
 namespace {
-/// Decompresses whatever libarchive knows, and hashes the tar that comes out.
+/// Decompresses what layers may be compressed with (OCI image spec, media-types.md), once, and
+/// hashes the tar that comes out. libarchive's other methods would run programs of the machine.
 class Unpacked {
  public:
   explicit Unpacked(int file) : archive_(::archive_read_new()), file_(file) {}
@@ -285,13 +286,20 @@ class Unpacked {
   ~Unpacked() { ::archive_read_free(archive_); }
 
   Result<void> open() {
-    ::archive_read_support_filter_all(archive_);
+    ::archive_read_support_filter_gzip(archive_);
+    ::archive_read_support_filter_zstd(archive_);
     ::archive_read_support_format_raw(archive_);
     ::archive_read_support_format_empty(archive_);
     archive_entry* entry = nullptr;
     if (::archive_read_open_fd(archive_, file_, kPiece) != ARCHIVE_OK ||
         ::archive_read_next_header(archive_, &entry) != ARCHIVE_OK) {
       return failure();
+    }
+    constexpr int kOneAndTheFile = 2;
+    if (::archive_filter_count(archive_) > kOneAndTheFile) {
+      return Error{ErrorKind::invalid_input,
+                   "the layer is compressed more than once",
+                   "no tool makes such layers: take it from where you trust"};
     }
     return {};
   }
@@ -332,6 +340,7 @@ Error refused(const std::string& path, const std::string& why) {
 /// "./a/b/" -> "a/b"; "" for the root. Errors: invalid_input for what could lead elsewhere.
 Result<std::string> clean_path(const std::string& path) {
   std::string clean;
+  std::size_t depth = 0;
   for (std::size_t start = 0; start <= path.size();) {
     const std::size_t end = std::min(path.find('/', start), path.size());
     const std::string part = path.substr(start, end - start);
@@ -341,7 +350,11 @@ Result<std::string> clean_path(const std::string& path) {
     }
     if (!part.empty() && part != ".") {
       clean += (clean.empty() ? "" : "/") + part;
+      ++depth;
     }
+  }
+  if (depth > kDeepest) {
+    return refused(path.substr(0, 80), "it leads through too many directories");
   }
   if (path.find('\0') != std::string::npos || clean.size() > kLongestPath) {
     return refused(path.substr(0, 80), "no file can have this name");
@@ -497,8 +510,8 @@ Result<bool> LayerReader::take_whiteout(int parent, const std::string& name) {
     return true;
   }
   const std::string hidden = name.substr(kWhiteout.size());
-  if (hidden.empty() || hidden == "." || hidden == "..") {
-    return refused(name, "it hides nothing");
+  if (hidden.empty() || hidden == "." || hidden == ".." || hidden.starts_with(kWhiteout)) {
+    return refused(name, "it hides nothing that a layer can hold");
   }
   if (::mknodat(parent, hidden.c_str(), S_IFCHR | 0600, 0) != 0) {
     return system_error("cannot make the whiteout of " + hidden, errno);

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <limits>
 #include <utility>
 
 #include <goldmill/store/tar.hpp>
@@ -250,6 +251,7 @@ Result<void> TarWriter::finish() {
 
 namespace {
 constexpr std::uint64_t kLargestExtension = 1U << 20;
+constexpr int kMostExtensions = 16;  // before one entry; real archives have three
 
 Error damaged(const std::string& what) {
   return Error{
@@ -318,6 +320,14 @@ Result<std::uint64_t> decimal(const std::string& digits) {
   return value;
 }
 
+/// An id or device number: one that is cut to 32 bits would be another, as 2^32 would be root.
+Result<std::uint32_t> small(std::uint64_t value) {
+  if (value > std::numeric_limits<std::uint32_t>::max()) {
+    return damaged("an id is larger than 32 bits");
+  }
+  return static_cast<std::uint32_t>(value);
+}
+
 Result<void> apply_records(TarEntry& entry, const std::map<std::string, std::string>& records) {
   constexpr std::string_view kAttribute = "SCHILY.xattr.";
   for (const auto& [key, value] : records) {
@@ -328,9 +338,9 @@ Result<void> apply_records(TarEntry& entry, const std::map<std::string, std::str
     } else if (key == "size") {
       entry.size = TRY(decimal(value));
     } else if (key == "uid") {
-      entry.user = static_cast<std::uint32_t>(TRY(decimal(value)));
+      entry.user = TRY(small(TRY(decimal(value))));
     } else if (key == "gid") {
-      entry.group = static_cast<std::uint32_t>(TRY(decimal(value)));
+      entry.group = TRY(small(TRY(decimal(value))));
     } else if (key == "mtime") {
       entry.time = value.starts_with('-') ? 0 : static_cast<std::int64_t>(TRY(decimal(value)));
     } else if (key.starts_with(kAttribute)) {
@@ -349,13 +359,13 @@ Result<TarEntry> entry_of(const Header& header) {
   entry.kind =
       static_cast<EntryKind>(header.kind == '\0' || header.kind == '7' ? '0' : header.kind);
   entry.mode = static_cast<std::uint32_t>(TRY(number(header.mode))) & 07777U;
-  entry.user = static_cast<std::uint32_t>(TRY(number(header.user)));
-  entry.group = static_cast<std::uint32_t>(TRY(number(header.group)));
+  entry.user = TRY(small(TRY(number(header.user))));
+  entry.group = TRY(small(TRY(number(header.group))));
   entry.size = TRY(number(header.size));
   entry.time = static_cast<std::int64_t>(TRY(number(header.time)));
   entry.target = text(header.target);
-  entry.major = static_cast<std::uint32_t>(TRY(number(header.major)));
-  entry.minor = static_cast<std::uint32_t>(TRY(number(header.minor)));
+  entry.major = TRY(small(TRY(number(header.major))));
+  entry.minor = TRY(small(TRY(number(header.minor))));
   return entry;
 }
 
@@ -427,7 +437,7 @@ Result<std::string> TarReader::extension(std::uint64_t size) {
 
 Result<std::optional<TarEntry>> TarReader::next() {
   std::map<std::string, std::string> records;
-  while (true) {
+  for (int extensions = 0; extensions <= kMostExtensions; ++extensions) {
     TRY(skip_content());
     if (!TRY(fill(kBlock)) || block_.find_first_not_of('\0') == std::string::npos) {
       return std::optional<TarEntry>();
@@ -453,6 +463,7 @@ Result<std::optional<TarEntry>> TarReader::next() {
     padding_ = (kBlock - left_ % kBlock) % kBlock;
     return std::optional(std::move(entry));
   }
+  return damaged("an entry has more than 16 extended headers");
 }
 
 }  // namespace goldmill::store

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <goldmill/provision/provision.hpp>
 #include <goldmill/system/file.hpp>
 
 #include "small_root.hpp"
@@ -143,6 +144,65 @@ TEST_F(EscapeReal, ADaemonDiesWithItsStep) {
   // Also one that holds the output open.
   ASSERT_TRUE(place.shell("setsid sleep " + mark + " & sleep 0.1"));
   EXPECT_EQ(processes_with(mark), 0);
+}
+
+/// Swaps /etc with a link to its first argument as fast as it can.
+constexpr const char* kSwap =
+    "while (1) { rename('/etc', '/etc.real'); symlink($ARGV[0], '/etc'); unlink('/etc'); "
+    "rename('/etc.real', '/etc'); }";
+
+/// What a directory that every user may write to holds.
+std::string held_by(const fs::path& directory) {
+  std::string text;
+  for (const auto& entry : fs::recursive_directory_iterator(directory)) {
+    text += entry.path().string() + "=" + system::read_file(entry.path()).value() + "\n";
+  }
+  return text;
+}
+
+/// A program that is left behind swaps directories under the worker that places files: it would
+/// win some of these rounds, were it not dead before the worker starts.
+TEST_F(EscapeReal, DirectoriesAreNotSwappedUnderAWorker) {
+  const fs::path outside = Home::get().path() / "outside";
+  fs::create_directory(outside);
+  ::chmod(outside.c_str(), 0777);
+  ASSERT_TRUE(system::write_file(outside / "canary", "untouched"));
+  ::chmod((outside / "canary").c_str(), 0666);
+  const std::string before = held_by(outside);
+  const std::string mark = mark_of(3);
+  Place place;
+  // A directory of a lower layer cannot be renamed.
+  ASSERT_TRUE(place.shell("cp -a /etc /srv/etc; rm -r /etc; mv /srv/etc /etc"));
+  recipe::Recipe recipe;
+  recipe.provision = {{recipe::FilesStep{
+      {{.content = "x", .target = "/etc/canary"}, {.content = "x", .target = "/etc/deep/file"}}}}};
+  const auto steps = provision::make_steps(recipe);
+  ASSERT_TRUE(steps);
+  int swapped = 0;
+  for (int round = 0; round < 20; ++round) {
+    OverlaySandbox sandbox(place.options());
+    ASSERT_TRUE(sandbox.run(
+        {.argv = {"sh",
+                  "-ec",
+                  "setsid perl -e \"$1\" \"$2\" \"$3\" > /dev/null 2>&1 < /dev/null & sleep 0.1",
+                  "sh",
+                  kSwap,
+                  outside.string(),
+                  mark}}));
+    EXPECT_EQ(processes_with(mark), 0);
+    plan::Progress progress;
+    plan::StepContext context{sandbox, progress, Home::get().path()};
+    for (const plan::Step& step : *steps) {
+      // A link to nowhere inside of the tree is an error of the step, and all that happens.
+      (void)provision::find_kind(step.kind)->run(step, context);
+    }
+    EXPECT_EQ(held_by(outside), before) << round;
+    // What the killed program left half done.
+    const auto mended = place.shell(
+        "if [ -d /etc.real ]; then rm -rf /etc; mv /etc.real /etc; exit 3; fi; test -d /etc");
+    swapped += mended ? 0 : 1;
+  }
+  EXPECT_GT(swapped, 0) << "the program never got to swap anything";
 }
 
 TEST_F(EscapeReal, KillingEverythingKillsOnlyTheStep) {

@@ -15,6 +15,8 @@
 #include <goldmill/store/layer_tree.hpp>
 #include <goldmill/system/file.hpp>
 
+#include "random_tree.hpp"
+
 namespace goldmill::build::test {
 
 namespace fs = std::filesystem;
@@ -91,8 +93,31 @@ std::vector<store::TarEntry> hostile_entries(std::int64_t kind, const std::strin
       return {out, {.path = "hard", .kind = EntryKind::hardlink, .target = "out/canary"}};
     case 4:
       return {{.path = "hard", .kind = EntryKind::hardlink, .target = "../../canary"}};
-    default:
+    case 5:
       return {{.path = "a/.wh...", .mode = 0}};
+    case 6:
+      return {out, {.path = "out/.wh.canary"}};
+    case 7:
+      return {out, {.path = "out/.wh..wh..opq"}};
+    case 8:
+      return {out, {.path = "out/new", .kind = EntryKind::directory}};
+    case 9:
+      return {{.path = "a/.wh..wh.b"}};
+    case 10:
+      return {out, {.path = "out", .kind = EntryKind::directory}};
+    case 11:
+      return {{.path = "disk", .kind = static_cast<EntryKind>('9')}};
+    case 12: {
+      std::string deep;
+      for (int i = 0; i < 401; ++i) {
+        deep += "d/";
+      }
+      return {file(deep + "x")};
+    }
+    default:  // taken, and without any effect outside
+      return {{.path = ".", .kind = EntryKind::symlink, .target = fs::path(canary).parent_path()},
+              {.path = "memory", .kind = EntryKind::character_device, .major = 1, .minor = 1},
+              file("canary")};
   }
 }
 
@@ -232,6 +257,8 @@ std::span<const system::WorkerEntry> test_workers() {
   static const std::vector<system::WorkerEntry> kAll = [] {
     std::vector<system::WorkerEntry> all(workers().begin(), workers().end());
     all.insert(all.end(), provision::workers().begin(), provision::workers().end());
+    all.push_back({"test.change", &change_at_random});
+    all.push_back({"test.describe", &describe_tree});
     all.push_back({"test.untar", &untar});
     all.push_back({"test.remove", &remove});
     all.push_back({"test.pack", &pack});

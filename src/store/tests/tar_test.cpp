@@ -1,4 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
 #include <archive.h>
 #include <archive_entry.h>
 #include <gmock/gmock.h>
@@ -24,6 +30,9 @@ std::string written(const std::vector<TarEntry>& entries, const std::string& con
   }
   EXPECT_TRUE(writer.finish());
   EXPECT_EQ(tar.size(), writer.size());
+  if (const char* const seeds = std::getenv("GOLDMILL_SEEDS")) {  // scripts/fuzz
+    std::ofstream(std::filesystem::path(seeds) / sha256(tar).hex(), std::ios::binary) << tar;
+  }
   return tar;
 }
 
@@ -124,24 +133,52 @@ TEST(Tar, DamageIsNoticed) {
   }
 }
 
-TEST(Tar, LyingLengthsAreBounded) {
-  TarEntry huge{.path = "x", .size = 1};
-  std::string tar = written({huge}, "y");
-  // A pax header that claims 8 GiB must not be believed.
-  tar[156] = 'x';
-  const std::string size = "77777777777";
-  tar.replace(124, size.size(), size);
+/// With the checksum that the changed header must have.
+void sign(std::string& tar) {
+  tar.replace(148, 8, 8, ' ');
   unsigned sum = 0;
-  for (int i = 148; i < 156; ++i) {
-    tar[static_cast<std::size_t>(i)] = ' ';
-  }
   for (std::size_t i = 0; i < 512; ++i) {
     sum += static_cast<unsigned char>(tar[i]);
   }
-  char text[8];
-  std::snprintf(text, sizeof text, "%06o", sum);
-  tar.replace(148, 7, text, 7);
-  EXPECT_EQ(read_back(tar).error().kind, ErrorKind::corrupt);
+  std::array<char, 8> text{};
+  std::snprintf(text.data(), text.size(), "%06o", sum);
+  tar.replace(148, 7, text.data(), 7);
+}
+
+TEST(Tar, LyingLengthsAreBounded) {
+  // An extended header that claims 8 GiB, or 2^62 bytes, must not be believed.
+  for (const char kind : {'x', 'g', 'L', 'K'}) {
+    for (const std::string& size :
+         {std::string("77777777777"), std::string("\x80\0\0\0\x40\0\0\0\0\0\0", 11)}) {
+      std::string tar = written({TarEntry{.path = "x", .size = 1}}, "y");
+      tar[156] = kind;
+      tar.replace(124, size.size(), size);
+      sign(tar);
+      EXPECT_EQ(read_back(tar).error().kind, ErrorKind::corrupt) << kind;
+    }
+  }
+}
+
+TEST(Tar, HeadersOfHeadersEnd) {
+  std::string one = written({TarEntry{.path = "x", .size = 14}}, "14 comment=xx\n");
+  one[156] = 'x';
+  sign(one);
+  std::string many;
+  for (int i = 0; i < 17; ++i) {
+    many += one.substr(0, 1024);
+  }
+  EXPECT_EQ(read_back(many + written({})).error().kind, ErrorKind::corrupt);
+  EXPECT_TRUE(read_back(many.substr(1024) + written({{.path = "y"}})));
+}
+
+TEST(Tar, IdsThatDoNotFitAreNoOthers) {
+  const std::string record = "18 uid=4294967296\n";
+  std::string tar = written({TarEntry{.path = "x", .size = record.size()}}, record);
+  tar[156] = 'x';
+  sign(tar);
+  const auto back = read_back(tar.substr(0, 1024) + written({{.path = "y"}}));
+  ASSERT_FALSE(back) << back->at(0).user;
+  EXPECT_EQ(back.error().kind, ErrorKind::corrupt);
 }
 
 }  // namespace
