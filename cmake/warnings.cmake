@@ -7,6 +7,8 @@ target_compile_options(goldmill_flags INTERFACE
   -Wconversion              # sizes and offsets of 64 bits must not shrink silently
   -Wshadow                  # TRY nests: a shadowed name would hide an error
   $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>  # g++ 12 warns wrongly on std::string::operator+ (GCC bug 105651)
+  # libapt's iterators compare as they did before C++20.
+  $<$<CXX_COMPILER_ID:Clang>:-Wno-ambiguous-reversed-operator>
   -Werror)                  # a warning that may stay will stay
 target_compile_definitions(goldmill_flags INTERFACE
   _FILE_OFFSET_BITS=64      # disks are larger than 2 GiB on every architecture

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 
@@ -164,6 +165,10 @@ Json add_to(const std::filesystem::path& cache, const std::string& name, const s
   const std::filesystem::path file = cache / (digest.hex() + ".deb");
   std::ofstream(file, std::ios::binary) << deb;
   ::chmod(file.c_str(), 0644);
+  const char* const seeds = std::getenv("GOLDMILL_SEEDS");  // NOLINT(concurrency-mt-unsafe)
+  if (seeds != nullptr && deb.size() <= 65536) {            // scripts/fuzz
+    std::ofstream(std::filesystem::path(seeds) / digest.hex(), std::ios::binary) << deb;
+  }
   return {{"name", name},
           {"version", "1.0"},
           {"architecture", "all"},

@@ -15,7 +15,7 @@ namespace goldmill::guest::test_parts {
 namespace fs = std::filesystem;
 
 namespace {
-std::string content_of(const fs::path& path) {
+std::string text_of_file(const fs::path& path) {
   std::ifstream stream(path);
   std::ostringstream text;
   text << stream.rdbuf();
@@ -32,7 +32,7 @@ std::string described(const fs::path& tree) {
     line << path << " " << status.st_ino << " " << status.st_mode << " " << status.st_uid << " "
          << status.st_nlink << " " << status.st_mtim.tv_sec << "." << status.st_mtim.tv_nsec << " "
          << status.st_ctim.tv_sec << "." << status.st_ctim.tv_nsec << " "
-         << (S_ISREG(status.st_mode) ? content_of(path) : "");
+         << (S_ISREG(status.st_mode) ? text_of_file(path) : "");
     lines.insert(line.str());
   };
   describe(tree);
@@ -89,7 +89,7 @@ Result<Json> Unpacking::unpack(const Json& packages,
 }
 
 std::string Unpacking::content(const std::string& path) const {
-  return content_of(root() / path);
+  return text_of_file(root() / path);
 }
 
 void Unpacking::write(const std::string& path, const std::string& content) const {
