@@ -114,6 +114,12 @@ Result<void> mount_processes(int root) {
   return {};
 }
 
+/// Each instance makes its host keys itself; one made here would take time only to be sealed away.
+constexpr std::string_view kNoHostKeys =
+    "#!/bin/sh\n"
+    "case \" $* \" in *\" /etc/ssh/ssh_host_\"*) exit 0 ;; esac\n"
+    "exec /usr/bin/ssh-keygen \"$@\"\n";
+
 /// /run is made for each program: nothing that a service writes there can enter a layer.
 Result<void> mount_run(int root, const SandboxRequest& request) {
   const UniqueFd run = TRY(new_mount("tmpfs", {{"mode", "0755"}}, kPlain));
@@ -123,6 +129,9 @@ Result<void> mount_run(int root, const SandboxRequest& request) {
   ::fchmodat(run.get(), "lock", 01777, 0);
   constexpr std::string_view kNothing = "#!/bin/sh\nexit 0\n";
   TRY(write_new(run.get(), "goldmill/bin/start-stop-daemon", kNothing, 0755));
+  // No init runs here: libc's script would ask it to start again, and wait for it.
+  TRY(write_new(run.get(), "goldmill/bin/ischroot", kNothing, 0755));
+  TRY(write_new(run.get(), "goldmill/bin/ssh-keygen", kNoHostKeys, 0755));
   if (!request.real_initramfs) {
     TRY(write_new(run.get(), "goldmill/bin/update-initramfs", kNothing, 0755));
   }

@@ -108,14 +108,23 @@ Result<std::optional<plan::DoneStep>> CatalogueHistory::newest(const std::string
 }
 
 Result<plan::DoneStep> StepRunner::run(const plan::Step& step, const std::vector<Digest>& layers) {
-  const build::WorkDirectory work = TRY(build::WorkDirectory::make(session_.home.root()));
-  return run_in(work.path(), step, layers).context("step '" + step.name + "' of " + image_);
+  auto work = TRY(build::WorkDirectory::make(session_.home.root()));
+  const Stopwatch stopwatch;
+  auto done =
+      TRY(run_in(work.path(), step, layers).context("step '" + step.name + "' of " + image_));
+  TRY(settle());
+  durable_ = std::async(std::launch::async,
+                        [trees = session_.home.trees(), work = std::move(work)]() mutable {
+                          const build::WorkDirectory ends_here = std::move(work);
+                          return build::sync_layers(trees);
+                        });
+  done.seconds = stopwatch.seconds();
+  return record(step, layers, done);
 }
 
 Result<plan::DoneStep> StepRunner::run_in(const fs::path& work,
                                           const plan::Step& step,
                                           const std::vector<Digest>& layers) {
-  const Stopwatch stopwatch;
   plan::StepKind* kind = find_kind_(step.kind);
   if (kind == nullptr) {
     return Error{ErrorKind::internal, "no code runs steps of kind " + step.kind};
@@ -157,11 +166,7 @@ Result<plan::DoneStep> StepRunner::run_in(const fs::path& work,
     return std::move(result).error();
   }
   session_.observer.step_progress("keep", 0, 0);
-  const auto layer = TRY(keep(work, step, layers));
-  TRY(settle());
-  durable_ = std::async(std::launch::async,
-                        [trees = session_.home.trees()] { return build::sync_layers(trees); });
-  return record(step, layers, {{}, layer, {}, *std::move(result), stopwatch.seconds()});
+  return plan::DoneStep{{}, TRY(keep(work, step, layers)), {}, *std::move(result), 0};
 }
 
 plan::DoneStep StepRunner::record(const plan::Step& step,
