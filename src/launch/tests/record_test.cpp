@@ -218,15 +218,18 @@ TEST(FleetJson, HasTheKeysThatScriptsRelyOn) {
   fleet.seconds = 2.5;
   Instance instance;
   instance.name = "web-001";
+  instance.image = "web@3";
+  instance.fleet = "web";
   instance.hostname = "web-001";
   instance.ssh_port = 20000;
   instance.state = State::failed;
   instance.error = "no memory";
   fleet.instances.push_back(instance);
-  EXPECT_EQ(to_json(fleet).dump(),
-            R"({"fleet":"web","instances":[{"error":"no memory","hostname":"web-001",)"
-            R"("machine_id":null,"name":"web-001","ready_seconds":null,"ssh_host_key":null,)"
-            R"("ssh_port":20000,"state":"failed"}],"seconds":2.5})");
+  EXPECT_EQ(
+      to_json(fleet).dump(),
+      R"({"fleet":"web","instances":[{"error":"no memory","fleet":"web",)"
+      R"("hostname":"web-001","image":"web@3","machine_id":null,"name":"web-001","ready_seconds":null,"ssh_host_key":null,)"
+      R"("ssh_port":20000,"state":"failed"}],"seconds":2.5})");
 }
 
 TEST(Budget, KeepsATenthFreeAndStartsTwoForEachCore) {
