@@ -133,8 +133,8 @@ class Json(Case):
         self.assertEqual(fleet, launched["fleet"])
         self.assertEqual(3, len(launched["instances"]))
         for instance in launched["instances"]:
-            self.assertEqual({"name", "hostname", "machine_id", "ssh_host_key", "ssh_port", "state",
-                              "ready_seconds", "error"}, set(instance))
+            self.assertEqual({"name", "image", "fleet", "hostname", "machine_id", "ssh_host_key",
+                              "ssh_port", "state", "ready_seconds", "error"}, set(instance))
             self.assertEqual("prepared", instance["state"])
         ports = {instance["ssh_port"] for instance in launched["instances"]}
         self.assertEqual(3, len(ports))
