@@ -14,6 +14,7 @@ constexpr std::chrono::seconds kPatience{900};
 // A slim Debian 12 guest's kernel says this after about a quarter of a second under KVM.
 constexpr std::string_view kKernelIsUp = "] Run /init as init process";
 constexpr double kUsualKernelStart = 0.25;
+constexpr int kMostlyEnough = 100;      // an emulated boot that is slower still is given up
 constexpr double kMostSlowness = 1000;  // what a guest says of itself has its bounds
 
 std::string within(int seconds) {
@@ -44,8 +45,12 @@ std::optional<double> slowness(std::string_view serial) {
 }
 
 std::chrono::seconds BootTime::patience() const {
-  const bool is_exact = promised_ && accelerator_ == machine::Accelerator::kvm;
-  return is_exact ? std::chrono::seconds(*promised_) : kPatience;
+  if (!promised_) {
+    return kPatience;
+  }
+  const std::chrono::seconds promised(*promised_);
+  return accelerator_ == machine::Accelerator::kvm ? promised
+                                                   : std::min(kPatience, promised * kMostlyEnough);
 }
 
 Row BootTime::judge(double seconds, std::string_view serial) const {

@@ -26,6 +26,12 @@ TEST(BootTime, EmulatedItIsScaledByTheKernelsOwnStart) {
   EXPECT_FALSE(time.judge(50.1, kSerial).passed);
 }
 
+TEST(BootTime, AnEmulatedBootIsWaitedForInProportion) {
+  EXPECT_EQ(BootTime(1, machine::Accelerator::tcg).patience(), std::chrono::seconds(100));
+  EXPECT_EQ(BootTime(60, machine::Accelerator::tcg).patience(),
+            BootTime(std::nullopt, machine::Accelerator::tcg).patience());
+}
+
 TEST(BootTime, SilentConsoleIsNoBrokenPromise) {
   const BootTime time(5, machine::Accelerator::tcg);
   EXPECT_TRUE(time.judge(800, "GRUB loading").passed);
