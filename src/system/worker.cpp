@@ -377,7 +377,14 @@ Result<Json> run_worker(const WorkerJob& job) {
 
   Running running(clone_like_fork(clone_flags(job.confinement)));
   if (running.id() < 0) {
-    return system_error("cannot start the " + job.name + " worker", errno);
+    Error error = system_error("cannot start the " + job.name + " worker", errno);
+    if (error.hint.empty() && needs_guest_ids(job.confinement)) {
+      error.hint =
+          "the kernel makes no user namespace here: it does not in a chroot (use pivot_root or a "
+          "container that may nest), nor where the sysctls user.max_user_namespaces or "
+          "kernel.unprivileged_userns_clone are 0";
+    }
+    return error;
   }
   if (running.id() == 0) {
     become(start);
