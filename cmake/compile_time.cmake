@@ -9,7 +9,7 @@ if(NOT DEFINED CMAKE_UNITY_BUILD)
 endif()
 set(CMAKE_UNITY_BUILD_BATCH_SIZE 6)
 
-# What was compiled before, also in another checkout, comes from ccache where there is one.
+# What was compiled before at this place comes from ccache where there is one.
 find_program(ccache ccache)
 if(ccache AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${ccache})
