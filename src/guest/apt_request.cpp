@@ -64,6 +64,7 @@ Json to_json(const ResolveRequest& request) {
           {"extended_states", request.extended_states},
           {"install", install},
           {"remove", request.remove},
+          {"tools", request.tools},
           {"new_root", request.new_root},
           {"recommends", request.recommends},
           {"state_directory", request.state_directory.string()},
@@ -79,6 +80,7 @@ Result<ResolveRequest> resolve_request_from_json(const Json& json) {
   request.state_directory = TRY(string_at(json, "state_directory"));
   request.proxy = TRY(string_at(json, "proxy"));
   request.remove = find_strings(json, "remove");
+  request.tools = find_strings(json, "tools");
   request.new_root = find_bool(json, "new_root").value_or(false);
   request.recommends = find_bool(json, "recommends").value_or(false);
   request.refresh =

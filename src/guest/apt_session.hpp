@@ -63,7 +63,7 @@ class AcquireEvents : public pkgAcquireStatus {
 Result<void> refresh_indexes(const AptSettings& settings, system::WorkerContext& context);
 
 /// Operation "resolve" of the worker, in a started session with indexes.
-Result<Resolution> solve(const AptSettings& settings, const ResolveRequest& request);
+Result<ResolvedRoot> solve(const AptSettings& settings, const ResolveRequest& request);
 
 /// Operation "fetch" of the worker.
 Result<Json> download(system::WorkerContext& context);

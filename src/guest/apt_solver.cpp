@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What apt-get install does, with the answer as data: marks, resolves, orders.
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -37,6 +38,10 @@ using VersionRef = pkgCache::VerIterator;
 
 std::string full_name(const PackageRef& package) {
   return std::string(package.Name()) + ":" + package.Arch();
+}
+
+bool comes_before(const PackageFile& one, const PackageFile& other) {
+  return std::tie(one.name, one.architecture) < std::tie(other.name, other.architecture);
 }
 
 /// libapt's own ordering, recorded instead of run.
@@ -76,13 +81,15 @@ class Solver {
   Solver(const AptSettings& settings, const ResolveRequest& request)
       : settings_(settings), request_(request) {}
 
-  Result<Resolution> run() {
+  Result<ResolvedRoot> run() {
     TRY(open());
     TRY(check_parent());
     TRY(choose_all());
     TRY(mark_all());
     TRY(check_outcome());
-    return collect();
+    ResolvedRoot root{TRY(collect()), {}};
+    root.tools = TRY(add_tools(root.packages).context("tools that the build needs"));
+    return root;
   }
 
  private:
@@ -365,12 +372,7 @@ class Solver {
     for (PackageRef package = states().PkgBegin(); !package.end(); ++package) {
       TRY(collect_one(package, records, resolution));
     }
-    std::sort(resolution.packages.begin(),
-              resolution.packages.end(),
-              [](const PackageFile& one, const PackageFile& other) {
-                return std::tie(one.name, one.architecture) <
-                       std::tie(other.name, other.architecture);
-              });
+    std::sort(resolution.packages.begin(), resolution.packages.end(), comes_before);
     std::sort(resolution.removed.begin(), resolution.removed.end());
     for (const VersionRef& version : chosen_) {
       resolution.manual.emplace_back(version.ParentPkg().Name());
@@ -385,6 +387,33 @@ class Solver {
       TRY(add_dates(source, resolution));
     }
     return resolution;
+  }
+
+  Result<Resolution> add_tools(const Resolution& root) {
+    Resolution tools;
+    tools.epoch = root.epoch;
+    tools.suites = root.suites;
+    if (request_.tools.empty()) {
+      return tools;
+    }
+    for (const std::string& name : request_.tools) {
+      chosen_.push_back(TRY(choose({.name = name})));
+    }
+    TRY(mark_all());
+    TRY(check_outcome());
+    pkgRecords records(cache());
+    Resolution all;
+    for (PackageRef package = states().PkgBegin(); !package.end(); ++package) {
+      TRY(collect_one(package, records, all));
+    }
+    std::sort(all.packages.begin(), all.packages.end(), comes_before);
+    std::set_difference(all.packages.begin(),
+                        all.packages.end(),
+                        root.packages.begin(),
+                        root.packages.end(),
+                        std::back_inserter(tools.packages),
+                        comes_before);
+    return tools;
   }
 
   /// Index files by their path -> source.
@@ -504,7 +533,7 @@ class Solver {
 
 }  // namespace
 
-Result<Resolution> solve(const AptSettings& settings, const ResolveRequest& request) {
+Result<ResolvedRoot> solve(const AptSettings& settings, const ResolveRequest& request) {
   return Solver(settings, request).run();
 }
 

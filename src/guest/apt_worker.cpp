@@ -40,7 +40,8 @@ Result<Json> resolve_here(system::WorkerContext& context) {
   if (request.refresh == Refresh::always || !fs::exists(settings.directory / "refreshed")) {
     TRY(refresh_indexes(settings, context));
   }
-  return to_json(TRY(solve(settings, request)));
+  const ResolvedRoot root = TRY(solve(settings, request));
+  return Json{{"packages", to_json(root.packages)}, {"tools", to_json(root.tools)}};
 }
 
 }  // namespace

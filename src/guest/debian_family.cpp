@@ -89,20 +89,6 @@ class BootloaderWithTools : public plan::StepKind {
   std::unique_ptr<plan::StepKind> inner_ = make_bootloader_kind();
 };
 
-/// Of two resolutions of the same root, the packages that only the larger one has.
-std::vector<PackageFile> difference(const std::vector<PackageFile>& larger,
-                                    const std::vector<PackageFile>& smaller) {
-  std::set<std::string> names;
-  for (const PackageFile& package : smaller) {
-    names.insert(package.name);
-  }
-  std::vector<PackageFile> rest;
-  std::copy_if(larger.begin(), larger.end(), std::back_inserter(rest), [&](const auto& package) {
-    return !names.contains(package.name);
-  });
-  return rest;
-}
-
 InitramfsInput initramfs_input(const std::map<std::string, std::string>& installed,
                                const std::vector<TreeFile>& files) {
   InitramfsInput input;
@@ -218,17 +204,12 @@ Result<PinnedPackages> DebianFamily::resolve(const RecipeView& view,
     return pinned;
   }
   request.sources = TRY(sources(view.own));
-  pinned.packages = TRY(guest::resolve(request, progress));
   if (request.new_root) {
-    for (const std::string& tool : TRY(grub_packages(*release_, os_.architecture))) {
-      request.install.push_back({.name = tool});
-    }
-    request.refresh = Refresh::if_missing;
-    pinned.tools = TRY(guest::resolve(request, progress).context("the boot loader's packages"));
-    pinned.tools.packages = difference(pinned.tools.packages, pinned.packages.packages);
-    pinned.tools.operations.clear();
-    pinned.tools.manual.clear();
+    request.tools = TRY(grub_packages(*release_, os_.architecture));
   }
+  auto root = TRY(guest::resolve_root(request, progress));
+  pinned.packages = std::move(root.packages);
+  pinned.tools = std::move(root.tools);
   return pinned;
 }
 

@@ -174,6 +174,9 @@ Result<void> DpkgDatabase::add(const PackageSet& packages, std::string_view nati
   std::vector<const PackageSet::Member*> sorted;
   for (const PackageSet::Member& member : packages.members()) {
     TRY(add_control_files(member).context(member.wanted.name));
+    if (member.deb.control_file("preinst") != nullptr) {
+      TRY(stage_control_files(member).context(member.wanted.name));
+    }
     sorted.push_back(&member);
   }
   std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) {
@@ -202,6 +205,16 @@ Result<void> DpkgDatabase::add_control_files(const PackageSet::Member& member) {
         0) {
       return system_error("cannot set the time of " + path, errno);
     }
+  }
+  return {};
+}
+
+Result<void> DpkgDatabase::stage_control_files(const PackageSet::Member& member) {
+  const std::string staged = std::string(kStagedControl) + "/" + member.file_name;
+  TRY(tree_.directory(staged, Missing::create));
+  TRY(tree_.write(staged + "/control", member.deb.control().text()));
+  for (const ControlFile& file : member.deb.control_files()) {
+    TRY(tree_.write(staged + "/" + file.name, file.content, file.mode & 0777U));
   }
   return {};
 }

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include <goldmill/guest/dpkg_database.hpp>
+
 namespace goldmill::guest {
 
 namespace {
@@ -12,12 +14,7 @@ constexpr std::string_view kMark = "goldmill: failed script: ";
 /// and templates.
 constexpr std::string_view kRunPreinst = R"(ci=/var/lib/dpkg/tmp.ci
 run_preinst() {
-  rm -rf "$ci" && mkdir "$ci" || exit 1
-  for file in /var/lib/dpkg/info/"$3".*; do
-    name=${file##*/}
-    cp -p "$file" "$ci/${name#"$3".}" || exit 1
-  done
-  printf 'Package: %s\nArchitecture: %s\n' "$1" "$2" > "$ci/control"
+  rm -rf "$ci" && mv "$staged/$3" "$ci" || exit 1
   DPKG_MAINTSCRIPT_PACKAGE=$1 DPKG_MAINTSCRIPT_ARCH=$2 DPKG_MAINTSCRIPT_NAME=preinst \
     DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT=1 "$ci/preinst" install </dev/null ||
     { echo "goldmill: failed script: $1 preinst"; exit 1; }
@@ -52,7 +49,8 @@ std::string preinst_script(const Json& order, std::string_view dpkg_version) {
   }
   return "cd / && umask 022\nexport DPKG_ROOT= DPKG_ADMINDIR=/var/lib/dpkg "
          "DPKG_MAINTSCRIPT_DEBUG=0 DPKG_RUNNING_VERSION='" +
-         std::string(dpkg_version) + "'\n" + std::string(kRunPreinst) + script + "rm -rf \"$ci\"\n";
+         std::string(dpkg_version) + "'\nstaged=" + std::string(kStagedControl) + "\n" +
+         std::string(kRunPreinst) + script + "rm -rf \"$ci\" \"$staged\"\n";
 }
 
 Error explain_failure(Error error) {

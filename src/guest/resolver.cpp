@@ -138,7 +138,7 @@ Result<Resolution> resolution_from_json(const Json& json) {
   return resolution;
 }
 
-Result<Resolution> resolve(const ResolveRequest& request, const FetchProgress& progress) {
+Result<ResolvedRoot> resolve_root(const ResolveRequest& request, const FetchProgress& progress) {
   ResolveRequest sent = request;
   for (InstallRequest& wanted : sent.install) {
     TRY(keep_local_file(wanted, request.cache_directory));
@@ -151,7 +151,13 @@ Result<Resolution> resolve(const ResolveRequest& request, const FetchProgress& p
                static_cast<std::uint64_t>(find_integer(event, "total").value_or(0)));
     }
   };
-  return resolution_from_json(TRY(system::run_worker(job)));
+  const Json answer = TRY(system::run_worker(job));
+  return ResolvedRoot{TRY(resolution_from_json(answer.value("packages", Json::object()))),
+                      TRY(resolution_from_json(answer.value("tools", Json::object())))};
+}
+
+Result<Resolution> resolve(const ResolveRequest& request, const FetchProgress& progress) {
+  return TRY(resolve_root(request, progress)).packages;
 }
 
 }  // namespace goldmill::guest

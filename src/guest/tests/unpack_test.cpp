@@ -220,6 +220,9 @@ TEST_F(Unpacking, WritesFilesAndDatabase) {
   EXPECT_EQ(content("var/lib/dpkg/triggers/File"), "/usr/share/x sample:all/noawait\n");
   EXPECT_EQ(look("var/lib/dpkg/info/sample:all.preinst")->st_mode & 0777U, 0755U);
   EXPECT_TRUE((*answer)["order"][0]["preinst"].get<bool>());
+  EXPECT_THAT(content("var/lib/dpkg/tmp.goldmill/sample:all/control"),
+              HasSubstr("Package: sample\n"));
+  EXPECT_EQ(look("var/lib/dpkg/tmp.goldmill/sample:all/preinst")->st_mode & 0777U, 0755U);
   EXPECT_FALSE(look("lib32"));
   EXPECT_TRUE(S_ISLNK(look("bin")->st_mode));
 }

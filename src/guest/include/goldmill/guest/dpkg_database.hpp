@@ -41,6 +41,10 @@ std::vector<TriggerInterest> parse_interests(std::string_view triggers);
 std::set<std::string> touched_triggers(std::string_view file_triggers,
                                        const std::vector<std::string>& paths);
 
+/// Where each package that has a preinst keeps its control files, below its name in "info", until
+/// preinst_script() has run.
+constexpr std::string_view kStagedControl = "/var/lib/dpkg/tmp.goldmill";
+
 /// A package's paragraph as dpkg writes it once its files are unpacked.
 ControlParagraph status_paragraph(const PackageSet::Member& member);
 
@@ -71,6 +75,7 @@ class DpkgDatabase {
 
  private:
   Result<void> add_control_files(const PackageSet::Member& member);
+  Result<void> stage_control_files(const PackageSet::Member& member);
   Result<void> add_interests(const PackageSet& packages);
   Result<void> add_architectures(const PackageSet& packages, std::string_view native);
 

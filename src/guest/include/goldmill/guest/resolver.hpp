@@ -37,6 +37,7 @@ struct ResolveRequest {
   /// needs a newer one: a variant adds what it needs; newer packages come by a newer base.
   std::vector<InstallRequest> install = {};
   std::vector<std::string> remove = {};  ///< in a new root: must not come in
+  std::vector<std::string> tools = {};   ///< names that only a build of the image needs
   bool new_root = false;                 ///< adds the essential packages and apt
   bool recommends = false;
   std::filesystem::path state_directory = {};  ///< $GOLDMILL_HOME/apt; shared between builds
@@ -83,6 +84,11 @@ struct Resolution {
   friend bool operator==(const Resolution&, const Resolution&) = default;
 };
 
+struct ResolvedRoot {
+  Resolution packages;
+  Resolution tools;  ///< the packages that ResolveRequest::tools need on top; no operations
+};
+
 /// What lock files hold. Contains no URI and no path of this machine.
 Json to_json(const Resolution& resolution);
 Result<Resolution> resolution_from_json(const Json& json);
@@ -96,6 +102,9 @@ using FetchProgress =
 /// Errors: not_found (a package or version, with what there is instead), invalid_input (cannot be
 /// installed together: names the unmet dependency), conflict (held or broken in the parent),
 /// corrupt (a signature or hash is wrong), unavailable (the archive cannot be reached).
+Result<ResolvedRoot> resolve_root(const ResolveRequest& request,
+                                  const FetchProgress& progress = {});
+/// For a request without tools.
 Result<Resolution> resolve(const ResolveRequest& request, const FetchProgress& progress = {});
 
 }  // namespace goldmill::guest
