@@ -134,19 +134,6 @@ void bound_console(const fs::path& directory) {
   }
 }
 
-/// Why waiting for a boot is pointless, or nullopt.
-std::optional<Error> boot_failure(const fs::path& directory) {
-  std::error_code ignored;
-  const auto written = fs::file_size(directory / machine::kSerialLog, ignored);
-  if (!ignored && written > (16U << 20U)) {
-    return Error{ErrorKind::tool_failed, "it wrote more than 16 MiB to its console"};
-  }
-  if (machine::has_fatal_sign(machine::read_serial_tail(directory))) {
-    return Error{ErrorKind::tool_failed, "the boot failed"};
-  }
-  return std::nullopt;
-}
-
 class QemuEngine final : public Engine {
  public:
   explicit QemuEngine(const fs::path& home) : records_(home) {}
@@ -237,10 +224,10 @@ std::string QemuEngine::start_one(Record& record,
   auto channel = AgentChannel::connect(directory / machine::kAgentSocket);
   Result<AgentReport> report = Error{ErrorKind::unavailable, "no agent"};
   if (channel) {
-    report = channel->personalise(identity_of(record, around.key),
-                                  {AgentChannel::Goal::ready, around.ready_limit, [&directory] {
-                                     return boot_failure(directory);
-                                   }});
+    machine::BootWatch watch(directory);
+    report = channel->personalise(
+        identity_of(record, around.key),
+        {AgentChannel::Goal::ready, around.ready_limit, [&watch] { return watch.pointless(); }});
   } else {
     report = channel.error();
   }

@@ -20,6 +20,8 @@ namespace fs = std::filesystem;
 namespace {
 constexpr std::size_t kLongestShown = 500;
 constexpr std::size_t kTail = 64U << 10U;
+constexpr std::uintmax_t kMostSerial = 16U << 20U;
+constexpr auto kBetweenLooks = std::chrono::seconds(5);
 
 struct Pattern {
   std::string_view sign;
@@ -286,6 +288,31 @@ bool take_screenshot(Qmp& control, const fs::path& picture) {
   return done;
 }
 }  // namespace
+
+std::optional<Error> BootWatch::pointless() {
+  std::error_code ignored;
+  const auto written = fs::file_size(directory_ / kSerialLog, ignored);
+  if (!ignored && written > kMostSerial) {
+    return Error{ErrorKind::tool_failed, "it wrote more than 16 MiB to its console"};
+  }
+  const std::string serial = read_serial_tail(directory_);
+  if (has_fatal_sign(serial)) {
+    return Error{ErrorKind::tool_failed, "the boot failed"};
+  }
+  const auto now = std::chrono::steady_clock::now();
+  if (!serial.empty() || now - last_look_ < kBetweenLooks) {
+    return std::nullopt;
+  }
+  last_look_ = now;
+  if (auto control = Qmp::connect(directory_ / kQmpSocket)) {
+    for (const std::string& line : text_screen(*control)) {
+      if (has_fatal_sign(line)) {
+        return Error{ErrorKind::tool_failed, "the boot failed"};
+      }
+    }
+  }
+  return std::nullopt;
+}
 
 Dossier collect_dossier(const fs::path& directory, const fs::path& screenshot) {
   Dossier dossier;

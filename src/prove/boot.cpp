@@ -220,12 +220,8 @@ Result<AgentReport> await_ready(const BootSurroundings& around,
                                 const fs::path& directory,
                                 std::chrono::seconds limit) {
   AgentChannel channel = TRY(AgentChannel::connect(directory / machine::kAgentSocket));
-  const auto give_up = [&directory]() -> std::optional<Error> {
-    if (machine::has_fatal_sign(machine::read_serial_tail(directory))) {
-      return Error{ErrorKind::tool_failed, "the boot failed"};
-    }
-    return std::nullopt;
-  };
+  machine::BootWatch watch(directory);
+  const auto give_up = [&watch] { return watch.pointless(); };
   bool told = false;
   const auto heard = [&](const AgentReport& report) {
     if (report.personalised && !told) {

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A fleet as its users meet it: launch, ssh, ps after a crash, stop, rm. Boots two guests at once."""
+"""A fleet as its users meet it: launch, ssh, ps after a crash, stop, rm; and its cage."""
 import json
 import os
+import pathlib
 import re
 import signal
+import subprocess
 import time
 import unittest
 
 import product
-from product import Case, goldmill
+from product import Case, end, goldmill, start
 
 FLEET = f"fleet-{os.getpid()}"
 
@@ -59,7 +61,22 @@ class Fleet(Case):
         failing = goldmill("ssh", self.names[0], "--", "exit 7", status=7)
         self.assertEqual("", failing.out)
 
-    def test_3_ps_after_a_crash(self):
+    def test_3_caged(self):
+        for name in self.names:
+            process = pathlib.Path("/proc", str(record(name)["process"]["id"]))
+            status = dict(line.split(":\t", 1) for line in (process / "status").read_text()
+                          .splitlines() if ":\t" in line)
+            self.assertEqual("0" * 16, status["CapEff"])
+            self.assertEqual("1", status["NoNewPrivs"])
+            self.assertEqual("2", status["Seccomp"], "no filter of system calls")
+            self.assertNotIn("0", status["Uid"].split(), "QEMU runs as this machine's root")
+            if product.IS_ROOT:  # others may not look
+                for space in ("user", "mnt", "pid"):  # user networking needs this machine's net
+                    self.assertNotEqual(os.readlink(f"/proc/self/ns/{space}"),
+                                        os.readlink(process / "ns" / space), space)
+                self.assertFalse((process / "root" / "home").exists(), "it sees more than /usr")
+
+    def test_4_ps_after_a_crash(self):
         victim = self.names[1]
         os.kill(record(victim)["process"]["id"], signal.SIGKILL)
         time.sleep(1)
@@ -69,11 +86,11 @@ class Fleet(Case):
         self.assertIn("ended", row["error"])
         goldmill("ssh", victim, "--", "true", status=5)
 
-    def test_4_rm_refuses_what_runs(self):
+    def test_5_rm_refuses_what_runs(self):
         self.assertIn("stop", goldmill("rm", self.names[0], status=4).err)
         self.assertEqual("ready", states()[self.names[0]])
 
-    def test_5_stop_and_rm_leave_nothing(self):
+    def test_6_stop_and_rm_leave_nothing(self):
         process = record(self.names[0])["process"]["id"]
         goldmill("stop", self.names[0])
         self.assertEqual("stopped", states()[self.names[0]])
@@ -89,6 +106,26 @@ class Fleet(Case):
             own = {f"/proc/{os.getpid()}/cmdline"}
             self.assertFalse([line for line in re.findall(r"/proc/\d+/cmdline", found)
                               if line not in own and b"qemu" in read(line)])
+
+
+class KilledLauncher(Case):
+    def test_its_instance_is_adopted(self):
+        fleet = FLEET + "k"
+        self.addCleanup(goldmill, "rm", "--force", fleet, status=None)
+        launcher = start("launch", "base", "--fleet", fleet, stdout=subprocess.DEVNULL,
+                         stderr=subprocess.DEVNULL)
+        self.addCleanup(end, launcher)
+        while list(states().values()) != ["starting"]:
+            self.assertIsNone(launcher.poll(), "it ended before it was killed")
+            time.sleep(0.1)
+        end(launcher)
+        (name, state), = states().items()
+        self.assertEqual("starting", state)
+        limit = time.monotonic() + 600
+        while states()[name] == "starting" and time.monotonic() < limit:
+            time.sleep(1)
+        self.assertEqual({name: "ready"}, states())
+        self.assertEqual(name, goldmill("ssh", name, "--", "hostname").out.strip())
 
 
 def read(path):

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,6 +42,20 @@ std::vector<std::string> safe_tail(std::string_view text, std::size_t lines);
 
 /// The last 64 KiB of a machine's serial log, and "" when there is none.
 std::string read_serial_tail(const std::filesystem::path& directory);
+
+/// Watches a boot for an end from which none recovers: in the serial log, and while that is empty
+/// now and then on the text screen, where a BIOS says that it found nothing to boot.
+class BootWatch {
+ public:
+  explicit BootWatch(std::filesystem::path directory) : directory_(std::move(directory)) {}
+
+  /// Why waiting on is pointless, or nothing. May be asked several times a second.
+  std::optional<Error> pointless();
+
+ private:
+  std::filesystem::path directory_;
+  std::chrono::steady_clock::time_point last_look_ = std::chrono::steady_clock::now();
+};
 
 /// Collects it from a machine's directory; asks QEMU for the screen while it still runs.
 /// `screenshot` is where the picture goes ("": none).
