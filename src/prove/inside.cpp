@@ -111,10 +111,11 @@ class Inside {
     }
   }
 
+  // Names in the output of `sshd -T` are in small letters before OpenSSH 10.1, mixed since.
   void check_ssh() {
     const std::string wanted = expected_.ssh_passwords ? "yes" : "no";
     const Answer answer =
-        ask("mkdir -p /run/sshd; sshd -T | sed -n 's/^passwordauthentication //p'");
+        ask("mkdir -p /run/sshd; sshd -T | sed -n 's/^passwordauthentication //Ip'");
     add("SSH password login", wanted, answer.text, answer.text == wanted);
   }
 
@@ -149,7 +150,7 @@ class Inside {
     const Answer answer =
         ask("u=" + name +
             "; h=$(getent passwd \"$u\" | cut -d: -f6); cd \"$h\" && for f in $(sshd -T -C "
-            "user=\"$u\",host=h,addr=192.0.2.1 | sed -n 's/^authorizedkeysfile //p' | "
+            "user=\"$u\",host=h,addr=192.0.2.1 | sed -n 's/^authorizedkeysfile //Ip' | "
             "sed \"s,%u,$u,g; s,%h,$h,g\"); do cat \"$f\" 2>/dev/null; echo; done");
     std::size_t present = 0;
     for (const std::string& key : user.keys) {
