@@ -88,8 +88,9 @@ Result<std::vector<plan::Plan>> plan_image(Session& session, const BuildRequest&
       return std::move(subject).error();
     }
     ImageBuild build = TRY(ImageBuild::prepare(session, request, *std::move(subject)));
-    plans.push_back(TRY(build.plan()));
-    built = plans.back().is_done() ? TRY(build.find_finished(plans.back())) : std::nullopt;
+    plan::Plan& plan = plans.emplace_back(TRY(build.plan()));
+    built = plan.is_done() ? TRY(build.find_finished(plan)) : std::nullopt;
+    plan.steps.push_back(build.plan_disk(plan, built));
     if (!built) {
       break;  // what stands on it is known only when it has been built
     }

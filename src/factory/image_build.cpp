@@ -312,12 +312,37 @@ Result<std::optional<store::ImageRecord>> ImageBuild::find_finished(const plan::
   return known && known->name == image.name ? std::move(known) : std::nullopt;
 }
 
+bool ImageBuild::has_disk(const store::ImageRecord& image) const {
+  std::error_code ignored;
+  return std::filesystem::exists(session_->home.disk(image.digest), ignored);
+}
+
+plan::PlannedStep ImageBuild::plan_disk(const plan::Plan& plan,
+                                        const std::optional<store::ImageRecord>& finished) const {
+  plan::PlannedStep disk;
+  disk.step.name = "disk";
+  disk.step.kind = "disk";
+  const auto runs = std::find_if(
+      plan.steps.begin(), plan.steps.end(), [](const auto& planned) { return !planned.done; });
+  if (runs != plan.steps.end()) {
+    disk.reason = runs->step.name + " runs before it";
+  } else if (!finished) {
+    disk.reason = "new";
+  } else if (!has_disk(*finished)) {
+    disk.reason = "its disk is gone";
+  } else {
+    disk.done = plan::DoneStep{finished->digest, {}, {}, {}, 0};
+  }
+  if (finished) {
+    disk.key = finished->digest;
+  }
+  return disk;
+}
+
 Result<void> ImageBuild::finish(StepRunner& runner, const plan::Plan& plan, BuildReport& report) {
   store::ImageRecord record = TRY(identify());
   const auto known = TRY(session_->catalogue.find_image_by_digest(record.digest));
-  std::error_code ignored;
-  if (known && known->name == record.name &&
-      std::filesystem::exists(session_->home.disk(record.digest), ignored)) {
+  if (known && known->name == record.name && has_disk(record)) {
     TRY(runner.settle());
     report.image = *known;
     report.steps.push_back({record.name, "disk", record.digest.text(), false, 0});

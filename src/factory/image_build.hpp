@@ -43,6 +43,9 @@ class ImageBuild {
   Result<BuildReport> run();
   /// The image that a plan whose steps are all done stands for; nothing if it was never finished.
   Result<std::optional<store::ImageRecord>> find_finished(const plan::Plan& plan);
+  /// The last row of a plan that is shown: whether the image's disk is written, and why.
+  plan::PlannedStep plan_disk(const plan::Plan& plan,
+                              const std::optional<store::ImageRecord>& finished) const;
 
  private:
   ImageBuild(Session& session,
@@ -70,6 +73,7 @@ class ImageBuild {
   void keep_result(const plan::DoneStep& done);
   Result<void> adopt_accounts(StepRunner& runner, const plan::DoneStep& done);
   Result<store::ImageRecord> identify();
+  bool has_disk(const store::ImageRecord& image) const;
   Result<void> finish(StepRunner& runner, const plan::Plan& plan, BuildReport& report);
   Result<void> make_disk(store::ImageRecord& record);
   Result<Json> details(const plan::Plan& plan) const;

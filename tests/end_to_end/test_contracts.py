@@ -184,8 +184,9 @@ class Again(Case):
         self.assertEqual({"cached"}, {step["result"] for step in steps().values()})
         recipe.write_text(recipe.read_text().replace("two", "three"))
         changed = {name: step for name, step in steps().items() if step["result"] != "cached"}
-        self.assertEqual(1, len(changed), changed)
-        (name, step), = changed.items()
+        self.assertEqual(2, len(changed), changed)
+        (name, step), (disk, _) = changed.items()
+        self.assertEqual("disk", disk)
         self.assertIn("shell", step["kind"])
         self.assertIn("script", step["reason"])
         self.assertGreater(step["expected_seconds"], 0)
@@ -193,8 +194,12 @@ class Again(Case):
         self.assertEqual([name, "disk"], [s["name"] for s in ran])
         recipe.write_text(recipe.read_text().replace("one", "another"))
         reasons = [s["reason"] for s in steps().values() if s["result"] != "cached"]
-        self.assertEqual(2, len(reasons), "what stands on a changed layer runs again")
+        self.assertEqual(3, len(reasons), "what stands on a changed layer runs again")
         self.assertNotIn(None, reasons)
+        built = goldmill("build", recipe, "--json").json["image"]
+        (product.HOME / "disks" / (built["digest"].removeprefix("sha256:") + ".qcow2")).unlink()
+        self.assertEqual(["its disk is gone"],
+                         [s["reason"] for s in steps().values() if s["result"] != "cached"])
 
 
 if __name__ == "__main__":
