@@ -29,15 +29,20 @@ function(add_test_program name)
   target_link_libraries(${name} PRIVATE ${ARG_LINK} goldmill::flags GTest::gtest GTest::gmock)
 endfunction()
 
-# add_module_test(NAME SOURCES file... [LINK target...]): unit tests of one module, which need no
-# root, network or QEMU. They link only their module, so that a missing link shows at once.
+# add_module_test(NAME SOURCES file... [LINK target...] [GUEST_ROOT]): unit tests of one module, which
+# need no root, network or QEMU. They link only their module, so that a missing link shows at once.
+# GUEST_ROOT: they give files to root, which a plain user may in a user namespace.
 function(add_module_test name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  cmake_parse_arguments(ARG "GUEST_ROOT" "" "SOURCES;LINK" ${ARGN})
   if(NOT BUILD_TESTING)
     return()
   endif()
-  add_test_program(${name}_test SOURCES ${ARG_SOURCES}
-                   LINK goldmill::${name} ${ARG_LINK} GTest::gtest_main)
+  if(ARG_GUEST_ROOT)
+    list(APPEND ARG_SOURCES ${PROJECT_SOURCE_DIR}/tests/guest_root_main.cpp)
+  else()
+    list(APPEND ARG_LINK GTest::gtest_main)
+  endif()
+  add_test_program(${name}_test SOURCES ${ARG_SOURCES} LINK goldmill::${name} ${ARG_LINK})
   add_dependencies(unit_tests ${name}_test)
   gtest_discover_tests(${name}_test PROPERTIES LABELS unit DISCOVERY_TIMEOUT 60)
 endfunction()
