@@ -85,7 +85,7 @@ class Network {
   ~Network() { (void)finish(""); }
 
   /// The tap device, when the network stands. Errors: the worker's own.
-  Result<UniqueFd> start(std::uint64_t disk_bytes) {
+  Result<UniqueFd> start() {
     std::array<int, 2> ends{};
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
       return system_error("cannot make a socket pair", errno);
@@ -94,7 +94,7 @@ class Network {
     theirs_ = UniqueFd(ends[1]);
     key_ = TRY(system::open_file(around_.key.private_key, O_RDONLY));
     log_ = TRY(system::open_file(log_path_, O_WRONLY | O_CREAT, 0600));
-    const Expectations expected = expectations_of(around_.request.recipe, disk_bytes);
+    const Expectations expected = expectations_of(around_.request.recipe);
     job_.name = "prove_network";
     job_.request = {{"mac", mac_},
                     {"sudo_user", sudo_user(around_.request.recipe)},
@@ -162,7 +162,6 @@ struct Disks {
   UniqueFd image;
   UniqueFd overlay;
   UniqueFd variables;
-  std::uint64_t image_bytes = 0;
 };
 
 Result<machine::MachineSpec> machine_for(const BootSurroundings& around,
@@ -171,7 +170,6 @@ Result<machine::MachineSpec> machine_for(const BootSurroundings& around,
                                          Disks& disks) {
   const ProveRequest& request = around.request;
   const Bytes size = TRY(machine::virtual_size(request.disk, request.disk_format));
-  disks.image_bytes = size.value;
   const fs::path overlay = directory / "disk.qcow2";
   TRY(machine::write_overlay(overlay,
                              {fs::absolute(request.disk).string(),
@@ -273,7 +271,7 @@ Result<BootOutcome> boot_and_check(const BootSurroundings& around, const Boot& b
   spec.network.kind = machine::NetworkSpec::Kind::tap;
   spec.network.mac = random_mac();
   Network network(around, boot, spec.network.mac, directory / "network.log");
-  const UniqueFd tap = TRY(network.start(disks.image_bytes).context("while making a network"));
+  const UniqueFd tap = TRY(network.start().context("while making a network"));
   spec.network.tap = tap.get();
 
   const auto begin = std::chrono::steady_clock::now();

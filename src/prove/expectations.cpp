@@ -25,7 +25,7 @@ std::optional<Port> port_of(const std::string& text) {
   return port.number == 0 ? std::nullopt : std::optional(port);
 }
 
-Expectations expectations_of(const recipe::Recipe& recipe, std::uint64_t disk_bytes) {
+Expectations expectations_of(const recipe::Recipe& recipe) {
   const recipe::Baseline& baseline = recipe.baseline;
   Expectations expected;
   std::vector<std::string> ports =
@@ -39,20 +39,23 @@ Expectations expectations_of(const recipe::Recipe& recipe, std::uint64_t disk_by
   expected.timezone = baseline.timezone.value_or("");
   expected.locale = baseline.locale.value_or("");
   for (const recipe::User& user : baseline.users.value_or(std::vector<recipe::User>{})) {
-    expected.users.push_back({user.name, user.sudo, user.ssh_keys});
+    expected.users.push_back({user.name, user.sudo, user.ssh_keys, !user.password_hash.empty()});
   }
   expected.commands = recipe.promises.commands;
   expected.services = recipe.promises.services;
   expected.root_locked = baseline.root.value_or("locked") == "locked";
   expected.ssh_passwords = baseline.ssh_passwords.value_or(false);
-  expected.disk_bytes = disk_bytes;
+  expected.network = baseline.network.value_or("dhcp") != "none";
   return expected;
 }
 
 Json to_json(const Expectations& expectations) {
   Json users = Json::array();
   for (const ExpectedUser& user : expectations.users) {
-    users.push_back({{"name", user.name}, {"sudo", user.sudo}, {"keys", user.keys}});
+    users.push_back({{"name", user.name},
+                     {"sudo", user.sudo},
+                     {"keys", user.keys},
+                     {"password", user.password}});
   }
   return {{"tcp", expectations.tcp},
           {"udp", expectations.udp},
@@ -64,7 +67,7 @@ Json to_json(const Expectations& expectations) {
           {"firewall", expectations.firewall},
           {"root_locked", expectations.root_locked},
           {"ssh_passwords", expectations.ssh_passwords},
-          {"disk_bytes", expectations.disk_bytes}};
+          {"network", expectations.network}};
 }
 
 namespace {
@@ -89,7 +92,8 @@ Expectations expectations_of(const Json& json) {
     for (const Json& user : *users) {
       expected.users.push_back({find_string(user, "name").value_or(""),
                                 find_bool(user, "sudo").value_or(false),
-                                find_strings(user, "keys")});
+                                find_strings(user, "keys"),
+                                find_bool(user, "password").value_or(false)});
     }
   }
   expected.commands = find_strings(json, "commands");
@@ -97,7 +101,7 @@ Expectations expectations_of(const Json& json) {
   expected.firewall = find_bool(json, "firewall").value_or(true);
   expected.root_locked = find_bool(json, "root_locked").value_or(true);
   expected.ssh_passwords = find_bool(json, "ssh_passwords").value_or(false);
-  expected.disk_bytes = static_cast<std::uint64_t>(find_integer(json, "disk_bytes").value_or(0));
+  expected.network = find_bool(json, "network").value_or(true);
   return expected;
 }
 

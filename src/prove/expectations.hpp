@@ -18,7 +18,8 @@ namespace goldmill::prove {
 struct ExpectedUser {
   std::string name;
   bool sudo = false;
-  std::vector<std::string> keys;
+  std::vector<std::string> keys = {};
+  bool password = false;
 };
 
 struct Expectations {
@@ -32,7 +33,7 @@ struct Expectations {
   bool firewall = true;
   bool root_locked = true;
   bool ssh_passwords = false;
-  std::uint64_t disk_bytes = 0;  ///< the image's; the machine has a larger one
+  bool network = true;  ///< an address by DHCP
 };
 
 /// Number of a port as recipes write it: "ssh", "http", "8080/tcp", "53/udp".
@@ -43,7 +44,7 @@ struct Port {
 std::optional<Port> port_of(const std::string& text);
 
 /// Absent parts of the baseline take the documented defaults (SSH only, root locked, no passwords).
-Expectations expectations_of(const recipe::Recipe& recipe, std::uint64_t disk_bytes);
+Expectations expectations_of(const recipe::Recipe& recipe);
 
 Json to_json(const Expectations& expectations);
 Expectations expectations_of(const Json& json);

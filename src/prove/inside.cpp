@@ -2,14 +2,15 @@
 #include "inside.hpp"
 
 #include <algorithm>
-#include <charconv>
+#include <array>
+#include <sstream>
 
 #include <goldmill/machine/dossier.hpp>
 
 namespace goldmill::prove {
 
 namespace {
-constexpr std::string_view kSystem = "a larger disk is used";
+constexpr Bytes kAlignment = 2_MiB;  // with the second partition table
 
 /// In single quotes for the guest's shell.
 std::string quoted(const std::string& text) {
@@ -99,7 +100,13 @@ class Inside {
 
   void check_locale() {
     if (!expected_.timezone.empty()) {
-      const Answer answer = ask("readlink -f /etc/localtime | sed 's,^/usr/share/zoneinfo/,,'");
+      // Many zones have several names ("UTC", "Etc/UTC"), so files are compared.
+      const std::string zone = quoted(expected_.timezone);
+      const Answer answer =
+          ask("t=$(readlink -f /etc/localtime); z=$(readlink -f /usr/share/zoneinfo/" + zone +
+              "); if [ ! -s \"$t\" ]; then echo \"$t, which is not there\"; "
+              "elif [ \"$t\" = \"$z\" ]; then echo " +
+              zone + "; else echo \"${t#/usr/share/zoneinfo/}\"; fi");
       add("time zone", expected_.timezone, answer.text, answer.text == expected_.timezone);
     }
     if (!expected_.locale.empty()) {
@@ -134,8 +141,10 @@ class Inside {
         "exists",
         account.text.empty() ? "missing" : "exists",
         account.text == user.name);
-    const Answer sudo =
-        ask("runuser -u " + name + " -- sudo -n true >/dev/null 2>&1 && echo yes || echo no");
+    // Who has a password must give it: then the rules are asked instead.
+    const std::string may = user.password ? "sudo -l -U " + name + " | grep -q 'may run'"
+                                          : "runuser -u " + name + " -- sudo -n true";
+    const Answer sudo = ask("{ " + may + "; } >/dev/null 2>&1 && echo yes || echo no");
     add("user " + user.name + ": sudo",
         user.sudo ? "yes" : "no",
         sudo.text,
@@ -174,14 +183,29 @@ class Inside {
     }
   }
 
+  /// The machine's disk is larger than the image: root's partition must end where the disk ends,
+  /// and its file system where the partition does.
   void check_growth() {
-    const Answer answer = ask("df -B1 --output=size / | tail -1 | tr -d ' '");
-    std::uint64_t size = 0;
-    std::from_chars(answer.text.data(), answer.text.data() + answer.text.size(), size);
-    add(std::string(kSystem),
-        "root above " + to_text(Bytes{expected_.disk_bytes}),
-        to_text(Bytes{size}),
-        size > expected_.disk_bytes);
+    const Answer answer =
+        ask("d=$(readlink -f \"$(findmnt -no SOURCE /)\"); p=/sys/class/block/${d##*/}; "
+            "w=$(readlink -f \"$p\"); echo $(cat \"${w%/*}/size\" \"$p/start\" \"$p/size\") "
+            "$(dumpe2fs -h \"$d\" 2>/dev/null | sed -n 's/^Block \\(count\\|size\\): *//p')");
+    std::array<std::uint64_t, 5> numbers{};  // sectors, sectors, sectors, blocks, bytes
+    std::istringstream words(answer.raw);
+    for (std::uint64_t& number : numbers) {
+      words >> number;
+    }
+    const auto [disk, start, size, blocks, block_size] = numbers;
+    constexpr std::uint64_t kSector = 512;
+    const bool reads = static_cast<bool>(words) && disk >= start + size;
+    const Bytes beside{(disk - start - size) * kSector};
+    const Bytes below{size * kSector - std::min(size * kSector, blocks * block_size)};
+    add("a larger disk is used",
+        "root to its end",
+        reads ? to_text(Bytes{blocks * block_size}) + ", " +
+                    to_text(Bytes{beside.value + below.value}) + " unused"
+              : answer.text,
+        reads && beside <= kAlignment && below <= kAlignment);
   }
 
   const Shell& shell_;

@@ -26,6 +26,7 @@ using system::UniqueFd;
 
 namespace {
 constexpr const char* kTap = "tap0";
+constexpr std::uint16_t kSsh = 22;
 constexpr const char* kDirectory = "/tmp/prove";
 constexpr std::size_t kTalk = 0;
 constexpr std::size_t kKey = 1;
@@ -157,6 +158,15 @@ std::string shell_quoted(const std::string& text) {
   return safe + "'";
 }
 
+/// An image that lets no SSH in is checked from outside alone.
+Row without_ssh(const Expectations& expected) {
+  const bool asks = !expected.commands.empty() || !expected.services.empty();
+  return {"checks from inside",
+          asks ? "commands and services" : "none: no SSH comes in",
+          asks ? "cannot be asked: the recipe lets no SSH in" : "none: no SSH comes in",
+          !asks};
+}
+
 std::vector<Row> check_guest(const Guest& guest, const Expectations& expected) {
   std::vector<Row> rows;
   rows.push_back(check_tcp(guest, expected));
@@ -166,6 +176,10 @@ std::vector<Row> check_guest(const Guest& guest, const Expectations& expected) {
                     "not refused",
                     answers ? "not refused" : "refused",
                     answers});
+  }
+  if (!expected.tcp.contains(kSsh)) {
+    rows.push_back(without_ssh(expected));
+    return rows;
   }
   machine::SshTarget target;
   target.address = guest.address;
@@ -214,24 +228,29 @@ Result<Json> run_network(system::WorkerContext& context) {
   const std::string facts_text = TRY(system::read_all(talk, 1_MiB));
   const std::string mac = TRY(string_at(context.request(), "mac"));
   Guest guest;
+  const Json* const sent = find_value(context.request(), "expectations");
+  const Expectations expected = expectations_of(sent == nullptr ? Json() : *sent);
   guest.address = leased_address(kDirectory, mac);
-  for (int second = 0; guest.address.empty() && !facts_text.empty() && second < 90; ++second) {
+  const int patience = expected.network ? 90 : 10;
+  for (int second = 0; guest.address.empty() && !facts_text.empty() && second < patience;
+       ++second) {
     std::this_thread::sleep_for(std::chrono::seconds(1));  // up, but not yet on the network
     guest.address = leased_address(kDirectory, mac);
   }
   std::vector<Row> rows;
   rows.push_back({"address by DHCP",
-                  "a lease",
+                  expected.network ? "a lease" : "none",
                   guest.address.empty() ? "none" : guest.address,
-                  !guest.address.empty()});
-  if (!facts_text.empty() && !guest.address.empty()) {
+                  guest.address.empty() != expected.network});
+  if (!expected.network && !facts_text.empty()) {
+    rows.push_back(without_ssh(expected));
+  }
+  if (expected.network && !facts_text.empty() && !guest.address.empty()) {
     const Json facts = TRY(parse_json(facts_text, "the facts of a guest"));
     guest.host_key = find_string(facts, "host_key").value_or("");
     guest.machine_id = find_string(facts, "machine_id").value_or("");
     guest.user = find_string(context.request(), "sudo_user").value_or("");
-    const Json* expected = find_value(context.request(), "expectations");
-    const std::vector<Row> more =
-        check_guest(guest, expectations_of(expected == nullptr ? Json() : *expected));
+    const std::vector<Row> more = check_guest(guest, expected);
     rows.insert(rows.end(), more.begin(), more.end());
   }
   return Json{{"rows", rows_to_json(rows)}};

@@ -164,6 +164,18 @@ std::vector<std::string> localedef_command(const std::string& locale) {
   return {"localedef", "--no-archive", "-i", locale.substr(0, dot), "-f", charset, locale};
 }
 
+/// systemd and libc take a link that leads nowhere for UTC, without a word.
+Result<void> check_zone(Accounts& accounts, const std::string& file) {
+  if (accounts.run({"test", "-s", file})) {
+    return {};
+  }
+  return Error{
+      ErrorKind::invalid_input,
+      "the guest knows no time zone '" + file.substr(file.find("zoneinfo/") + 9) + "'",
+      "check 'timezone' of the recipe's baseline; names that were given up, as US/Eastern, "
+      "may need the package tzdata-legacy"};
+}
+
 class BaselineStep : public plan::StepKind {
  public:
   std::string_view name() const override { return kBaselineKind; }
@@ -181,8 +193,11 @@ class BaselineStep : public plan::StepKind {
     if (!disabled.empty()) {
       TRY(accounts.run(unit_command("disable", disabled)));
     }
-    TRY(place_files(
-        context.sandbox, TRY(tree_files_from(*files)), find_strings(options, "removed")));
+    const auto placed = TRY(tree_files_from(*files));
+    TRY(place_files(context.sandbox, placed, find_strings(options, "removed")));
+    for (const TreeFile& file : placed) {
+      TRY(file.path == "/etc/localtime" ? check_zone(accounts, file.link) : Result<void>());
+    }
     if (const auto root = find_string(options, "root")) {
       TRY(accounts.set_password("root", *root));
     }

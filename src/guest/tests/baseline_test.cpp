@@ -48,6 +48,7 @@ std::map<std::string, TreeFile> files_of(const recipe::Recipe& recipe) {
 /// Remembers what ran; its tree has the accounts that `passwd` says.
 class FakeSandbox : public plan::Sandbox {
  public:
+  std::string fails;  ///< a command that ends with a status other than 0
   Result<void> run(const plan::Execution& execution) override {
     std::string line;
     for (const std::string& word : execution.argv) {
@@ -55,7 +56,7 @@ class FakeSandbox : public plan::Sandbox {
     }
     commands.push_back(line);
     real_initramfs = execution.real_initramfs;
-    return {};
+    return line == fails ? Result<void>(Error{ErrorKind::tool_failed, line}) : Result<void>();
   }
   Result<std::string> capture(const plan::Execution& execution) override {
     TRY(run(execution));
@@ -255,7 +256,8 @@ TEST(Baseline, RunsTheGuestsOwnProgramsInOrder) {
   ASSERT_TRUE(run_step(*baseline_step_kind(), **step, sandbox));
   EXPECT_THAT(
       sandbox.commands,
-      ElementsAre("usermod --password * root",
+      ElementsAre("test -s /usr/share/zoneinfo/Europe/Berlin",
+                  "usermod --password * root",
                   "useradd --create-home --user-group --password * --shell /bin/bash ops",
                   "install -d -m 0700 -o ops -g ops /home/ops/.ssh",
                   "chown --no-dereference ops:ops /home/ops/.ssh/authorized_keys",
@@ -267,6 +269,19 @@ TEST(Baseline, RunsTheGuestsOwnProgramsInOrder) {
   again.passwd += "ops:x:1000:1000::/home/ops:/bin/bash\n";
   ASSERT_TRUE(run_step(*baseline_step_kind(), **step, again));
   EXPECT_THAT(again.commands, Contains("usermod --password * --shell /bin/bash ops"));
+}
+
+TEST(Baseline, AZoneThatTheGuestLacksIsNamed) {
+  recipe::Recipe base = make_recipe();
+  base.baseline.timezone = "Europe/Berln";
+  const auto step = make_baseline_step({.merged = base, .os = kBookworm});
+  ASSERT_TRUE(step && step->has_value());
+  FakeSandbox sandbox;
+  sandbox.fails = "test -s /usr/share/zoneinfo/Europe/Berln";
+  const auto result = run_step(*baseline_step_kind(), **step, sandbox);
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().kind, ErrorKind::invalid_input);
+  EXPECT_THAT(result.error().message, HasSubstr("'Europe/Berln'"));
 }
 
 TEST(Policy, EveryRuleSaysWhyAndWhence) {

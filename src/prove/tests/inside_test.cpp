@@ -56,7 +56,7 @@ FakeMachine good_machine() {
   machine.answer("runuser -u 'ops'", "yes\n");
   machine.answer("authorizedkeysfile", "ssh-ed25519 AAAAkey1 ops@home\n");
   machine.answer("nft list", "loaded\n");
-  machine.answer("df -B1", "5000000000\n");
+  machine.answer("dumpe2fs", "10485760 264192 10219520 1277440 4096\n");
   machine.answer("is-active", "active\n");
   return machine;
 }
@@ -68,7 +68,6 @@ Expectations expectations() {
   expected.users = {{"ops", true, {"ssh-ed25519 AAAAkey1 another comment"}}};
   expected.services = {"ssh"};
   expected.commands = {"java -version"};
-  expected.disk_bytes = 4000000000;
   return expected;
 }
 }  // namespace
@@ -99,7 +98,9 @@ TEST(CheckInside, EachBrokenPromiseIsItsOwnRow) {
       {"runuser -u 'ops'", "no\n", 0, "user ops: sudo"},
       {"authorizedkeysfile", "ssh-ed25519 AAAAother\n", 0, "user ops: SSH keys"},
       {"nft list", "missing\n", 0, "firewall"},
-      {"df -B1", "4000000000\n", 0, "a larger disk is used"},
+      {"dumpe2fs", "10485760 264192 8122368 1015296 4096\n", 0, "a larger disk is used"},
+      {"dumpe2fs", "10485760 264192 10219520 1015296 4096\n", 0, "a larger disk is used"},
+      {"dumpe2fs", "10485760 264192\n", 0, "a larger disk is used"},
       {"is-active", "inactive\n", 3, "service ssh"},
       {"java -version", "not found\n", 127, "command java -version"},
   };
@@ -110,6 +111,16 @@ TEST(CheckInside, EachBrokenPromiseIsItsOwnRow) {
       EXPECT_EQ(row.passed, row.promise != one.promise) << one.promise << " / " << row.promise;
     }
   }
+}
+
+TEST(CheckInside, AUserWithAPasswordIsNotAskedForIt) {
+  FakeMachine machine = good_machine();
+  machine.answer("runuser -u 'ops'", "no\n");
+  machine.answer("sudo -l -U 'ops'", "yes\n");
+  Expectations expected = expectations();
+  expected.users[0].password = true;
+  const auto rows = check_inside(machine.shell(), expected, kId);
+  EXPECT_TRUE(find_row(rows, "user ops: sudo")->passed);
 }
 
 TEST(CheckInside, WhatTheGuestSaysIsBoundedAndSafe) {
@@ -136,13 +147,16 @@ TEST(CheckInside, NamesOfARecipeCannotBecomeCommands) {
 
 TEST(Expectations, ComeFromTheRecipeAndItsDefaults) {
   recipe::Recipe recipe;
-  EXPECT_EQ(expectations_of(recipe, 1).tcp, std::set<std::uint16_t>{22});
+  EXPECT_EQ(expectations_of(recipe).tcp, std::set<std::uint16_t>{22});
   recipe.baseline.firewall_inbound = std::vector<std::string>{"ssh", "53/udp"};
   recipe.promises.ports = {"https", "8080/tcp"};
-  const Expectations expected = expectations_of(recipe, 1);
+  const Expectations expected = expectations_of(recipe);
   EXPECT_EQ(expected.tcp, (std::set<std::uint16_t>{22, 443, 8080}));
   EXPECT_EQ(expected.udp, std::set<std::uint16_t>{53});
   EXPECT_EQ(to_json(expectations_of(to_json(expected))), to_json(expected));
+  EXPECT_TRUE(expected.network);
+  recipe.baseline.network = "none";
+  EXPECT_FALSE(expectations_of(recipe).network);
   EXPECT_FALSE(port_of("telnet"));
   EXPECT_FALSE(port_of("70000/tcp"));
 }
