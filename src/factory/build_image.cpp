@@ -2,8 +2,10 @@
 
 #include <goldmill/factory/build_image.hpp>
 #include <goldmill/guest/foreign_programs.hpp>
+#include <goldmill/provision/provision.hpp>
 #include <goldmill/recipe/load.hpp>
 #include <goldmill/store/reference.hpp>
+#include <goldmill/system/worker.hpp>
 
 #include "image_build.hpp"
 #include "image_recipe.hpp"
@@ -24,10 +26,16 @@ class Line {
   std::size_t size() const { return recipes_.size(); }
 
   /// Said before packages are resolved and fetched: no build of this line can end well here.
-  Result<void> check_machine() const {
+  Result<void> check_possible() const {
     const recipe::Recipe& base = recipes_.front();
-    return base.os ? guest::check_programs_run(base.os->architecture).context(base.name)
-                   : Result<void>();
+    if (base.os) {
+      TRY(guest::check_programs_run(base.os->architecture).context(base.name));
+    }
+    for (std::size_t index = first(); index < size(); ++index) {
+      TRY(provision::check_available(recipes_[index]));
+    }
+    TRY(system::GuestIds::find());
+    return {};
   }
 
   /// The first recipe that has to be looked at: nothing before a parent that is said by version
@@ -101,7 +109,7 @@ Result<std::vector<plan::Plan>> plan_image(Session& session, const BuildRequest&
 Result<BuildReport> build_image(Session& session, const BuildRequest& request) {
   const Stopwatch stopwatch;
   const Line line = TRY(Line::read(session, request));
-  TRY(line.check_machine());
+  TRY(line.check_possible());
   BuildReport report;
   std::optional<store::ImageRecord> built;
   for (std::size_t index = line.first(); index < line.size(); ++index) {

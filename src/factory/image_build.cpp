@@ -220,6 +220,9 @@ Result<BuildReport> ImageBuild::run() {
     return found == kinds.end() ? provision::find_kind(name) : found->get();
   });
   runner.set_shell_on_failure(request_->shell_on_failure);
+  for (const plan::PlannedStep& planned : plan.steps) {
+    TRY(planned.done ? Result<void>() : provision::check_ready(planned.step));
+  }
   BuildReport report;
   TRY(run_steps(runner, plan, report));
   TRY(write_lock());

@@ -15,6 +15,8 @@ class Provisioner : public plan::StepKind {
   /// The step of one entry of this kind.
   virtual Result<plan::Step> make_step(const recipe::Recipe& recipe,
                                        const recipe::ProvisionStep& entry) const = 0;
+  /// Whether this goldmill can run such steps at all. Errors: unavailable.
+  virtual Result<void> check_available() const { return {}; }
 };
 
 /// A provisioner that plans and whose run says that it is not there yet.

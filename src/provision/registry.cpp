@@ -6,6 +6,7 @@
 
 #include "file_writer.hpp"
 #include "provisioner.hpp"
+#include "secret_value.hpp"
 
 namespace goldmill::provision {
 
@@ -72,6 +73,22 @@ Result<std::vector<plan::Step>> make_steps(const recipe::Recipe& recipe) {
     steps.push_back(*std::move(step));
   }
   return steps;
+}
+
+Result<void> check_available(const recipe::Recipe& recipe) {
+  for (const recipe::ProvisionStep& entry : recipe.provision) {
+    if (const Provisioner* provisioner = find(name_in_recipe(entry))) {
+      TRY(provisioner->check_available().context(entry.position.text()));
+    }
+  }
+  return {};
+}
+
+Result<void> check_ready(const plan::Step& step) {
+  for (const std::string& name : step.secrets) {
+    TRY(open_secret(step, name).context("step '" + step.name + "'"));
+  }
+  return {};
 }
 
 plan::StepKind* find_kind(std::string_view name) {

@@ -23,6 +23,11 @@ class Unavailable final : public Provisioner {
   }
 
   Result<Json> run(const plan::Step& /*step*/, plan::StepContext& /*context*/) override {
+    TRY(check_available());
+    return Json::object();
+  }
+
+  Result<void> check_available() const override {
     return Error{ErrorKind::unavailable,
                  kind_ + " steps are not there yet",
                  kind_ == "packages" ? "name the packages under 'packages:' of the recipe"

@@ -18,6 +18,12 @@ namespace goldmill::provision {
 /// Errors: invalid_input with the entry's position; not_found.
 Result<std::vector<plan::Step>> make_steps(const recipe::Recipe& recipe);
 
+/// Said before anything slow starts. Errors: unavailable with the entry's position.
+Result<void> check_available(const recipe::Recipe& recipe);
+
+/// Whether what a step needs from the caller is there now: its secrets. Errors: those of reading.
+Result<void> check_ready(const plan::Step& step);
+
 /// The kind that runs a step ("provision.shell"), or nullptr: it is not one of this module.
 plan::StepKind* find_kind(std::string_view name);
 
