@@ -28,27 +28,47 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }
 }  // namespace
 
-std::string nearest(std::string_view name, const std::vector<std::string>& candidates) {
-  std::string best;
-  std::size_t best_distance = std::max<std::size_t>(1, name.size() / 3) + 1;
+namespace {
+/// The candidates with the smallest distance, each once, if that is small enough for a slip.
+std::vector<std::string> all_nearest(std::string_view name,
+                                     const std::vector<std::string>& candidates) {
+  std::vector<std::string> best;
+  std::size_t best_distance = std::max<std::size_t>(1, name.size() / 3);
   for (const std::string& candidate : candidates) {
     const std::size_t distance = edit_distance(name.substr(0, 200), candidate);
     if (distance < best_distance) {
+      best.clear();
       best_distance = distance;
-      best = candidate;
+    }
+    if (distance == best_distance && std::find(best.begin(), best.end(), candidate) == best.end()) {
+      best.push_back(candidate);
     }
   }
   return best;
 }
+}  // namespace
+
+std::string nearest(std::string_view name, const std::vector<std::string>& candidates) {
+  const auto best = all_nearest(name, candidates);
+  return best.empty() ? "" : best.front();
+}
 
 std::string did_you_mean(std::string_view name, const std::vector<std::string>& candidates) {
-  const std::string best = nearest(name, candidates);
-  if (!best.empty()) {
-    return "did you mean '" + best + "'?";
+  const auto best = all_nearest(name, candidates);
+  if (!best.empty() && best.size() <= 3) {
+    std::string text = "did you mean '" + best[0] + "'";
+    for (std::size_t index = 1; index < best.size(); ++index) {
+      text += (index + 1 < best.size() ? ", '" : " or '") + best[index] + "'";
+    }
+    return text + "?";
   }
+  std::vector<std::string> names;
   std::string list = "known:";
   for (const std::string& candidate : candidates) {
-    list += (list.back() == ':' ? " " : ", ") + candidate;
+    if (std::find(names.begin(), names.end(), candidate) == names.end()) {
+      names.push_back(candidate);
+      list += (names.size() == 1 ? " " : ", ") + candidate;
+    }
   }
   return list;
 }

@@ -51,30 +51,34 @@ Result<std::map<std::string, std::string>> Parsed::pairs(std::string_view option
     const std::size_t equals = value.find('=');
     if (equals == std::string::npos || equals == 0) {
       return Error{ErrorKind::invalid_input,
-                   "--" + std::string(option) + " " + as_quote(value) + " is not KEY=VALUE"};
+                   "--" + std::string(option) + " " + as_quote(value) + " is not KEY=VALUE",
+                   "write the key, =, and the value, which may be empty"};
     }
     if (!pairs.emplace(value.substr(0, equals), value.substr(equals + 1)).second) {
       return Error{
           ErrorKind::invalid_input,
-          "--" + std::string(option) + " gives " + as_quote(value.substr(0, equals)) + " twice"};
+          "--" + std::string(option) + " gives " + as_quote(value.substr(0, equals)) + " twice",
+          "leave one of them out"};
     }
   }
   return pairs;
 }
 
-Result<std::optional<std::int64_t>> Parsed::integer(std::string_view option) const {
+Result<std::optional<int>> Parsed::integer(std::string_view option, int lowest, int highest) const {
   const auto text = value(option);
   if (!text) {
-    return std::optional<std::int64_t>();
+    return std::optional<int>();
   }
-  std::int64_t number = 0;
+  int number = 0;
   const char* end = text->data() + text->size();
   const auto [stop, failure] = std::from_chars(text->data(), end, number);
-  if (failure != std::errc{} || stop != end) {
-    return Error{ErrorKind::invalid_input,
-                 "--" + std::string(option) + " " + as_quote(*text) + " is not a whole number"};
+  if (failure != std::errc{} || stop != end || number < lowest || number > highest) {
+    return Error{
+        ErrorKind::invalid_input,
+        "--" + std::string(option) + " " + as_quote(*text) + " is not possible",
+        "give a whole number from " + std::to_string(lowest) + " to " + std::to_string(highest)};
   }
-  return std::optional<std::int64_t>(number);
+  return std::optional<int>(number);
 }
 
 std::vector<Option> all_options(const Command& command) {

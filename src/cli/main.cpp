@@ -31,5 +31,6 @@ int main(int argc, char** argv) {
   goldmill::system::become_worker_if_asked(argc, argv, workers);
   goldmill::cli::Terminal terminal = goldmill::cli::Terminal::standard();
   const std::vector<std::string> words(argv + 1, argv + argc);
-  return goldmill::cli::run_program(goldmill::cli::goldmill_program(), words, terminal);
+  return terminal.end(
+      goldmill::cli::run_program(goldmill::cli::goldmill_program(), words, terminal));
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 
 #include <sys/ioctl.h>
@@ -130,8 +131,13 @@ Terminal Terminal::standard() {
   const char* term = std::getenv("TERM");
   const bool dumb = term == nullptr || std::string_view(term) == "dumb";
   TerminalOptions options;
-  // A closed pipe is the reader's choice; there is nobody left to tell.
-  options.out = [](std::string_view text) { (void)system::write_all(STDOUT_FILENO, text); };
+  options.out = [lost = options.lost](std::string_view text) {
+    const auto written = system::write_all(STDOUT_FILENO, text);
+    // A closed pipe is the reader's choice; there is nobody left to tell.
+    if (!written && errno != EPIPE && !*lost) {
+      *lost = written.error();
+    }
+  };
   options.err = [](std::string_view text) { (void)system::write_all(STDERR_FILENO, text); };
   options.out_is_tty = ::isatty(STDOUT_FILENO) == 1 && !dumb;
   options.err_is_tty = ::isatty(STDERR_FILENO) == 1 && !dumb;
@@ -202,6 +208,14 @@ int Terminal::fail(const Error& error) {
     say("hint: ", Style::bold, error.hint);
   }
   return exit_status(error.kind);
+}
+
+int Terminal::end(int status) {
+  if (!*options_.lost) {
+    return status;
+  }
+  say("error: ", Style::red, "cannot write the answer: " + (*options_.lost)->message);
+  return exit_status((*options_.lost)->kind);
 }
 
 std::string Terminal::styled(std::string_view text, Style style) const {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <string_view>
 
 #include <sys/stat.h>
 
@@ -12,6 +15,17 @@ namespace goldmill::store {
 namespace fs = std::filesystem;
 
 namespace {
+constexpr std::array<std::string_view, 11> kEntries = {"archives",
+                                                       "assets",
+                                                       "blobs",
+                                                       "disks",
+                                                       "instances",
+                                                       "keyrings",
+                                                       "logs",
+                                                       "lost+found",  // the root of a disk
+                                                       "packages",
+                                                       "trees",
+                                                       "work"};
 constexpr const char* kOciLayout = "{\"imageLayoutVersion\":\"1.0.0\"}\n";
 
 Result<fs::path> default_root() {
@@ -41,6 +55,29 @@ Result<void> make_exact(const fs::path& path, mode_t mode) {
   }
   return {};
 }
+
+/// A directory that is there and is no home of ours may be anything: its mode is not ours to set.
+Result<void> check_free(const fs::path& root) {
+  std::error_code ignored;
+  if (!fs::exists(root, ignored) || fs::exists(root / "oci-layout", ignored)) {
+    return {};
+  }
+  if (!fs::is_directory(root, ignored)) {
+    return Error{ErrorKind::invalid_input,
+                 root.string() + " is no directory",
+                 "set GOLDMILL_HOME to a directory of its own"};
+  }
+  // A home whose making was cut off has some of these and nothing else.
+  for (const fs::directory_entry& entry : fs::directory_iterator(root, ignored)) {
+    const std::string name = entry.path().filename();
+    if (std::find(kEntries.begin(), kEntries.end(), name) == kEntries.end()) {
+      return Error{ErrorKind::invalid_input,
+                   root.string() + " holds other things, such as " + name,
+                   "set GOLDMILL_HOME to a directory of its own"};
+    }
+  }
+  return {};
+}
 }  // namespace
 
 Result<Home> Home::open() {
@@ -48,6 +85,7 @@ Result<Home> Home::open() {
 }
 
 Result<Home> Home::open(const fs::path& root) {
+  TRY(check_free(root));
   TRY(make_exact(root, 0700));
   for (const char* closed :
        {"blobs", "blobs/sha256", "disks", "archives", "keyrings", "instances", "logs"}) {

@@ -22,6 +22,7 @@ Command launch_command();
 Command ps_command();
 Command ssh_command();
 Command stop_command();
+Command start_command();
 Command rm_command();
 Command completion_command();
 Command man_command();

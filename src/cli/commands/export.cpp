@@ -60,10 +60,7 @@ Command export_command() {
               {"Assembles the disk from the image's layers, checks it against the digest that was "
                "recorded when it was built, and writes it. The file appears whole or not at all.",
                format_list()},
-          .arguments = {{"IMAGE",
-                         "NAME, NAME@VERSION or NAME:CHANNEL",
-                         Argument::Count::one,
-                         Completes::images}},
+          .arguments = {{"IMAGE", "NAME or NAME@VERSION", Argument::Count::one, Completes::images}},
           .options = {{.name = "format",
                        .letter = 'F',
                        .value = "FORMAT",

@@ -40,6 +40,7 @@ Program make_program() {
                        ps_command(),
                        ssh_command(),
                        stop_command(),
+                       start_command(),
                        rm_command(),
                        completion_command(),
                        man_command(),

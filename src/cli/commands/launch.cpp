@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <unistd.h>
+
 #include <goldmill/factory/image_jobs.hpp>
+#include <goldmill/recipe/public_key.hpp>
 #include <goldmill/system/file.hpp>
 
 #include "commands.hpp"
@@ -8,14 +11,26 @@ namespace goldmill::cli {
 
 namespace {
 
+Result<Bytes> memory_from(const std::string& text) {
+  const Bytes memory = TRY(parse_bytes(text));
+  const Bytes here{static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
+                   static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE))};
+  if (memory < 64_MiB || memory > here) {
+    return Error{ErrorKind::invalid_input,
+                 "--memory " + to_text(memory) + " is not possible",
+                 "give from 64 MiB to this machine's " + to_text(here)};
+  }
+  return memory;
+}
+
 Result<launch::LaunchRequest> request_from(const Parsed& parsed) {
   launch::LaunchRequest request;
   request.image = parsed.argument(0);
-  request.count = static_cast<int>(TRY(parsed.integer("count")).value_or(1));
+  request.count = TRY(parsed.integer("count", 1, 10000)).value_or(1);
   request.fleet = parsed.value("fleet").value_or("");
-  request.cpus = static_cast<int>(TRY(parsed.integer("cpus")).value_or(1));
+  request.cpus = TRY(parsed.integer("cpus", 1, 255)).value_or(1);  // q35's
   if (const auto memory = parsed.value("memory")) {
-    request.memory = TRY(parse_bytes(*memory));
+    request.memory = TRY(memory_from(*memory));
   }
   if (const auto size = parsed.value("disk-size")) {
     request.disk_size = TRY(parse_bytes(*size));
@@ -24,9 +39,9 @@ Result<launch::LaunchRequest> request_from(const Parsed& parsed) {
     request.user_data = TRY(system::read_file(*file, 256_KiB));
   }
   for (const std::string& file : parsed.values("ssh-key")) {
-    std::string line = TRY(system::read_file(file, 64_KiB));
-    line.erase(line.find_last_not_of(" \n") + 1);
-    request.keys.push_back({request.ssh_user, line});
+    for (std::string& line : TRY(recipe::public_keys(TRY(system::read_file(file, 64_KiB)), file))) {
+      request.keys.push_back({request.ssh_user, std::move(line)});
+    }
   }
   request.uefi = parsed.has("uefi");
   request.prepare_only = parsed.has("prepare-only");
@@ -58,8 +73,8 @@ void show(const launch::Fleet& fleet, Terminal& terminal) {
   for (const std::string& warning : fleet.warnings) {
     terminal.warn(warning);
   }
-  terminal.print_line("fleet " + fleet.name + ": " + seconds_text(fleet.seconds) + ", " +
-                      fleet.accelerator);
+  terminal.print_line("fleet " + fleet.name + ": " + seconds_text(fleet.seconds) +
+                      (fleet.accelerator.empty() ? "" : ", " + fleet.accelerator));
 }
 
 int run_launch(const Parsed& parsed, Terminal& terminal) {
@@ -94,10 +109,7 @@ Command launch_command() {
            "and its own host name, machine-id, SSH host key, MAC address and random seed, given "
            "by the agent before SSH starts. Waits until each is ready or has failed; one that "
            "fails is a row of its own and stops no other."},
-      .arguments = {{"IMAGE",
-                     "NAME, NAME@VERSION or NAME:CHANNEL",
-                     Argument::Count::one,
-                     Completes::images}},
+      .arguments = {{"IMAGE", "NAME or NAME@VERSION", Argument::Count::one, Completes::images}},
       .options =
           {{.name = "count", .letter = 'n', .value = "N", .doc = "How many.", .standard = "1"},
            {.name = "fleet",
@@ -123,7 +135,7 @@ Command launch_command() {
       .examples = {{"goldmill launch java -n 3", "three instances"},
                    {"goldmill launch web --memory 1GiB --disk-size 20GiB", ""}},
       .exit_statuses = {{1, "an instance failed"}},
-      .see_also = {"ps", "ssh", "stop", "rm"},
+      .see_also = {"ps", "ssh", "stop", "start", "rm"},
       .run = run_launch};
 }
 

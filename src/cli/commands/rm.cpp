@@ -7,29 +7,45 @@ namespace goldmill::cli {
 
 namespace {
 
-/// An instance or a fleet by name, else an image version, which must be said with its version.
-Result<void> remove(factory::Session& session, const std::string& word, bool force, Json& removed) {
-  auto names = launch::expand(session.home.root(), word);
-  if (!names) {
-    const auto reference = store::ImageReference::parse(word);
-    if (!reference || reference->version == 0) {
-      return std::move(names).error();
+/// Removes an image by its version, or says how its versions are called.
+Result<void> remove_image(factory::Session& session,
+                          const std::string& word,
+                          const Error& unknown) {
+  const auto reference = store::ImageReference::parse(word);
+  if (reference && reference->version > 0) {
+    return factory::remove_image(session, TRY(session.catalogue.find_image(*reference)));
+  }
+  if (reference) {
+    if (const auto newest = session.catalogue.find_image(*reference)) {
+      return Error{ErrorKind::not_found,
+                   unknown.message,
+                   "an image is removed by its version: goldmill rm " + newest->reference()};
     }
-    TRY(factory::remove_image(session, TRY(session.catalogue.find_image(*reference))));
+  }
+  return unknown;
+}
+
+/// An instance or a fleet by name, else an image version.
+Result<void> remove(factory::Session& session, const std::string& word, bool force, Json& removed) {
+  const auto names = launch::expand(session.home.root(), word);
+  if (!names) {
+    TRY(remove_image(session, word, names.error()));
     removed.push_back(word);
     return {};
   }
-  for (const launch::Instance& instance : TRY(launch::list(session.home.root()))) {
-    if (std::find(names->begin(), names->end(), instance.name) == names->end()) {
-      continue;
-    }
-    if (instance.state == launch::State::ready && !force) {
+  const auto instances = TRY(launch::list(session.home.root()));
+  for (const launch::Instance& instance : instances) {
+    const bool runs =
+        instance.state == launch::State::ready || instance.state == launch::State::starting;
+    if (runs && !force && std::find(names->begin(), names->end(), instance.name) != names->end()) {
       return Error{ErrorKind::conflict,
                    "instance " + instance.name + " is running",
                    "stop it first (goldmill stop " + instance.name + "), or say --force"};
     }
-    TRY(launch::remove(session.home.root(), instance.name));
-    removed.push_back(instance.name);
+  }
+  for (const std::string& name : *names) {
+    TRY(launch::remove(session.home.root(), name));
+    removed.push_back(name);
   }
   return {};
 }
@@ -37,15 +53,21 @@ Result<void> remove(factory::Session& session, const std::string& word, bool for
 int run_rm(const Parsed& parsed, Terminal& terminal) {
   return run_job(terminal, [&](factory::Session& session) -> Result<int> {
     Json removed = Json::array();
+    Result<void> outcome;
     for (const std::string& word : parsed.arguments()) {
-      TRY(remove(session, word, parsed.has("force"), removed));
+      outcome = remove(session, word, parsed.has("force"), removed);
+      if (!outcome) {
+        break;
+      }
     }
-    if (terminal.json()) {
-      terminal.print_json({{"removed", removed}});
-    } else {
+    if (!terminal.json()) {  // also what went before a failure
       for (const Json& name : removed) {
         terminal.print_line("removed " + name.get<std::string>());
       }
+    }
+    TRY(outcome);
+    if (terminal.json()) {
+      terminal.print_json({{"removed", removed}});
     }
     return 0;
   });

@@ -58,10 +58,7 @@ Command show_command() {
           .summary = "show one image: lineage, steps, sizes, digests",
           .description = {"Shows what an image version is made of. With --json also its packages, "
                           "disk layout and last test report."},
-          .arguments = {{"IMAGE",
-                         "NAME, NAME@VERSION or NAME:CHANNEL",
-                         Argument::Count::one,
-                         Completes::images}},
+          .arguments = {{"IMAGE", "NAME or NAME@VERSION", Argument::Count::one, Completes::images}},
           .examples = {{"goldmill show java@2", ""}},
           .see_also = {"list", "explain"},
           .run = run_show};

@@ -37,8 +37,8 @@ Command ssh_command() {
       .arguments =
           {{"INSTANCE", "its name, see `goldmill ps`", Argument::Count::one, Completes::instances},
            {"COMMAND", "run instead of a shell", Argument::Count::any}},
-      .examples = {{"goldmill ssh java-1", "a shell"},
-                   {"goldmill ssh java-1 -- java -version", "one command"}},
+      .examples = {{"goldmill ssh java-001", "a shell"},
+                   {"goldmill ssh java-001 -- java -version", "one command"}},
       .see_also = {"launch", "ps"},
       .options_end_after = 1,
       .run = run_ssh};

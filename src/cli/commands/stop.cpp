@@ -9,7 +9,7 @@ namespace {
 
 int run_stop(const Parsed& parsed, Terminal& terminal) {
   return run_job(terminal, [&](factory::Session& session) -> Result<int> {
-    const std::chrono::seconds limit(TRY(parsed.integer("time")).value_or(90));
+    const std::chrono::seconds limit(TRY(parsed.integer("time", 0, 86400)).value_or(90));
     Json stopped = Json::array();
     for (const std::string& word : parsed.arguments()) {
       for (const std::string& name : TRY(launch::expand(session.home.root(), word))) {
@@ -31,15 +31,16 @@ Command stop_command() {
   return {
       .name = "stop",
       .summary = "shut instances down in order",
-      .description = {"Asks each instance to power off, and ends it when the time has passed. Its "
-                      "disk and identity stay until `goldmill rm`."},
+      .description =
+          {"Asks each instance to power off, and ends it when the time has passed. Its "
+           "disk and identity stay until `goldmill rm`; `goldmill start` starts it again."},
       .arguments = {{"NAME", "instances or fleets", Argument::Count::some, Completes::instances}},
       .options = {{.name = "time",
                    .value = "SECONDS",
                    .doc = "How long to wait for each.",
                    .standard = "90"}},
-      .examples = {{"goldmill stop java-1", ""}},
-      .see_also = {"ps", "rm"},
+      .examples = {{"goldmill stop java-001", ""}},
+      .see_also = {"ps", "start", "rm"},
       .run = run_stop};
 }
 

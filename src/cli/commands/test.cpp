@@ -74,10 +74,7 @@ Command test_command() {
                "answer, passwords are refused) and from inside (no failed unit, users, time zone, "
                "commands, sizes). The image itself is never written.",
                "A boot that fails leaves its serial log, last screen and the likely cause."},
-          .arguments = {{"IMAGE",
-                         "NAME, NAME@VERSION or NAME:CHANNEL",
-                         Argument::Count::one,
-                         Completes::images}},
+          .arguments = {{"IMAGE", "NAME or NAME@VERSION", Argument::Count::one, Completes::images}},
           .options = {{.name = "firmware",
                        .value = "FIRMWARE",
                        .doc = "Boots by this firmware only.",

@@ -54,8 +54,10 @@ TEST_F(ParseTest, RepeatableOptionsAreAMap) {
   EXPECT_FALSE(parsed("export", {"a", "--set", "x"})->pairs("set"));
   EXPECT_FALSE(parsed("export", {"a", "--set", "=x"})->pairs("set"));
   EXPECT_FALSE(parsed("export", {"a", "--set", "x=1", "--set", "x=2"})->pairs("set"));
-  EXPECT_FALSE(parsed("export", {"a", "--output", "4x"})->integer("output"));
-  EXPECT_EQ(parsed("export", {"a", "--output", "42"})->integer("output").value(), 42);
+  EXPECT_FALSE(parsed("export", {"a", "--output", "4x"})->integer("output", 0, 99));
+  EXPECT_EQ(parsed("export", {"a", "--output", "42"})->integer("output", 0, 99).value(), 42);
+  EXPECT_FALSE(parsed("export", {"a", "--output", "100"})->integer("output", 0, 99));
+  EXPECT_FALSE(parsed("export", {"a", "--output", "4294967297"})->integer("output", 0, 99));
 }
 
 TEST_F(ParseTest, SlipsAreExplained) {

@@ -148,7 +148,8 @@ TEST(CompletionTest, FishOffersWhatFits) {
 }
 
 TEST(CompletionTest, UnknownShellIsRefused) {
-  EXPECT_EQ(completion_script(sample_program(), "bsh").error().hint, "did you mean 'bash'?");
+  EXPECT_EQ(completion_script(sample_program(), "bsh").error().hint,
+            "did you mean 'bash' or 'zsh'?");
 }
 
 }  // namespace goldmill::cli

@@ -13,7 +13,8 @@ namespace goldmill {
 /// be a slip (a third of the name's length, at least 1 edit).
 std::string nearest(std::string_view name, const std::vector<std::string>& candidates);
 
-/// "did you mean 'NEAREST'?", or "known: a, b, c" when nothing is near.
+/// "did you mean 'NEAREST'?", also with two or three that are equally near, or "known: a, b, c"
+/// when nothing is near.
 std::string did_you_mean(std::string_view name, const std::vector<std::string>& candidates);
 
 }  // namespace goldmill

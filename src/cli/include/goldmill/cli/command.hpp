@@ -98,7 +98,7 @@ class Parsed {
   /// Values KEY=VALUE as a map. Errors: invalid_input for one without '=' or a key given twice.
   Result<std::map<std::string, std::string>> pairs(std::string_view option) const;
   /// A whole number. Errors: invalid_input.
-  Result<std::optional<std::int64_t>> integer(std::string_view option) const;
+  Result<std::optional<int>> integer(std::string_view option, int lowest, int highest) const;
   bool json() const { return has("json"); }
   bool wants_help() const { return has("help"); }
 

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,6 +40,8 @@ enum class Style : std::uint8_t { plain, bold, red, green, yellow, faint };
 struct TerminalOptions {
   std::function<void(std::string_view)> out;
   std::function<void(std::string_view)> err;
+  /// The first error of writing to `out`, if any.
+  std::shared_ptr<std::optional<Error>> lost = std::make_shared<std::optional<Error>>();
   bool out_is_tty = false;
   bool err_is_tty = false;
   bool colours = false;  ///< used only where the stream is a tty
@@ -71,6 +74,8 @@ class Terminal {
   /// "error: ...", what it happened in, "hint: ..."; with --json the object too. Returns the
   /// exit status: `return terminal.fail(error);`
   int fail(const Error& error);
+  /// The program's exit status: `status`, unless an answer could not be written, which it says.
+  int end(int status);
 
   /// Bars on a tty, plain lines elsewhere; always on standard error.
   ProgressView& progress();

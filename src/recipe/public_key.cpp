@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <algorithm>
+#include <array>
+#include <sstream>
+
+#include <goldmill/recipe/public_key.hpp>
+
+namespace goldmill::recipe {
+
+namespace {
+
+constexpr std::array<std::string_view, 6> kKeyTypes = {"ssh-ed25519",
+                                                       "ssh-rsa",
+                                                       "ecdsa-sha2-nistp256",
+                                                       "ecdsa-sha2-nistp384",
+                                                       "ecdsa-sha2-nistp521",
+                                                       "sk-ssh-ed25519@openssh.com"};
+
+int base64_value(char letter) {
+  static constexpr std::string_view kLetters =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  const std::size_t at = kLetters.find(letter);
+  return at == std::string_view::npos ? -1 : static_cast<int>(at);
+}
+
+/// The blob's first field is the key's type once more (RFC 4253, 6.6): a cut or mangled line
+/// does not have it.
+bool blob_names_type(std::string_view blob, std::string_view type) {
+  std::string bytes;
+  unsigned int bits = 0;
+  int count = 0;
+  while (!blob.empty() && blob.back() == '=') {
+    blob.remove_suffix(1);
+  }
+  for (const char letter : blob) {
+    const int value = base64_value(letter);
+    if (value < 0) {
+      return false;
+    }
+    bits = ((bits << 6U) | static_cast<unsigned int>(value)) & 0xFFFFFFU;
+    count += 6;
+    if (count >= 8) {
+      count -= 8;
+      bytes += static_cast<char>((bits >> static_cast<unsigned int>(count)) & 0xFFU);
+    }
+  }
+  const std::string length{'\0', '\0', '\0', static_cast<char>(type.size())};
+  return bytes.size() >= length.size() + type.size() + 32 &&
+         bytes.starts_with(length + std::string(type));
+}
+
+}  // namespace
+
+bool is_public_key(std::string_view line) {
+  const std::size_t space = line.find(' ');
+  const std::string_view type = line.substr(0, space);
+  if (space == std::string_view::npos ||
+      std::find(kKeyTypes.begin(), kKeyTypes.end(), type) == kKeyTypes.end()) {
+    return false;
+  }
+  const std::string_view rest = line.substr(space + 1);
+  return blob_names_type(rest.substr(0, rest.find(' ')), type);
+}
+
+Result<std::vector<std::string>> public_keys(const std::string& text, const std::string& file) {
+  std::vector<std::string> keys;
+  std::istringstream lines(text);
+  std::string line;
+  while (std::getline(lines, line)) {
+    line.erase(line.find_last_not_of(" \t\r") + 1);
+    if (line.empty() || line.starts_with('#')) {
+      continue;
+    }
+    if (!is_public_key(line)) {
+      const bool is_private = text.find("PRIVATE KEY") != std::string::npos;
+      return Error{ErrorKind::invalid_input,
+                   file + (is_private ? " is a private key" : " holds no SSH public key"),
+                   is_private ? "give its public half, " + file + ".pub"
+                              : "a public key is one line: ssh-ed25519 AAAA... name"};
+    }
+    keys.push_back(line);
+  }
+  if (keys.empty()) {
+    return Error{ErrorKind::invalid_input,
+                 file + " holds no SSH public key",
+                 "a public key is one line: ssh-ed25519 AAAA... name"};
+  }
+  return keys;
+}
+
+}  // namespace goldmill::recipe
