@@ -13,6 +13,7 @@
 
 #include "apt_request.hpp"
 #include "apt_session.hpp"
+#include "source_text.hpp"
 
 namespace goldmill::guest {
 
@@ -90,7 +91,7 @@ class Batch {
     answer["kind"] = static_cast<int>(kind);
     answer["hint"] = hint;
     answer["message"] = "cannot fetch " + download.package.name + " " + download.package.version +
-                        ": " + (reason.empty() ? "not answered" : reason);
+                        ": " + (reason.empty() ? "not answered" : without_login(reason));
   }
 
   pkgAcquire& owner_;

@@ -154,6 +154,13 @@ Result<fs::path> place_key(const Source& source, const fs::path& directory, std:
                  "install the package that brings it, or name the right file"};
   }
   const bool armoured = key->find("-----BEGIN PGP") != std::string::npos;
+  // RFC 4880, 4.2: a packet's first byte has its highest bit set.
+  if (!armoured && (key->empty() || (static_cast<unsigned char>(key->front()) & 0x80U) == 0)) {
+    return Error{ErrorKind::invalid_input,
+                 "the keyring of the archive '" + source.name +
+                     "' is no OpenPGP key: " + source.signed_by.string(),
+                 "give the archive's public key, binary or with -----BEGIN PGP"};
+  }
   const fs::path copy = directory / (std::to_string(number) + (armoured ? ".asc" : ".gpg"));
   TRY(write_scratch(copy, *key));
   return copy;
@@ -248,7 +255,7 @@ Error take_apt_error(const std::string& what, ErrorKind kind) {
       messages += (messages.empty() ? "" : "; ") + message;
     }
   }
-  return Error{kind, messages.empty() ? what : what + ": " + messages};
+  return Error{kind, without_login(messages.empty() ? what : what + ": " + messages)};
 }
 
 fs::path state_of(const fs::path& state_directory,

@@ -240,9 +240,10 @@ Result<std::string> DebianFamily::guest_sources(const recipe::Recipe& merged) co
   for (const Source& source : sources) {
     if (!is_for_guests(source.uri)) {
       return Error{ErrorKind::invalid_input,
-                   "the archive that this image is built from is of no use in a guest, or holds "
-                   "a password",
-                   "say what the guest's apt gets: `apt: {sources: [...]}` in the recipe"};
+                   "the archive that this image is built from, " + without_login(source.uri) +
+                       ", is of no use in a guest, or needs a password",
+                   "say what the guest's apt gets: `apt: {sources: [...]}` in the recipe (the "
+                   "archive itself is the machine's, or GOLDMILL_DEBIAN_URI's)"};
     }
     text += "Types: deb\nURIs: " + source.uri + "\nSuites:" + field_words(source.suites) +
             "\nComponents:" + field_words(source.components) +

@@ -13,4 +13,7 @@ std::string field_words(const std::vector<std::string>& words);
 /// apt takes URIs with and without a slash at the end for the same.
 std::string without_slash(std::string uri);
 
+/// A text to show: no URI in it has a user name or password any more.
+std::string without_login(std::string text);
+
 }  // namespace goldmill::guest

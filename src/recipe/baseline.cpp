@@ -26,7 +26,8 @@ Result<std::vector<std::string>> keys_of_file(const Source& source,
   auto content = source.content_of(node, name);
   if (!content) {
     Error error = std::move(content).error();
-    error.hint += "; 'ssh-keygen -t ed25519' makes a pair of keys, the .pub file is the public one";
+    error.hint += std::string(error.hint.empty() ? "" : "; ") +
+                  "'ssh-keygen -t ed25519' makes a pair of keys, the .pub file is the public one";
     return error;
   }
   if (content->find("PRIVATE KEY") != std::string::npos) {

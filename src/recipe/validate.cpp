@@ -123,7 +123,10 @@ Result<void> check_text_style(const Document& document,
   if (node.style != Node::Style::plain) {
     return {};
   }
-  const std::string in_quotes = "write it in quotes: \"" + node.text.substr(0, 60) + "\"";
+  const Shape* const shape = value.shape;
+  const std::string in_quotes = shape == nullptr || std::regex_match(node.text, compiled(*shape))
+                                    ? "write it in quotes: \"" + node.text.substr(0, 60) + "\""
+                                    : shape->hint;
   if (is_boolean_word(node.text)) {
     return document.error(node,
                           subject(path) + " is " + as_quote(node.text) +

@@ -59,7 +59,11 @@ Result<Database> Database::open(const std::filesystem::path& file) {
   }
   sqlite3_busy_timeout(handle, 20'000);  // another goldmill commits within milliseconds
   // WAL lets readers go on beside a writer; FULL makes a commit survive a power cut.
-  TRY(database.run("PRAGMA journal_mode = WAL"));
+  if (auto set = database.run("PRAGMA journal_mode = WAL"); !set) {
+    Error error = std::move(set).context(file.string()).error();
+    error.hint = "if it is damaged, move it away: images must then be built again, layers stay";
+    return error;
+  }
   TRY(database.run("PRAGMA synchronous = FULL"));
   TRY(database.run("PRAGMA foreign_keys = ON"));
   return database;

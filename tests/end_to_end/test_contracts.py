@@ -2,6 +2,7 @@
 """What scripts rely on: JSON, exit statuses and messages; builds that repeat; plans with reasons."""
 import os
 import re
+import subprocess
 import unittest
 
 import product
@@ -69,6 +70,34 @@ class Wrong(unittest.TestCase):
             self.assertIn("nobody", self.refused(command, "nobody", status=3).err)
         for command in ("stop", "ssh", "rm"):
             self.assertIn("nobody", self.refused(command, "nobody", status=3).err)
+
+    def test_what_no_build_can_end_well_for_is_said_first(self):
+        file = self.room / "r.yaml"
+        for step, word in (("puppet: {manifest: site.pp}", "puppet"),
+                           ("ansible: {playbook: play.yaml}", "ansible")):
+            file.write_text(f"recipe: r\nos: debian/12\nprovision:\n  - {step}\n")
+            answer = self.refused("build", file, status=5)
+            self.assertIn(f"{word} steps are not there yet", answer.err)
+            self.assertIn("r.yaml:4", answer.err)
+        self.assertFalse(list((self.home / "packages").iterdir()))
+        self.assertFalse(list((self.home / "archives").iterdir()))
+
+    def test_a_directory_of_something_else_is_no_home(self):
+        other = self.room / "other"
+        other.mkdir(mode=0o755)
+        (other / "thesis.tex").write_text("all my work")
+        answer = goldmill("list", home=other, status=2)
+        self.assertIn("thesis.tex", answer.err)
+        self.assertEqual(0o755, other.stat().st_mode & 0o777)
+        self.assertEqual(["thesis.tex"], os.listdir(other))
+        self.assertIn("no directory", goldmill("list", home="/dev/null", status=2).err)
+
+    def test_an_answer_that_cannot_be_written(self):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            process = subprocess.run([product.BINARY, "--help"], stdout=full,
+                                     stderr=subprocess.PIPE, check=False)
+        self.assertNotEqual(0, process.returncode)
+        self.assertIn(b"No space left", process.stderr)
 
     def test_missing_parent(self):
         (self.room / "v.yaml").write_text("recipe: v\nfrom: gone\n")
@@ -146,6 +175,31 @@ class Json(Case):
             self.assertLess(int(used), 1000)
         self.assertEqual(sorted(names), sorted(goldmill("rm", fleet, "--json").json["removed"]))
         self.assertFalse([n for n in names if (product.HOME / "instances" / n).exists()])
+
+    def test_impossible_instances_are_refused(self):
+        key = product.RECIPES / "ops"
+        for options, word in ((("-n", 4294967297), "10000"), (("-n", 0), "10000"),
+                              (("--cpus", 0), "255"), (("--memory", "900TiB"), "64 MiB"),
+                              (("--ssh-key", key), "private key"),
+                              (("--ssh-key", product.RECIPES / "base.yaml"), "no SSH public key")):
+            with self.subTest(options):
+                answer = goldmill("launch", "base", "--prepare-only", *options, status=2)
+                self.assertIn(word, answer.err)
+
+    def test_a_missing_secret_is_said_first(self):
+        room = self.scratch()
+        copy_recipes(room)
+        (room / "s.yaml").write_text(
+            "recipe: s\nfrom: base\nsecrets: [{name: tok, version: \"1\", file: nope}]\n"
+            "provision:\n  - files: [{target: /srv/first, content: x}]\n"
+            "  - shell: {script: \"true\", secrets: [tok]}\n")
+        answer = goldmill("build", room / "s.yaml", status=3)
+        self.assertIn("nope", answer.err)
+        self.assertNotIn("/srv/first", answer.err)
+
+    def test_rm_says_what_images_are_called(self):
+        version = self.built["java"]["image"]["version"]
+        self.assertIn(f"goldmill rm java@{version}", goldmill("rm", "java", status=3).err)
 
     def test_export_says_what_it_wrote(self):
         room = self.scratch()

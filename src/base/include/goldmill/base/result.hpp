@@ -11,7 +11,7 @@
 
 namespace goldmill {
 
-/// What callers branch on; the command line maps each to an exit status (docs/reference).
+/// What callers branch on; the command line maps each to an exit status (see `goldmill man`).
 enum class ErrorKind : std::uint8_t {
   invalid_input,  ///< what the user wrote cannot be right
   not_found,      ///< a name, file or version that does not exist
