@@ -306,7 +306,9 @@ fs::path release_file(const std::string& uri, const std::string& suite) {
 
 bool AcquireEvents::Pulse(pkgAcquire* owner) {
   pkgAcquireStatus::Pulse(owner);
-  context_.send_event({{"phase", phase_}, {"done", CurrentBytes}, {"total", TotalBytes}});
+  // What is known to come grows while it comes: all of it so far is not the end.
+  const auto total = CurrentBytes < TotalBytes ? TotalBytes : 0;
+  context_.send_event({{"phase", phase_}, {"done", CurrentBytes}, {"total", total}});
   return true;
 }
 

@@ -156,7 +156,9 @@ Result<Json> decorate(system::WorkerContext& context) {
 
 fs::path archive() {
   const char* given = std::getenv("GOLDMILL_TEST_ROOT");  // NOLINT(concurrency-mt-unsafe)
-  return given != nullptr ? given : "/var/tmp/goldmill-test/essential.tar";
+  return given != nullptr
+             ? fs::path(given)
+             : fs::path("/var/tmp/goldmill-test-" + std::to_string(::geteuid())) / "essential.tar";
 }
 
 Result<void> make_archive() {
@@ -173,7 +175,10 @@ Result<void> make_archive() {
                                            "--include=init-system-helpers",
                                            "bookworm",
                                            temporary}}));
-  return system::rename_into_place(temporary, archive());
+  fs::rename(
+      temporary, archive(), ignored);  // another process may have made one meanwhile: as good
+  return ignored ? Result<void>(system_error("cannot keep " + archive().string(), ignored.value()))
+                 : Result<void>();
 }
 
 Result<void> fill(const fs::path& home) {

@@ -37,7 +37,9 @@ int run_plan(const Parsed& parsed, Terminal& terminal) {
       show(plan, terminal);
     }
     if (!plans.back().is_done()) {
-      terminal.print_line("Nothing was changed. `goldmill build` runs what is to run.");
+      terminal.print_line(
+          "Nothing was changed. `goldmill build` runs what is to run; what stands on " +
+          plans.back().image + " is planned once it is built.");
     }
     return 0;
   });
