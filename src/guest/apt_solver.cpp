@@ -346,6 +346,16 @@ class Solver {
                      "release the hold in the image that this is built on"};
       }
     }
+    for (const PackageRef& package : unwanted_) {
+      const pkgDepCache::StateCache& state = states()[package];
+      if (state.Install() || (package->CurrentVer != nullptr && !state.Delete())) {
+        return Error{ErrorKind::invalid_input,
+                     "'" + std::string(package.Name()) +
+                         "' cannot be left out: it is essential, "
+                         "or also asked for",
+                     "take '-" + std::string(package.Name()) + "' out of the packages"};
+      }
+    }
     for (const VersionRef& version : chosen_) {
       const PackageRef package = version.ParentPkg();
       if (!(states()[package].InstVerIter(cache()) == version)) {

@@ -147,6 +147,23 @@ TEST_F(Archive, NewRootsHaveWhatIsEssential) {
   ASSERT_TRUE(found) << found.error().text();
   EXPECT_EQ(names(*found), "apt=1.0 basis=1.0 early=1.0 lib=2.0 tool=1.0");
   EXPECT_TRUE(found->packages[1].essential);
+  asked.remove = {"basis"};
+  const auto without = resolve(asked);
+  ASSERT_FALSE(without);
+  EXPECT_NE(without.error().message.find("'basis' cannot be left out"), std::string::npos)
+      << without.error().text();
+}
+
+TEST_F(Archive, ToolsStandBesideTheRootThatNeedsThem) {
+  ResolveRequest asked = request("plain", "good");
+  asked.new_root = true;
+  asked.tools = {"alone"};
+  const auto root = resolve_root(asked);
+  ASSERT_TRUE(root) << root.error().text();
+  EXPECT_EQ(names(root->packages), "apt=1.0 basis=1.0 early=1.0 lib=2.0 tool=1.0");
+  EXPECT_EQ(names(root->tools), "alone=1.0");
+  EXPECT_EQ(root->tools.suites, root->packages.suites);
+  EXPECT_TRUE(root->tools.operations.empty());
 }
 
 constexpr const char* kStatus =
