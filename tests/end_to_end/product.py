@@ -23,6 +23,8 @@ ROOM = pathlib.Path(os.environ.get("GOLDMILL_TEST_HOME", BINARY.parent / "test-h
 HOME = ROOM / "state"
 RECIPES = ROOM / "recipes"
 IS_ROOT = os.geteuid() == 0
+# Before a command that reads what belongs to guest ids, which a plain user may only so.
+AS_GUEST_ROOT = () if IS_ROOT else ("unshare", "--map-auto", "--map-root-user")
 
 
 class Failed(AssertionError):
@@ -106,9 +108,7 @@ def remove(path):
     """Also what belongs to guest ids, which a plain user may remove only as their root."""
     shutil.rmtree(path, ignore_errors=True)
     if path.exists() and not IS_ROOT:
-        user = subprocess.run(["unshare", "--map-auto", "--map-root-user", "rm", "-rf", path],
-                              check=False)
-        assert user.returncode == 0, f"cannot remove {path}"
+        run(*AS_GUEST_ROOT, "rm", "-rf", path)
 
 
 def copy_recipes(directory, locks=True):
@@ -138,7 +138,7 @@ def clone_home(home, source=HOME):
     home.mkdir(mode=0o700)
     for entry in source.iterdir():
         if entry.name not in ("instances", "work"):
-            run("cp", "-a", "--reflink=auto", entry, home)
+            run(*AS_GUEST_ROOT, "cp", "-a", "--reflink=auto", entry, home)
 
 
 def left_behind(home):

@@ -2,7 +2,6 @@
 """A build that is killed at any moment leaves nothing behind and loses nothing finished."""
 import os
 import random
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -68,7 +67,7 @@ class Killed(Case):
         catalogue.close()
         for (layer,) in rows:
             if layer:
-                shutil.rmtree(cls.home / "trees" / layer, ignore_errors=True)
+                product.remove(cls.home / "trees" / layer)
 
     def assert_catalogue_is_true(self):
         catalogue = sqlite3.connect(self.home / "catalogue.db")
