@@ -225,6 +225,11 @@ std::string hint_for(ErrorKind kind, const std::string& message) {
   if (message.find("NO_PUBKEY") != std::string::npos) {
     return "the archive's keyring on this machine has no such key; update its package";
   }
+  if (message.find("is expired") != std::string::npos ||
+      message.find("not valid yet") != std::string::npos) {
+    return "the archive is an old copy, or this machine's clock is wrong; whether that is "
+           "acceptable is for apt's Acquire::Check-Valid-Until and Acquire::Check-Date to say";
+  }
   switch (kind) {
     case ErrorKind::corrupt:
       return "packages are used only when a key that the source names has signed their index";
