@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <mutex>
 #include <thread>
 
 #include <fcntl.h>
@@ -344,6 +345,11 @@ class Running {
 Result<Json> run_worker(const WorkerJob& job) {
   const UniqueFd program = TRY(own_program());
   const UniqueFd request = TRY(request_file(job.request));
+  // A worker holds copies of all that was open when it was cloned until it comes to life, also the
+  // ends by which those before it wait for us. If two held each other's, neither would see us end:
+  // so one is cloned before the next one's ends are made.
+  static std::mutex starting;
+  std::unique_lock lock(starting);
   Talk talk = TRY(Talk::make());
   Talk lifeline = TRY(Talk::make());
   Talk go = TRY(Talk::make());
@@ -389,6 +395,7 @@ Result<Json> run_worker(const WorkerJob& job) {
   if (running.id() == 0) {
     become(start);
   }
+  lock.unlock();
   ::setpgid(running.id(), running.id());
   talk.theirs.reset();
   lifeline.theirs.reset();

@@ -6,9 +6,11 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <goldmill/system/file.hpp>
@@ -115,6 +117,40 @@ TEST_P(WorkerReal, DirectoriesOfTheCallerCanBeMounted) {
         run_worker({.name = "bind", .confinement = GetParam(), .hands = {tree->get()}});
     ASSERT_TRUE(answer) << answer.error().text();
     EXPECT_TRUE(*find_bool(*answer, "bound"));
+  }
+}
+
+/// A process that starts workers from several threads at once, without an end. The pipe's writing
+/// end is held by it and by every worker that has not come to life yet.
+pid_t start_many(Confinement confinement, int pipe) {
+  const pid_t id = ::fork();
+  if (id == 0) {
+    ::fcntl(pipe, F_SETFD, FD_CLOEXEC);
+    for (int thread = 0; thread < 4; ++thread) {
+      std::thread([confinement] {
+        while (true) {
+          (void)run_worker(
+              {.name = "hang", .confinement = confinement, .is_cancelled = [] { return true; }});
+        }
+      }).detach();
+    }
+    std::this_thread::sleep_for(std::chrono::hours(1));
+  }
+  return id;
+}
+
+TEST_P(WorkerReal, ThoseThatStartTogetherEndWithTheirCaller) {
+  for (int round = 0; round < 20; ++round) {
+    std::array<int, 2> ends{};
+    ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+    const pid_t caller = start_many(GetParam(), ends[1]);
+    ::close(ends[1]);
+    std::this_thread::sleep_for(std::chrono::milliseconds(40 + 7 * round));
+    ::kill(caller, SIGKILL);
+    ::waitpid(caller, nullptr, 0);
+    pollfd wait{ends[0], POLLIN, 0};
+    EXPECT_EQ(::poll(&wait, 1, 10000), 1) << "a worker waits for a caller that is gone";
+    ::close(ends[0]);
   }
 }
 
