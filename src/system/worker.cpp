@@ -340,6 +340,26 @@ class Running {
   pid_t id_;
 };
 
+Error cannot_clone(const WorkerJob& job, int number) {
+  Error error = system_error("cannot start the " + job.name + " worker", number);
+  if (error.hint.empty() && needs_guest_ids(job.confinement)) {
+    error.hint =
+        "the kernel makes no user namespace here: it does not in a chroot (use pivot_root or a "
+        "container that may nest), nor where the sysctls user.max_user_namespaces or "
+        "kernel.unprivileged_userns_clone are 0";
+  }
+  return error;
+}
+
+std::vector<char*> pointers_to(std::vector<std::string>& entries) {
+  std::vector<char*> pointers;
+  pointers.reserve(entries.size() + 1);
+  for (std::string& entry : entries) {
+    pointers.push_back(entry.data());
+  }
+  return pointers;
+}
+
 }  // namespace
 
 Result<Json> run_worker(const WorkerJob& job) {
@@ -370,9 +390,7 @@ Result<Json> run_worker(const WorkerJob& job) {
   GOLDMILL_ASSERT(start.descriptors.size() < 250);
   std::vector<std::string> kept = confined_environment();
   if (needs_guest_ids(job.confinement)) {
-    for (std::string& entry : kept) {
-      start.environment.push_back(entry.data());
-    }
+    start.environment = pointers_to(kept);
   } else {
     for (char** entry = ::environ; entry != nullptr && *entry != nullptr; ++entry) {
       start.environment.push_back(*entry);
@@ -383,14 +401,7 @@ Result<Json> run_worker(const WorkerJob& job) {
 
   Running running(clone_like_fork(clone_flags(job.confinement)));
   if (running.id() < 0) {
-    Error error = system_error("cannot start the " + job.name + " worker", errno);
-    if (error.hint.empty() && needs_guest_ids(job.confinement)) {
-      error.hint =
-          "the kernel makes no user namespace here: it does not in a chroot (use pivot_root or a "
-          "container that may nest), nor where the sysctls user.max_user_namespaces or "
-          "kernel.unprivileged_userns_clone are 0";
-    }
-    return error;
+    return cannot_clone(job, errno);
   }
   if (running.id() == 0) {
     become(start);
