@@ -26,9 +26,7 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   }
   return last[b.size()];
 }
-}  // namespace
 
-namespace {
 /// The candidates with the smallest distance, each once, if that is small enough for a slip.
 std::vector<std::string> all_nearest(std::string_view name,
                                      const std::vector<std::string>& candidates) {

@@ -365,25 +365,26 @@ class Solver {
     return {};
   }
 
-  Result<void> collect_one(const PackageRef& package, pkgRecords& records, Resolution& resolution) {
-    const pkgDepCache::StateCache& state = states()[package];
-    if (state.Install()) {
-      resolution.packages.push_back(TRY(describe(package, records)));
-    } else if (state.Delete() && package->CurrentVer != nullptr) {
-      resolution.removed.push_back(full_name(package));
+  /// What is marked now: packages that come and packages that go.
+  Result<Resolution> collect_changes() {
+    Resolution changes;
+    pkgRecords records(cache());
+    for (PackageRef package = states().PkgBegin(); !package.end(); ++package) {
+      const pkgDepCache::StateCache& state = states()[package];
+      if (state.Install()) {
+        changes.packages.push_back(TRY(describe(package, records)));
+      } else if (state.Delete() && package->CurrentVer != nullptr) {
+        changes.removed.push_back(full_name(package));
+      }
     }
-    return {};
+    std::sort(changes.packages.begin(), changes.packages.end(), comes_before);
+    std::sort(changes.removed.begin(), changes.removed.end());
+    return changes;
   }
 
   Result<Resolution> collect() {
-    Resolution resolution;
     map_sources();
-    pkgRecords records(cache());
-    for (PackageRef package = states().PkgBegin(); !package.end(); ++package) {
-      TRY(collect_one(package, records, resolution));
-    }
-    std::sort(resolution.packages.begin(), resolution.packages.end(), comes_before);
-    std::sort(resolution.removed.begin(), resolution.removed.end());
+    Resolution resolution = TRY(collect_changes());
     for (const VersionRef& version : chosen_) {
       resolution.manual.emplace_back(version.ParentPkg().Name());
     }
@@ -411,12 +412,7 @@ class Solver {
     }
     TRY(mark_all());
     TRY(check_outcome());
-    pkgRecords records(cache());
-    Resolution all;
-    for (PackageRef package = states().PkgBegin(); !package.end(); ++package) {
-      TRY(collect_one(package, records, all));
-    }
-    std::sort(all.packages.begin(), all.packages.end(), comes_before);
+    const Resolution all = TRY(collect_changes());
     std::set_difference(all.packages.begin(),
                         all.packages.end(),
                         root.packages.begin(),

@@ -20,7 +20,6 @@ namespace fs = std::filesystem;
 namespace {
 constexpr std::size_t kLongestShown = 500;
 constexpr std::size_t kTail = 64U << 10U;
-constexpr std::uintmax_t kMostSerial = 16U << 20U;
 constexpr auto kBetweenLooks = std::chrono::seconds(5);
 
 struct Pattern {
@@ -292,7 +291,7 @@ bool take_screenshot(Qmp& control, const fs::path& picture) {
 std::optional<Error> BootWatch::pointless() {
   std::error_code ignored;
   const auto written = fs::file_size(directory_ / kSerialLog, ignored);
-  if (!ignored && written > kMostSerial) {
+  if (!ignored && written > kMostSerial.value) {
     return Error{ErrorKind::tool_failed, "it wrote more than 16 MiB to its console"};
   }
   const std::string serial = read_serial_tail(directory_);

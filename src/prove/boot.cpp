@@ -33,7 +33,6 @@ using system::UniqueFd;
 
 namespace {
 constexpr Bytes kGrowth = 1_GiB;
-constexpr Bytes kMostSerial = 16_MiB;
 
 std::string random_bytes(std::size_t count) {
   std::string bytes(count, '\0');
@@ -287,7 +286,7 @@ Result<BootOutcome> boot_and_check(const BootSurroundings& around, const Boot& b
   if (report) {
     outcome.machine_id = report->machine_id;
     outcome.ssh_host_key = report->ssh_host_key;
-    const auto serial = system::read_file(directory / machine::kSerialLog, kMostSerial);
+    const auto serial = system::read_file(directory / machine::kSerialLog, machine::kMostSerial);
     outcome.rows.push_back(time.judge(took, serial ? *serial : ""));
     facts = {{"machine_id", report->machine_id}, {"host_key", report->ssh_host_key}};
     around.news(boot.name, "up after " + outcome.rows.back().found + ", checking");

@@ -23,8 +23,7 @@ class Unavailable final : public Provisioner {
   }
 
   Result<Json> run(const plan::Step& /*step*/, plan::StepContext& /*context*/) override {
-    TRY(check_available());
-    return Json::object();
+    return check_available().error();
   }
 
   Result<void> check_available() const override {

@@ -30,32 +30,14 @@ Result<std::vector<std::string>> keys_of_file(const Source& source,
                   "'ssh-keygen -t ed25519' makes a pair of keys, the .pub file is the public one";
     return error;
   }
-  if (content->find("PRIVATE KEY") != std::string::npos) {
+  if (is_private_key(*content)) {
     return source.document.error(node,
                                  as_quote(name) + " is a private key",
                                  "use the public one beside it: file:" + name + ".pub");
   }
-  std::vector<std::string> keys;
-  std::size_t start = 0;
-  while (start < content->size()) {
-    const std::size_t end = std::min(content->find('\n', start), content->size());
-    std::string line = content->substr(start, end - start);
-    start = end + 1;
-    if (line.ends_with('\r')) {
-      line.pop_back();
-    }
-    if (line.find_first_not_of(" \t") == std::string::npos || line.starts_with('#')) {
-      continue;
-    }
-    if (!is_public_key(line)) {
-      return not_a_key(source, node, as_quote(name));
-    }
-    keys.push_back(std::move(line));
-  }
-  if (keys.empty()) {
-    return not_a_key(source, node, as_quote(name));
-  }
-  return keys;
+  auto keys = find_public_keys(*content);
+  return keys.empty() ? Result<std::vector<std::string>>(not_a_key(source, node, as_quote(name)))
+                      : Result<std::vector<std::string>>(std::move(keys));
 }
 
 Result<std::vector<std::string>> read_keys(const Source& source, const Node& list) {

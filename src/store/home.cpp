@@ -15,17 +15,21 @@ namespace goldmill::store {
 namespace fs = std::filesystem;
 
 namespace {
-constexpr std::array<std::string_view, 11> kEntries = {"archives",
-                                                       "assets",
-                                                       "blobs",
-                                                       "disks",
-                                                       "instances",
-                                                       "keyrings",
-                                                       "logs",
-                                                       "lost+found",  // the root of a disk
-                                                       "packages",
-                                                       "trees",
-                                                       "work"};
+struct Entry {
+  std::string_view name;
+  mode_t mode;
+};
+// Guest ids create in those for all and read packages; none of them can walk through the root.
+constexpr std::array kEntries = {Entry{"archives", 0700},
+                                 Entry{"assets", 0777},
+                                 Entry{"blobs", 0700},
+                                 Entry{"disks", 0700},
+                                 Entry{"instances", 0700},
+                                 Entry{"keyrings", 0700},
+                                 Entry{"logs", 0700},
+                                 Entry{"packages", 0755},
+                                 Entry{"trees", 0777},
+                                 Entry{"work", 0777}};
 constexpr const char* kOciLayout = "{\"imageLayoutVersion\":\"1.0.0\"}\n";
 
 Result<fs::path> default_root() {
@@ -70,7 +74,9 @@ Result<void> check_free(const fs::path& root) {
   // A home whose making was cut off has some of these and nothing else.
   for (const fs::directory_entry& entry : fs::directory_iterator(root, ignored)) {
     const std::string name = entry.path().filename();
-    if (std::find(kEntries.begin(), kEntries.end(), name) == kEntries.end()) {
+    const bool ours = std::any_of(
+        kEntries.begin(), kEntries.end(), [&](const Entry& known) { return known.name == name; });
+    if (!ours && name != "lost+found") {  // the root of a disk
       return Error{ErrorKind::invalid_input,
                    root.string() + " holds other things, such as " + name,
                    "set GOLDMILL_HOME to a directory of its own"};
@@ -87,15 +93,10 @@ Result<Home> Home::open() {
 Result<Home> Home::open(const fs::path& root) {
   TRY(check_free(root));
   TRY(make_exact(root, 0700));
-  for (const char* closed :
-       {"blobs", "blobs/sha256", "disks", "archives", "keyrings", "instances", "logs"}) {
-    TRY(system::make_directories(root / closed, 0700));
+  for (const Entry& entry : kEntries) {
+    TRY(make_exact(root / entry.name, entry.mode));
   }
-  // Guest ids create in these two, and read packages; none of them can walk through the root.
-  for (const char* shared : {"trees", "work", "assets"}) {
-    TRY(make_exact(root / shared, 0777));
-  }
-  TRY(make_exact(root / "packages", 0755));
+  TRY(system::make_directories(root / "blobs" / "sha256", 0700));
   if (!fs::exists(root / "oci-layout")) {
     TRY(system::write_file(root / "oci-layout", kOciLayout));
   }

@@ -23,6 +23,22 @@ Result<Bytes> memory_from(const std::string& text) {
   return memory;
 }
 
+Result<std::vector<std::string>> keys_from(const std::string& file) {
+  const std::string text = TRY(system::read_file(file, 64_KiB));
+  auto keys = recipe::find_public_keys(text);
+  if (!keys.empty()) {
+    return keys;
+  }
+  if (recipe::is_private_key(text)) {
+    return Error{ErrorKind::invalid_input,
+                 file + " is a private key",
+                 "give its public half, " + file + ".pub"};
+  }
+  return Error{ErrorKind::invalid_input,
+               file + " holds no SSH public key",
+               "a public key is one line: ssh-ed25519 AAAA... name"};
+}
+
 Result<launch::LaunchRequest> request_from(const Parsed& parsed) {
   launch::LaunchRequest request;
   request.image = parsed.argument(0);
@@ -39,7 +55,8 @@ Result<launch::LaunchRequest> request_from(const Parsed& parsed) {
     request.user_data = TRY(system::read_file(*file, 256_KiB));
   }
   for (const std::string& file : parsed.values("ssh-key")) {
-    for (std::string& line : TRY(recipe::public_keys(TRY(system::read_file(file, 64_KiB)), file))) {
+    for (std::string& line : TRY(keys_from(file))) {
+      line.erase(line.find_last_not_of(" \t") + 1);
       request.keys.push_back({request.ssh_user, std::move(line)});
     }
   }

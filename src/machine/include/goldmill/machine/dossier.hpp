@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include <goldmill/base/bytes.hpp>
 #include <goldmill/base/json.hpp>
 #include <goldmill/base/result.hpp>
 
@@ -42,6 +43,9 @@ std::vector<std::string> safe_tail(std::string_view text, std::size_t lines);
 
 /// The last 64 KiB of a machine's serial log, and "" when there is none.
 std::string read_serial_tail(const std::filesystem::path& directory);
+
+/// A console's log that is longer belongs to no good boot.
+constexpr Bytes kMostSerial = 16_MiB;
 
 /// Watches a boot for an end from which none recovers: in the serial log, and while that is empty
 /// now and then on the text screen, where a BIOS says that it found nothing to boot.

@@ -6,14 +6,14 @@
 #include <string_view>
 #include <vector>
 
-#include <goldmill/base/result.hpp>
-
 namespace goldmill::recipe {
 
 bool is_public_key(std::string_view line);
 
-/// The keys in the text of `file`, which errors name. Errors: invalid_input for a private key, any
-/// other line, and no key at all.
-Result<std::vector<std::string>> public_keys(const std::string& text, const std::string& file);
+/// Whether a file's text is, or holds, the half that stays at home.
+bool is_private_key(std::string_view text);
+
+/// The keys in a file's text, without blank lines and comments; none when another line is no key.
+std::vector<std::string> find_public_keys(const std::string& text);
 
 }  // namespace goldmill::recipe
