@@ -2,6 +2,7 @@
 // Package files by libapt's own transports: pipelined, resumed, retried, hashed while they come.
 #include <algorithm>
 #include <memory>
+#include <numeric>
 
 #include <apt-pkg/acquire-item.h>
 #include <apt-pkg/configuration.h>
@@ -54,6 +55,14 @@ class Batch {
                                                        "",
                                                        TRY(string_at(file, "to")))});
     return {};
+  }
+
+  /// Bytes of all that was added.
+  std::uint64_t size() const {
+    return std::accumulate(
+        downloads_.begin(), downloads_.end(), std::uint64_t{0}, [](auto sum, const Download& one) {
+          return sum + one.package.size;
+        });
   }
 
   /// {"good": [sha256, ...]} and, when one failed, the first failure.
@@ -119,6 +128,7 @@ Result<Json> download(system::WorkerContext& context) {
   for (const Json& file : *files) {
     TRY(batch.add(file, sources));
   }
+  events.expect(batch.size());
   fetcher.Run();
   Json answer = batch.outcome();
   _error->Discard();

@@ -311,9 +311,14 @@ fs::path release_file(const std::string& uri, const std::string& suite) {
 
 bool AcquireEvents::Pulse(pkgAcquire* owner) {
   pkgAcquireStatus::Pulse(owner);
-  // What is known to come grows while it comes: all of it so far is not the end.
-  const auto total = CurrentBytes < TotalBytes ? TotalBytes : 0;
-  context_.send_event({{"phase", phase_}, {"done", CurrentBytes}, {"total", total}});
+  std::uint64_t done = CurrentBytes;
+  std::uint64_t total = expected_.value_or(TotalBytes);
+  if (expected_) {
+    done = std::min(done, total);  // an attempt that failed is counted too
+  } else if (done >= total) {
+    total = 0;  // what is known to come grows while it comes: all of it so far is not the end
+  }
+  context_.send_event({{"phase", phase_}, {"done", done}, {"total", total}});
   return true;
 }
 

@@ -2,7 +2,9 @@
 // AptSession: libapt configured from nothing but a request, inside the "apt" worker.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -51,12 +53,15 @@ class AcquireEvents : public pkgAcquireStatus {
  public:
   AcquireEvents(system::WorkerContext& context, std::string phase)
       : context_(context), phase_(std::move(phase)) {}
+  /// How many bytes will come, where that is known: libapt's own total grows on the way.
+  void expect(std::uint64_t bytes) { expected_ = bytes; }
   bool MediaChange(std::string /*media*/, std::string /*drive*/) override { return false; }
   bool Pulse(pkgAcquire* owner) override;
 
  private:
   system::WorkerContext& context_;
   std::string phase_;
+  std::optional<std::uint64_t> expected_;
 };
 
 /// Brings the indexes of all sources up to date. Errors: corrupt (signature, hash), unavailable.

@@ -251,9 +251,14 @@ class Again(Case):
         self.assertEqual(3, len(reasons), "what stands on a changed layer runs again")
         self.assertNotIn(None, reasons)
         built = goldmill("build", recipe, "--json").json["image"]
-        (product.HOME / "disks" / (built["digest"].removeprefix("sha256:") + ".qcow2")).unlink()
+        disk = product.HOME / "disks" / (built["digest"].removeprefix("sha256:") + ".qcow2")
+        disk.unlink()
         self.assertEqual(["its disk is gone"],
                          [s["reason"] for s in steps().values() if s["result"] != "cached"])
+        again = goldmill("build", recipe, "--json").json
+        self.assertEqual(["disk"], [s["name"] for s in again["steps"] if s["result"] == "ran"])
+        self.assertEqual(built, again["image"])
+        self.assertTrue(disk.is_file())
 
 
 if __name__ == "__main__":
