@@ -47,6 +47,14 @@ Result<HostSource> host_source_from_json(const Json& json) {
                     TRY(string_at(json, "label"))};
 }
 
+Error located(const ResolveRequest& request, const std::string& name, Error error) {
+  const auto place = request.asked_at.find(name);
+  if (place != request.asked_at.end()) {
+    error.message = place->second + ": " + error.message;
+  }
+  return error;
+}
+
 Json to_json(const ResolveRequest& request) {
   Json sources = Json::array();
   for (const Source& source : request.sources) {
@@ -64,6 +72,7 @@ Json to_json(const ResolveRequest& request) {
           {"extended_states", request.extended_states},
           {"install", install},
           {"remove", request.remove},
+          {"asked_at", request.asked_at},
           {"tools", request.tools},
           {"new_root", request.new_root},
           {"recommends", request.recommends},
@@ -80,6 +89,10 @@ Result<ResolveRequest> resolve_request_from_json(const Json& json) {
   request.state_directory = TRY(string_at(json, "state_directory"));
   request.proxy = TRY(string_at(json, "proxy"));
   request.remove = find_strings(json, "remove");
+  const Json asked_at = json.value("asked_at", Json::object());
+  for (const auto& [name, place] : asked_at.items()) {
+    request.asked_at[name] = place.is_string() ? place.get<std::string>() : "";
+  }
   request.tools = find_strings(json, "tools");
   request.new_root = find_bool(json, "new_root").value_or(false);
   request.recommends = find_bool(json, "recommends").value_or(false);

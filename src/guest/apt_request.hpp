@@ -13,6 +13,8 @@ Json to_json(const HostSource& source);
 Result<HostSource> host_source_from_json(const Json& json);
 
 Json to_json(const ResolveRequest& request);
+/// The recipe's line in front of what is wrong with a name or local file that it asked for.
+Error located(const ResolveRequest& request, const std::string& name, Error error);
 Result<ResolveRequest> resolve_request_from_json(const Json& json);
 
 Result<std::vector<Source>> sources_from_json(const Json& json);

@@ -25,6 +25,7 @@
 #include <goldmill/base/suggestion.hpp>
 #include <goldmill/system/file.hpp>
 
+#include "apt_request.hpp"
 #include "apt_session.hpp"
 #include "source_text.hpp"
 #include "unmet_dependency.hpp"
@@ -103,7 +104,10 @@ class Solver {
     }
     for (const InstallRequest& wanted : request_.install) {
       if (!wanted.file.empty() && !list->AddVolatileFile(wanted.file.string())) {
-        return take_apt_error("not a Debian package: " + wanted.name, ErrorKind::invalid_input);
+        return located(
+            request_,
+            wanted.name,
+            take_apt_error("not a Debian package: " + wanted.name, ErrorKind::invalid_input));
       }
     }
     if (!files_.Open(nullptr, false)) {
@@ -132,8 +136,11 @@ class Solver {
 
   Result<void> choose_all() {
     for (const InstallRequest& wanted : request_.install) {
-      const VersionRef version = TRY(wanted.file.empty() ? choose(wanted) : choose_local(wanted));
-      chosen_.push_back(version);
+      auto version = wanted.file.empty() ? choose(wanted) : choose_local(wanted);
+      if (!version) {
+        return located(request_, wanted.name, std::move(version).error());
+      }
+      chosen_.push_back(*version);
     }
     if (request_.new_root) {
       add_essential();
@@ -141,7 +148,7 @@ class Solver {
     for (const std::string& name : request_.remove) {
       const PackageRef package = find(name);
       if (package.end() || (package->VersionList == nullptr && package->CurrentVer == nullptr)) {
-        return unknown(name);
+        return located(request_, name, unknown(name));
       }
       unwanted_.push_back(package);
     }

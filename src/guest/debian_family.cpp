@@ -172,6 +172,8 @@ Result<ResolveRequest> DebianFamily::request_for(const RecipeView& view,
   }
   for (const recipe::PackageRequest& package : view.own.packages) {
     names.erase(package.name);
+    const bool is_local = package.kind == recipe::PackageRequest::Kind::local;
+    request.asked_at[is_local ? package.file.string() : package.name] = package.position.text();
     if (package.kind == recipe::PackageRequest::Kind::remove) {
       request.remove.push_back(package.name);
     } else {

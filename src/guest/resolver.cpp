@@ -141,7 +141,10 @@ Result<Resolution> resolution_from_json(const Json& json) {
 Result<ResolvedRoot> resolve_root(const ResolveRequest& request, const FetchProgress& progress) {
   ResolveRequest sent = request;
   for (InstallRequest& wanted : sent.install) {
-    TRY(keep_local_file(wanted, request.cache_directory));
+    auto kept = keep_local_file(wanted, request.cache_directory);
+    if (!kept) {
+      return located(request, wanted.name, std::move(kept).error());
+    }
   }
   system::WorkerJob job{.name = "apt", .request = to_json(sent)};
   job.on_event = [&](const Json& event) {

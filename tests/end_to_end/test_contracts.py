@@ -71,6 +71,20 @@ class Wrong(unittest.TestCase):
         for command in ("stop", "ssh", "rm"):
             self.assertIn("nobody", self.refused(command, "nobody", status=3).err)
 
+    def test_packages_are_told_with_their_line(self):
+        product.copy_recipes(self.room)
+        file = self.room / "r.yaml"
+        for package, status, word in (("openjdk-17-jre-headles", 3, "openjdk-17-jre-headless"),
+                                      ("curl=1.2.3", 3, "there is: 7."),
+                                      ("-nobodys-package", 3, "nobodys-package"),
+                                      ("./text.deb", 2, "not a Debian package")):
+            (self.room / "text.deb").write_text("text")
+            file.write_text(f"recipe: r\nfrom: base\npackages:\n  - less\n  - {package}\n")
+            with self.subTest(package):
+                words = goldmill("plan", file, status=status).err
+                self.assertIn("r.yaml:5:5: ", words)
+                self.assertIn(word, words)
+
     def test_what_no_build_can_end_well_for_is_said_first(self):
         file = self.room / "r.yaml"
         for step, word in (("puppet: {manifest: site.pp}", "puppet"),

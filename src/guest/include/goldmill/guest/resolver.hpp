@@ -37,8 +37,10 @@ struct ResolveRequest {
   /// needs a newer one: a variant adds what it needs; newer packages come by a newer base.
   std::vector<InstallRequest> install = {};
   std::vector<std::string> remove = {};  ///< in a new root: must not come in
-  std::vector<std::string> tools = {};   ///< names that only a build of the image needs
-  bool new_root = false;                 ///< adds the essential packages and apt
+  /// Where a name or a local file of the two lists was written ("web.yaml:4:5"), for errors.
+  std::map<std::string, std::string> asked_at = {};
+  std::vector<std::string> tools = {};  ///< names that only a build of the image needs
+  bool new_root = false;                ///< adds the essential packages and apt
   bool recommends = false;
   std::filesystem::path state_directory = {};  ///< $GOLDMILL_HOME/apt; shared between builds
   std::filesystem::path cache_directory = {};  ///< where local files are copied to (see fetcher)
