@@ -66,11 +66,13 @@ Result<void> sync_layers(const fs::path& trees) {
   return {};
 }
 
-Result<std::vector<Finding>> check_image(const std::vector<fs::path>& layers,
+Result<std::vector<Finding>> check_image(const std::vector<ImageLayer>& layers,
                                          const std::vector<std::string>& allowed) {
   Directories directories;
-  for (const fs::path& layer : layers) {
-    TRY(directories.add(layer));
+  Json declared = Json::array();
+  for (const ImageLayer& layer : layers) {
+    TRY(directories.add(layer.tree));
+    declared.push_back(layer.declared);
   }
   std::vector<Finding> findings;
   const auto take = [&](const Json& event) {
@@ -79,7 +81,7 @@ Result<std::vector<Finding>> check_image(const std::vector<fs::path>& layers,
                         static_cast<std::size_t>(find_integer(event, "layer").value_or(0))});
   };
   TRY(system::run_worker({.name = "build.check",
-                          .request = {{"layers", layers.size()}, {"allowed", allowed}},
+                          .request = {{"declared", std::move(declared)}, {"allowed", allowed}},
                           .confinement = system::Confinement::guest_ids,
                           .hands = directories.hands,
                           .on_event = take})

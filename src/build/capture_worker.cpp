@@ -56,7 +56,8 @@ Result<void> Sealer::apply(const SealRule& rule,
                            int parent,
                            const std::string& name,
                            const std::string& path) {
-  if (rule.action == SealAction::check || holds_text(parent, name, rule.unless_it_holds)) {
+  if (rule.action == SealAction::check || rule.action == SealAction::declare ||
+      holds_text(parent, name, rule.unless_it_holds)) {
     return {};
   }
   if (rule.action == SealAction::empty) {

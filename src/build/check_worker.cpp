@@ -26,8 +26,9 @@ class Checker {
  public:
   Checker(system::WorkerContext& context, std::set<std::string> allowed)
       : context_(context), allowed_(std::move(allowed)) {}
-  Result<void> layer(int tree, std::size_t index) {
+  Result<void> layer(int tree, std::size_t index, bool declared) {
     layer_ = index;
+    declared_ = declared;
     const UniqueFd open = TRY(open_subdirectory(tree, "."));
     return directory(open.get(), "", 0);
   }
@@ -46,6 +47,7 @@ class Checker {
   system::WorkerContext& context_;
   std::set<std::string> allowed_;
   std::size_t layer_ = 0;
+  bool declared_ = false;
 };
 
 Result<bool> Checker::holds_private_key(int parent,
@@ -69,6 +71,7 @@ Result<void> Checker::entry(int parent,
   const SealRule* rule = rule_for(path, S_ISLNK(status.st_mode));
   const bool is_empty = !S_ISREG(status.st_mode) || status.st_size == 0;
   if (rule != nullptr && !(rule->action == SealAction::empty && is_empty) &&
+      !(rule->action == SealAction::declare && declared_) &&
       !holds_text(parent, name, rule->unless_it_holds)) {
     report(rule->name, path);
     return {};
@@ -99,11 +102,14 @@ Result<void> Checker::directory(int descriptor, const std::string& path, std::si
 }  // namespace
 
 Result<Json> check_worker(system::WorkerContext& context) {
-  const auto layers = static_cast<std::size_t>(TRY(integer_at(context.request(), "layers")));
+  const Json* const declared = find_value(context.request(), "declared");
+  if (declared == nullptr) {
+    return Error{ErrorKind::internal, "a check without layers"};
+  }
   const auto allowed = find_strings(context.request(), "allowed");
   Checker checker(context, {allowed.begin(), allowed.end()});
-  for (std::size_t i = 0; i < layers; ++i) {
-    TRY(checker.layer(context.hand(i), i));
+  for (std::size_t i = 0; i < declared->size(); ++i) {
+    TRY(checker.layer(context.hand(i), i, (*declared)[i] == true));
   }
   return Json::object();
 }

@@ -143,6 +143,12 @@ constexpr std::array kAuthorized = {Paths("root/.ssh/**"), Paths("home/*/.ssh/au
 constexpr std::array kUserKeys = {
     Paths("home/*/.ssh/id_*"), Paths("home/*/.ssh/known_hosts*"), Paths("etc/ssh/*.pem")};
 
+constexpr std::array kNetworks = {Paths("etc/NetworkManager/system-connections/**"),
+                                  Paths("etc/netplan/**")};
+constexpr std::array kArchiveProxies = {Paths("etc/apt/apt.conf"),
+                                        Paths("etc/apt/apt.conf.d/*proxy*")};
+constexpr std::array kSudoers = {Paths("etc/sudoers.d/**")};
+
 constexpr std::string_view kSysprep = "virt-sysprep(1), 1.48";
 constexpr std::string_view kSystemdBuilding = "systemd.io/BUILDING_IMAGES";
 
@@ -304,6 +310,24 @@ constexpr std::array kRules = {
              "a key that no recipe named is a way in",
              kSysprep,
              kAuthorized},
+    SealRule{"network-profiles",
+             SealAction::declare,
+             "network profiles of NetworkManager and netplan",
+             "addresses and passwords of the builder's network",
+             kSysprep,
+             kNetworks},
+    SealRule{"archive-proxies",
+             SealAction::declare,
+             "proxies for apt",
+             "an instance would ask the builder's proxy",
+             "apt.conf(5)",
+             kArchiveProxies},
+    SealRule{"sudo-rules",
+             SealAction::declare,
+             "rights to become root",
+             "a right that no recipe named is a way to root",
+             "sudoers(5)",
+             kSudoers},
     SealRule{"user-keys",
              SealAction::check,
              "private keys and known hosts of users",

@@ -42,6 +42,19 @@ std::vector<Digest> digests_at(const Json& object, std::string_view key) {
   return digests;
 }
 
+Json texts(const std::vector<Digest>& digests) {
+  Json list = Json::array();
+  for (const Digest& digest : digests) {
+    list.push_back(digest.text());
+  }
+  return list;
+}
+
+/// Whose files the recipe says, one by one or as packages; a script's it does not.
+bool declares_files(std::string_view kind) {
+  return !kind.starts_with("provision.") || kind == "provision.files";
+}
+
 /// The files of keys that the recipe named: the only ones that may be in an image.
 std::vector<std::string> named_keys(const recipe::Recipe& merged) {
   std::vector<std::string> paths;
@@ -393,6 +406,36 @@ Result<void> ImageBuild::make_disk(store::ImageRecord& record) {
   return {};
 }
 
+std::vector<Digest> ImageBuild::declared_layers(const plan::Plan& plan) const {
+  std::vector<Digest> layers = subject_->parent
+                                   ? digests_at(subject_->parent->record.details, "declared_layers")
+                                   : std::vector<Digest>();
+  for (const plan::PlannedStep& planned : plan.steps) {
+    if (planned.done->layer && declares_files(planned.step.kind)) {
+      layers.push_back(*planned.done->layer);
+    }
+  }
+  return layers;
+}
+
+/// What must not be in an image and is: [{"rule", "path", "layer"}].
+Result<Json> ImageBuild::check_seal(const std::vector<Digest>& declared) const {
+  std::vector<build::ImageLayer> layers;
+  const auto trees = TRY(layer_trees(*session_, layers_));
+  layers.reserve(trees.size());
+  for (std::size_t index = 0; index < trees.size(); ++index) {
+    layers.push_back(
+        {trees[index],
+         std::find(declared.begin(), declared.end(), layers_[index]) != declared.end()});
+  }
+  Json findings = Json::array();
+  for (const build::Finding& finding :
+       TRY(build::check_image(layers, named_keys(subject_->merged)))) {
+    findings.push_back({{"rule", finding.rule}, {"path", finding.path}, {"layer", finding.layer}});
+  }
+  return findings;
+}
+
 /// What the catalogue keeps beside the config: enough to show, test, launch and build on it.
 Result<Json> ImageBuild::details(const plan::Plan& plan) const {
   build::OverlaySandbox tree(
@@ -403,10 +446,6 @@ Result<Json> ImageBuild::details(const plan::Plan& plan) const {
   for (const auto& [name, version] : guest::installed_packages(status)) {
     packages[name] = version;
   }
-  Json layers = Json::array();
-  for (const Digest& layer : layers_) {
-    layers.push_back(layer.text());
-  }
   Json steps = Json::array();
   for (const plan::PlannedStep& planned : plan.steps) {
     steps.push_back({{"name", planned.step.name},
@@ -414,11 +453,7 @@ Result<Json> ImageBuild::details(const plan::Plan& plan) const {
                      {"layer", planned.done->layer ? Json(planned.done->layer->text()) : Json()},
                      {"seconds", planned.done->seconds}});
   }
-  Json seal = Json::array();
-  for (const build::Finding& finding : TRY(build::check_image(TRY(layer_trees(*session_, layers_)),
-                                                              named_keys(subject_->merged)))) {
-    seal.push_back({{"rule", finding.rule}, {"path", finding.path}, {"layer", finding.layer}});
-  }
+  const std::vector<Digest> declared = declared_layers(plan);
   const auto& os = *subject_->merged.os;
   return Json{
       {"recipe_file", subject_->own.file.string()},
@@ -428,14 +463,15 @@ Result<Json> ImageBuild::details(const plan::Plan& plan) const {
       {"epoch", lock_.epoch},
       {"parent", subject_->parent ? Json(subject_->parent->record.reference()) : Json()},
       {"parent_digest", subject_->parent ? Json(subject_->parent->record.digest.text()) : Json()},
-      {"layers", std::move(layers)},
+      {"layers", texts(layers_)},
       {"steps", std::move(steps)},
       {"packages", std::move(packages)},
       {"assets", assets_.text()},
       {"layout", layout_.to_json()},
       {"fstab", given_.fstab},
       {"apt_sources", given_.apt_sources},
-      {"seal", std::move(seal)},
+      {"declared_layers", texts(declared)},
+      {"seal", TRY(check_seal(declared))},
       {"dpkg_status", TRY(session_->home.put_blob(status)).text()},
       {"extended_states", TRY(session_->home.put_blob(states)).text()}};
 }

@@ -77,6 +77,9 @@ class ImageBuild {
   Result<void> finish(StepRunner& runner, const plan::Plan& plan, BuildReport& report);
   Result<void> make_disk(store::ImageRecord& record);
   Result<Json> details(const plan::Plan& plan) const;
+  /// The layers, from the base on, whose files a recipe says.
+  std::vector<Digest> declared_layers(const plan::Plan& plan) const;
+  Result<Json> check_seal(const std::vector<Digest>& declared) const;
 
   Session* session_;
   const BuildRequest* request_;

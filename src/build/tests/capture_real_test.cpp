@@ -216,7 +216,7 @@ TEST_F(CaptureReal, SealedStepsLeaveNoIdentity) {
   ASSERT_TRUE(layer) << layer.error().text();
   const fs::path trees = Home::get().path() / "trees";
   ASSERT_TRUE(commit_layer(place.work, trees, layer->diff_id));
-  const auto findings = check_image({trees / layer->diff_id.hex()}, {});
+  const auto findings = check_image({{trees / layer->diff_id.hex()}}, {});
   ASSERT_TRUE(findings) << findings.error().text();
   for (const Finding& finding : *findings) {
     ADD_FAILURE() << finding.rule << ": " << finding.path;
@@ -236,7 +236,7 @@ TEST_F(CaptureReal, TheCheckFindsWhatNobodySealed) {
                   "echo s > /var/lib/systemd/random-seed\n"
                   "{ echo '-----BEGIN PRIVATE KEY-----'; head -c 48 /etc/passwd | base64; } > "
                   "/srv/app/key.pem"));
-  const std::vector<fs::path> layers = {place.work / "upper"};
+  const std::vector<ImageLayer> layers = {{place.work / "upper"}};
   std::vector<std::string> found;
   const auto findings = check_image(layers, {});
   ASSERT_TRUE(findings) << findings.error().text();
@@ -251,6 +251,20 @@ TEST_F(CaptureReal, TheCheckFindsWhatNobodySealed) {
                                             "private-key:srv/app/key.pem"));
   const auto allowed = check_image(layers, {"root/.ssh/authorized_keys"});
   EXPECT_EQ(allowed->size(), 4U);
+}
+
+TEST_F(CaptureReal, TheCheckAsksWhoGaveRights) {
+  Place place;
+  ASSERT_TRUE(
+      place.shell("mkdir -p /etc/sudoers.d; echo 'build ALL=(ALL) NOPASSWD: ALL' > "
+                  "/etc/sudoers.d/build"));
+  const auto by_script = check_image({{place.work / "upper"}}, {});
+  ASSERT_TRUE(by_script) << by_script.error().text();
+  ASSERT_EQ(by_script->size(), 1U);
+  EXPECT_EQ(by_script->front().rule, "sudo-rules");
+  const auto by_recipe = check_image({{place.work / "upper", true}}, {});
+  ASSERT_TRUE(by_recipe) << by_recipe.error().text();
+  EXPECT_TRUE(by_recipe->empty());
 }
 
 TEST_F(CaptureReal, HashingIsQuick) {

@@ -36,6 +36,10 @@ TEST(Seal, NamesIdentityAndResidue) {
       {"var/lib/cloud/instance/boot-finished", "cloud-init"},
       {"root/anaconda-ks.cfg", "installer"},
       {"root/.ssh/authorized_keys", "ssh-access"},
+      {"etc/NetworkManager/system-connections/office.nmconnection", "network-profiles"},
+      {"etc/netplan/01-static.yaml", "network-profiles"},
+      {"etc/apt/apt.conf.d/00-proxy", "archive-proxies"},
+      {"etc/sudoers.d/vagrant", "sudo-rules"},
   };
   for (const auto& [path, rule] : expected) {
     EXPECT_EQ(rule_name(path), rule) << path;

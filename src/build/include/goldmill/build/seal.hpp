@@ -14,9 +14,10 @@
 namespace goldmill::build {
 
 enum class SealAction : std::uint8_t {
-  remove,  ///< taken out of the changes; what a lower layer has shows again
-  empty,   ///< cut to zero bytes, since the file must exist
-  check,   ///< only reported: it may be meant, or no rule can repair it
+  remove,   ///< taken out of the changes; what a lower layer has shows again
+  empty,    ///< cut to zero bytes, since the file must exist
+  check,    ///< only reported: it may be meant, or no rule can repair it
+  declare,  ///< only reported, and only where no step that declares its files wrote it
 };
 
 struct SealRule {
@@ -47,10 +48,15 @@ struct Finding {
 /// elsewhere they are a decision, as a rule masked by a link to /dev/null.
 const SealRule* rule_for(std::string_view path, bool is_link);
 
-/// Looks for everything that the rules name, and for private keys, in every layer (trees, bottom
-/// to top); `allowed` are paths (without "/" in front) that the recipe itself made. Empty means
+struct ImageLayer {
+  std::filesystem::path tree;
+  bool declared = false;  ///< by a step whose files the recipe says, unlike a script's
+};
+
+/// Looks for everything that the rules name, and for private keys, in every layer (bottom to
+/// top); `allowed` are paths (without "/" in front) that the recipe itself made. Empty means
 /// sealed. Whiteouts and, for rules that empty, empty files are fine.
-Result<std::vector<Finding>> check_image(const std::vector<std::filesystem::path>& layers,
+Result<std::vector<Finding>> check_image(const std::vector<ImageLayer>& layers,
                                          const std::vector<std::string>& allowed);
 
 }  // namespace goldmill::build
