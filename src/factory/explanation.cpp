@@ -17,8 +17,9 @@ Json section(const std::string& title, const std::vector<std::string>& lines) {
 std::vector<std::string> policy_lines() {
   std::vector<std::string> lines;
   for (const guest::PolicyRule& rule : guest::standard_policy()) {
-    lines.push_back(std::string(rule.setting) + " - " + std::string(rule.why) + " (" +
-                    std::string(rule.source) + ")");
+    const bool is_module = rule.kind == guest::PolicyRule::Kind::module_off;
+    lines.push_back((is_module ? "never loads module " : "") + std::string(rule.setting) + ": " +
+                    std::string(rule.why) + " (" + std::string(rule.source) + ")");
   }
   return lines;
 }

@@ -335,13 +335,6 @@ std::vector<std::string> explain_baseline(const recipe::Recipe& merged) {
                     ": where the firmware names it, its metadata service gives name, keys and "
                     "user-data");
   }
-  if (has_policy(baseline)) {
-    for (const PolicyRule& rule : standard_policy()) {
-      const char* verb = rule.kind == PolicyRule::Kind::module_off ? "never loads module " : "";
-      lines.push_back("security: " + (verb + std::string(rule.setting)) + ": " +
-                      std::string(rule.why) + " (" + std::string(rule.source) + ")");
-    }
-  }
   return lines;
 }
 

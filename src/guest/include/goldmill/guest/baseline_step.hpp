@@ -51,7 +51,8 @@ std::unique_ptr<plan::StepKind> baseline_step_kind();
 /// All files of a baseline, for tests and `explain`. Errors: invalid_input (a port).
 Result<std::vector<TreeFile>> baseline_files(const recipe::Recipe& merged, const recipe::Os& os);
 
-/// One line per thing that holds, for `explain`: what it is and what it does.
+/// One line per thing that holds, for `explain`: what it is and what it does. The rules of the
+/// security policy are standard_policy().
 std::vector<std::string> explain_baseline(const recipe::Recipe& merged);
 
 /// The step that installs the agent for this architecture. Errors: unavailable when this build
