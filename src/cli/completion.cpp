@@ -5,21 +5,15 @@
 
 #include <goldmill/base/suggestion.hpp>
 #include <goldmill/cli/help.hpp>
+#include <goldmill/system/process.hpp>
 
 #include "usage.hpp"
 
 namespace goldmill::cli {
 
-namespace {
+using system::shell_quoted;
 
-/// A word for the shell, in single quotes.
-std::string in_quotes(std::string_view text) {
-  std::string quoted = "'";
-  for (const char letter : text) {
-    quoted += letter == '\'' ? std::string("'\\''") : std::string(1, letter);
-  }
-  return quoted + "'";
-}
+namespace {
 
 std::string joined(const std::vector<std::string>& words) {
   std::string text;
@@ -51,7 +45,7 @@ std::string bash_values(const Program& program,
                         Completes completes,
                         const std::vector<std::string>& choices) {
   if (!choices.empty()) {
-    return "COMPREPLY=($(compgen -W " + in_quotes(joined(choices)) + " -- \"$cur\"))";
+    return "COMPREPLY=($(compgen -W " + shell_quoted(joined(choices)) + " -- \"$cur\"))";
   }
   switch (completes) {
     case Completes::files:
@@ -63,7 +57,7 @@ std::string bash_values(const Program& program,
       return "COMPREPLY=($(compgen -W \"$(" + program.name + " __complete " + kind_of(completes) +
              " 2>/dev/null)\" -- \"$cur\"))";
     case Completes::commands:
-      return "COMPREPLY=($(compgen -W " + in_quotes(command_names(program)) + " -- \"$cur\"))";
+      return "COMPREPLY=($(compgen -W " + shell_quoted(command_names(program)) + " -- \"$cur\"))";
     case Completes::nothing:
       break;
   }
@@ -91,7 +85,7 @@ std::string bash_command(const Program& program, const Command& command) {
   if (!values.empty()) {
     text += "      case $prev in\n" + values + "      esac\n";
   }
-  text += "      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W " + in_quotes(options) +
+  text += "      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W " + shell_quoted(options) +
           " -- \"$cur\")); return; fi\n";
   text +=
       "      for ((i = first + 1; i < COMP_CWORD; i++)); do\n"
@@ -120,7 +114,7 @@ std::string bash_script(const Program& program) {
                      "  COMPREPLY=()\n"
                      "  if ((COMP_CWORD == first)); then\n"
                      "    COMPREPLY=($(compgen -W " +
-                     in_quotes(command_names(program) + " --help --version") +
+                     shell_quoted(command_names(program) + " --help --version") +
                      " -- \"$cur\"))\n"
                      "    return\n"
                      "  fi\n"
@@ -128,7 +122,7 @@ std::string bash_script(const Program& program) {
   for (const Command* command : shown_commands(program)) {
     text += bash_command(program, *command);
   }
-  return text + "    help) COMPREPLY=($(compgen -W " + in_quotes(command_names(program)) +
+  return text + "    help) COMPREPLY=($(compgen -W " + shell_quoted(command_names(program)) +
          " -- \"$cur\"));;\n  esac\n}\ncomplete -F " + function + " " + program.name + "\n";
 }
 
@@ -177,18 +171,19 @@ std::string zsh_command(const Program& program, const Command& command) {
                                   : ":" + zsh_text(option.value) + ":" +
                                         zsh_action(program, option.completes, option.choices);
     const std::string star = option.repeatable ? "*" : "";
-    text += " \\\n        " +
-            in_quotes(star + "--" + option.name + (option.value.empty() ? "" : "=") + doc + value);
+    text += " \\\n        " + shell_quoted(star + "--" + option.name +
+                                           (option.value.empty() ? "" : "=") + doc + value);
     if (option.letter != 0) {
-      text += " \\\n        " + in_quotes(star + "-" + option.letter +
-                                          (option.value.empty() ? "" : "+") + doc + value);
+      text += " \\\n        " + shell_quoted(star + "-" + option.letter +
+                                             (option.value.empty() ? "" : "+") + doc + value);
     }
   }
   for (std::size_t i = 0; i < command.arguments.size(); ++i) {
     const Argument& argument = command.arguments[i];
     const std::string position = repeats(argument) ? "*" : std::to_string(i + 1);
-    text += " \\\n        " + in_quotes(position + ":" + zsh_text(argument.name) + ":" +
-                                        zsh_action(program, argument.completes, argument.choices));
+    text +=
+        " \\\n        " + shell_quoted(position + ":" + zsh_text(argument.name) + ":" +
+                                       zsh_action(program, argument.completes, argument.choices));
   }
   return text + "\n      ;;\n";
 }
@@ -203,7 +198,7 @@ std::string zsh_script(const Program& program) {
   }
   text += "_" + name + "() {\n  local -a commands\n  commands=(\n";
   for (const Command* command : shown_commands(program)) {
-    text += "    " + in_quotes(command->name + ":" + command->summary) + "\n";
+    text += "    " + shell_quoted(command->name + ":" + command->summary) + "\n";
   }
   text +=
       "  )\n  if ((CURRENT == 2)); then\n    _describe command commands\n    return\n  fi\n"
@@ -221,7 +216,7 @@ std::string fish_action(const Program& program,
                         Completes completes,
                         const std::vector<std::string>& choices) {
   if (!choices.empty()) {
-    return " -a " + in_quotes(joined(choices));
+    return " -a " + shell_quoted(joined(choices));
   }
   switch (completes) {
     case Completes::files:
@@ -232,7 +227,7 @@ std::string fish_action(const Program& program,
     case Completes::instances:
       return " -a '(" + program.name + " __complete " + kind_of(completes) + " 2>/dev/null)'";
     case Completes::commands:
-      return " -a " + in_quotes(command_names(program));
+      return " -a " + shell_quoted(command_names(program));
     case Completes::nothing:
       break;
   }
@@ -251,7 +246,7 @@ std::string fish_command(const Program& program, const Command& command) {
     if (!option.value.empty()) {
       text += " -x" + fish_action(program, option.completes, option.choices);
     }
-    text += " -d " + in_quotes(option.doc) + "\n";
+    text += " -d " + shell_quoted(option.doc) + "\n";
   }
   // fish does not tell positions apart: what any argument may be is offered.
   std::vector<std::string> seen;
@@ -271,7 +266,7 @@ std::string fish_script(const Program& program) {
                      " -f\n";
   for (const Command* command : shown_commands(program)) {
     text += "complete -c " + program.name + " -n __fish_use_subcommand -a " + command->name +
-            " -d " + in_quotes(command->summary) + "\n";
+            " -d " + shell_quoted(command->summary) + "\n";
   }
   for (const Command* command : shown_commands(program)) {
     text += fish_command(program, *command);

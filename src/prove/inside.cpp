@@ -6,20 +6,14 @@
 #include <sstream>
 
 #include <goldmill/machine/dossier.hpp>
+#include <goldmill/system/process.hpp>
 
 namespace goldmill::prove {
 
+using system::shell_quoted;
+
 namespace {
 constexpr Bytes kAlignment = 2_MiB;  // with the second partition table
-
-/// In single quotes for the guest's shell.
-std::string quoted(const std::string& text) {
-  std::string safe = "'";
-  for (const char c : text) {
-    safe += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  }
-  return safe + "'";
-}
 
 std::string one_line(const std::string& text) {
   std::string line;
@@ -45,7 +39,7 @@ class Inside {
     check_firewall();
     check_growth();
     for (const std::string& service : expected_.services) {
-      const Answer answer = ask("systemctl is-active " + quoted(service));
+      const Answer answer = ask("systemctl is-active " + shell_quoted(service));
       add("service " + service, "active", answer.text, answer.text == "active");
     }
     for (const std::string& command : expected_.commands) {
@@ -101,7 +95,7 @@ class Inside {
   void check_locale() {
     if (!expected_.timezone.empty()) {
       // Many zones have several names ("UTC", "Etc/UTC"), so files are compared.
-      const std::string zone = quoted(expected_.timezone);
+      const std::string zone = shell_quoted(expected_.timezone);
       const Answer answer =
           ask("t=$(readlink -f /etc/localtime); z=$(readlink -f /usr/share/zoneinfo/" + zone +
               "); if [ ! -s \"$t\" ]; then echo \"$t, which is not there\"; "
@@ -113,7 +107,7 @@ class Inside {
       const Answer answer =
           ask("cat /etc/locale.conf /etc/default/locale 2>/dev/null | sed -n 's/^LANG=//p' | "
               "tr -d '\"' | sort -u; LC_ALL=" +
-              quoted(expected_.locale) + " locale charmap 2>&1 | grep -i cannot");
+              shell_quoted(expected_.locale) + " locale charmap 2>&1 | grep -i cannot");
       add("locale", expected_.locale, answer.text, answer.text == expected_.locale);
     }
   }
@@ -135,7 +129,7 @@ class Inside {
   }
 
   void check_user(const ExpectedUser& user) {
-    const std::string name = quoted(user.name);
+    const std::string name = shell_quoted(user.name);
     const Answer account = ask("getent passwd " + name + " | cut -d: -f1");
     add("user " + user.name,
         "exists",

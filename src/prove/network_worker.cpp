@@ -150,14 +150,6 @@ Result<Login> log_in(machine::SshTarget target, const std::string& other_user) {
       "sudo -n "};
 }
 
-std::string shell_quoted(const std::string& text) {
-  std::string safe = "'";
-  for (const char c : text) {
-    safe += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  }
-  return safe + "'";
-}
-
 /// An image that lets no SSH in is checked from outside alone.
 Row without_ssh(const Expectations& expected) {
   const bool asks = !expected.commands.empty() || !expected.services.empty();
@@ -204,7 +196,7 @@ std::vector<Row> check_guest(const Guest& guest, const Expectations& expected) {
     return login->ssh.run(login->prefix +
                           "env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "
                           "sh -c " +
-                          shell_quoted(command));
+                          system::shell_quoted(command));
   };
   const std::vector<Row> inside = check_inside(shell, expected, guest.machine_id);
   rows.insert(rows.end(), inside.begin(), inside.end());

@@ -213,6 +213,14 @@ class RealRunner : public ProcessRunner {
 };
 }  // namespace
 
+std::string shell_quoted(std::string_view word) {
+  std::string quoted = "'";
+  for (const char letter : word) {
+    quoted += letter == '\'' ? std::string("'\\''") : std::string(1, letter);
+  }
+  return quoted + "'";
+}
+
 std::vector<char*> exec_list(const std::vector<std::string>& texts) {
   std::vector<char*> list;
   list.reserve(texts.size() + 1);

@@ -54,6 +54,9 @@ class ProcessRunner {
 /// Arguments or environment as exec wants them, a null pointer last; valid while `texts` are.
 std::vector<char*> exec_list(const std::vector<std::string>& texts);
 
+/// One word for a POSIX shell, in single quotes.
+std::string shell_quoted(std::string_view word);
+
 /// The machine's own.
 ProcessRunner& process_runner();
 
