@@ -81,7 +81,7 @@ Result<std::vector<std::string>> package_lines(const Session& session,
 }  // namespace
 
 Result<Json> explain(Session& session, const BuildRequest& request) {
-  const auto lineage = TRY(recipe::load_lineage(request.recipe, {request.set}));
+  const auto lineage = TRY(recipe::load_lineage(request.recipes.front(), {request.set}));
   const recipe::Recipe& own = lineage.recipes.back();
   const recipe::Recipe merged = recipe::merged(lineage.recipes);
   if (!merged.os) {

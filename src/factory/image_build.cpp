@@ -223,8 +223,7 @@ Result<plan::Plan> ImageBuild::plan() {
   return plan::make_plan(subject_->own.name, TRY(steps()), parent_layers(), history);
 }
 
-Result<BuildReport> ImageBuild::run() {
-  const Stopwatch stopwatch;
+Result<ImageReport> ImageBuild::run() {
   plan::Plan plan = TRY(this->plan());
   const auto kinds = family_->kinds(view(), pinned_);
   StepRunner runner(*session_, plan.image, lock_.epoch, [&kinds](const std::string& name) {
@@ -236,15 +235,14 @@ Result<BuildReport> ImageBuild::run() {
   for (const plan::PlannedStep& planned : plan.steps) {
     TRY(planned.done ? Result<void>() : provision::check_ready(planned.step));
   }
-  BuildReport report;
+  ImageReport report;
   TRY(run_steps(runner, plan, report));
   TRY(write_lock());
   TRY(finish(runner, plan, report));
-  report.seconds = stopwatch.seconds();
   return report;
 }
 
-Result<void> ImageBuild::run_steps(StepRunner& runner, plan::Plan& plan, BuildReport& report) {
+Result<void> ImageBuild::run_steps(StepRunner& runner, plan::Plan& plan, ImageReport& report) {
   CatalogueHistory history(*session_);
   layers_ = plan.parent_layers;
   for (plan::PlannedStep& planned : plan.steps) {
@@ -256,8 +254,7 @@ Result<void> ImageBuild::run_steps(StepRunner& runner, plan::Plan& plan, BuildRe
       done = TRY(runner.run(planned.step, layers_));
       session_->observer.step_ended(planned.step.name, "ran", done->seconds);
     }
-    report.steps.push_back(
-        {plan.image, planned.step.name, key.text(), runs, runs ? done->seconds : 0});
+    report.steps.push_back({planned.step.name, key.text(), runs, runs ? done->seconds : 0});
     if (planned.step.kind == "debian.packages") {
       TRY(adopt_accounts(runner, *done));
     }
@@ -355,13 +352,13 @@ plan::PlannedStep ImageBuild::plan_disk(const plan::Plan& plan,
   return disk;
 }
 
-Result<void> ImageBuild::finish(StepRunner& runner, const plan::Plan& plan, BuildReport& report) {
+Result<void> ImageBuild::finish(StepRunner& runner, const plan::Plan& plan, ImageReport& report) {
   store::ImageRecord record = TRY(identify());
   const auto known = TRY(session_->catalogue.find_image_by_digest(record.digest));
   if (known && known->name == record.name && has_disk(record)) {
     TRY(runner.settle());
     report.image = *known;
-    report.steps.push_back({record.name, "disk", record.digest.text(), false, 0});
+    report.steps.push_back({"disk", record.digest.text(), false, 0});
     return {};
   }
   const Stopwatch stopwatch;
@@ -371,7 +368,7 @@ Result<void> ImageBuild::finish(StepRunner& runner, const plan::Plan& plan, Buil
   TRY(make_disk(record));
   record.details.update(TRY(details.get()));
   const double seconds = stopwatch.seconds();
-  report.steps.push_back({record.name, "disk", record.digest.text(), true, seconds});
+  report.steps.push_back({"disk", record.digest.text(), true, seconds});
   session_->observer.step_ended("disk", "ran", seconds);
   double total = 0;
   for (const StepReport& step : report.steps) {

@@ -40,7 +40,7 @@ class ImageBuild {
   static Result<ImageBuild> prepare(Session& session, const BuildRequest& request, Subject subject);
 
   Result<plan::Plan> plan();
-  Result<BuildReport> run();
+  Result<ImageReport> run();
   /// The image that a plan whose steps are all done stands for; nothing if it was never finished.
   Result<std::optional<store::ImageRecord>> find_finished(const plan::Plan& plan);
   /// The last row of a plan that is shown: whether the image's disk is written, and why.
@@ -69,12 +69,12 @@ class ImageBuild {
   Result<std::vector<plan::Step>> steps() const;
   std::map<std::string, std::string> installed() const;
   Result<void> write_lock() const;
-  Result<void> run_steps(StepRunner& runner, plan::Plan& plan, BuildReport& report);
+  Result<void> run_steps(StepRunner& runner, plan::Plan& plan, ImageReport& report);
   void keep_result(const plan::DoneStep& done);
   Result<void> adopt_accounts(StepRunner& runner, const plan::DoneStep& done);
   Result<store::ImageRecord> identify();
   bool has_disk(const store::ImageRecord& image) const;
-  Result<void> finish(StepRunner& runner, const plan::Plan& plan, BuildReport& report);
+  Result<void> finish(StepRunner& runner, const plan::Plan& plan, ImageReport& report);
   Result<void> make_disk(store::ImageRecord& record);
   Result<Json> details(const plan::Plan& plan) const;
   /// The layers, from the base on, whose files a recipe says.

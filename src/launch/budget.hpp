@@ -17,7 +17,4 @@ struct Budget {
 /// for QEMU; a tenth of what is available stays free. Each boot gets half a core.
 Budget budget_for(Bytes memory, int parallel_wished, Bytes available, int cores);
 
-/// MemAvailable of /proc/meminfo.
-Bytes available_memory();
-
 }  // namespace goldmill::launch

@@ -20,6 +20,7 @@
 #include <goldmill/machine/machine.hpp>
 #include <goldmill/machine/qmp.hpp>
 #include <goldmill/machine/ssh.hpp>
+#include <goldmill/system/memory.hpp>
 
 #include "budget.hpp"
 #include "record.hpp"
@@ -257,7 +258,8 @@ void QemuEngine::start_all(const LaunchRequest& request,
                            const std::function<void(const Record&)>& changed) {
   auto around = surroundings(records.front());
   const auto cores = static_cast<int>(std::thread::hardware_concurrency());
-  const Budget budget = budget_for(request.memory, request.parallel, available_memory(), cores);
+  const Budget budget =
+      budget_for(request.memory, request.parallel, system::available_memory(), cores);
   if (around) {
     around->ready_limit = request.ready_limit;
     fleet.accelerator = around->accelerator.reason;

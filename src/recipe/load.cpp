@@ -49,6 +49,11 @@ Result<std::string> read_recipe_file(const fs::path& file) {
   return text;
 }
 
+/// By its text alone: what is wrong with a recipe is said when it is read.
+bool says_recipe(std::string_view text) {
+  return text.starts_with("recipe:") || text.find("\nrecipe:") != std::string_view::npos;
+}
+
 Result<Loaded> load_one(const fs::path& file,
                         const std::map<std::string, std::string>& set,
                         std::set<std::string>& used) {
@@ -109,6 +114,24 @@ Error cycle_error(const std::vector<Recipe>& recipes, const Recipe& again) {
 }
 
 }  // namespace
+
+Result<std::vector<fs::path>> find_recipes(const fs::path& directory) {
+  std::error_code failure;
+  std::vector<fs::path> recipes;
+  for (fs::directory_iterator entry(directory, failure), end; !failure && entry != end;
+       entry.increment(failure)) {
+    const fs::path file = entry->path().lexically_normal();
+    if (file.extension() == ".yaml" && says_recipe(TRY(read_recipe_file(file)))) {
+      recipes.push_back(file);
+    }
+  }
+  if (failure) {
+    return system_error("cannot read the directory " + as_quote(directory.string()),
+                        failure.value());
+  }
+  std::sort(recipes.begin(), recipes.end());
+  return recipes;
+}
 
 Result<Recipe> load(const fs::path& file, const LoadOptions& options) {
   std::set<std::string> used;

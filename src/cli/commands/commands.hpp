@@ -2,6 +2,8 @@
 // The commands of the program, one file each, and what they share: how a job's progress is shown.
 #pragma once
 
+#include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -42,9 +44,11 @@ class TerminalObserver : public factory::Observer {
   void step_ended(std::string_view step, std::string_view result, double seconds) override;
   void note(std::string_view line) override;
   bool is_cancelled() override;
+  std::unique_ptr<Observer> beside(std::string_view image) override;
 
  private:
   Terminal& terminal_;
+  std::string beside_;  // in front of its phases, where others have phases of the same name
   std::string image_;
   std::string phase_;
 };
@@ -55,9 +59,11 @@ int run_job(Terminal& terminal, const std::function<Result<int>(factory::Session
 /// "12.3 s".
 std::string seconds_text(double seconds);
 
-/// What every command that takes a recipe has: its argument, --set, and the request they make.
+/// What every command that takes one recipe has: its argument, --set, and the request they make.
 Argument recipe_argument();
 Option set_option();
 Result<factory::BuildRequest> build_request(const Parsed& parsed);
+/// The file that a RECIPE argument means.
+std::filesystem::path recipe_file(const std::string& argument);
 
 }  // namespace goldmill::cli

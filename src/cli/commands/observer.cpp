@@ -47,11 +47,12 @@ void TerminalObserver::step_started(std::string_view image,
 void TerminalObserver::step_progress(std::string_view phase,
                                      std::uint64_t done,
                                      std::uint64_t total) {
-  if (!phase_.empty() && phase_ != phase) {
+  const std::string name = beside_ + std::string(phase);
+  if (!phase_.empty() && phase_ != name) {
     terminal_.progress().end(phase_);
   }
-  phase_ = phase;
-  terminal_.progress().show(phase, done, total);
+  phase_ = name;
+  terminal_.progress().show(name, done, total);
 }
 
 void TerminalObserver::step_ended(std::string_view step, std::string_view result, double seconds) {
@@ -69,6 +70,12 @@ void TerminalObserver::note(std::string_view line) {
 
 bool TerminalObserver::is_cancelled() {
   return interrupted != 0;
+}
+
+std::unique_ptr<factory::Observer> TerminalObserver::beside(std::string_view image) {
+  auto observer = std::make_unique<TerminalObserver>(terminal_);
+  observer->beside_ = std::string(image) + ": ";
+  return observer;
 }
 
 int run_job(Terminal& terminal, const std::function<Result<int>(factory::Session& session)>& job) {

@@ -8,7 +8,6 @@
 
 namespace goldmill::cli {
 
-namespace {
 std::filesystem::path recipe_file(const std::string& argument) {
   std::error_code ignored;
   if (!std::filesystem::exists(argument, ignored) &&
@@ -17,7 +16,6 @@ std::filesystem::path recipe_file(const std::string& argument) {
   }
   return argument;
 }
-}  // namespace
 
 Argument recipe_argument() {
   return {"RECIPE",
@@ -35,7 +33,9 @@ Option set_option() {
 
 Result<factory::BuildRequest> build_request(const Parsed& parsed) {
   factory::BuildRequest request;
-  request.recipe = recipe_file(parsed.argument(0));
+  for (const std::string& argument : parsed.arguments()) {
+    request.recipes.push_back(recipe_file(argument));
+  }
   request.set = TRY(parsed.pairs("set"));
   return request;
 }

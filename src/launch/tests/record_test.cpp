@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <goldmill/launch/engine.hpp>
+#include <goldmill/system/memory.hpp>
 
 #include "../budget.hpp"
 
@@ -240,7 +241,7 @@ TEST(Budget, KeepsATenthFreeAndStartsTwoForEachCore) {
   EXPECT_EQ(budget_for(64_MiB, 7, 10_GiB, 2).each, 128_MiB);
   EXPECT_EQ(budget_for(64_MiB, 7, 10_GiB, 2).parallel, 7);
   EXPECT_EQ(budget_for(512_MiB, 0, 100_MiB, 2).instances, 0);
-  EXPECT_GT(available_memory().value, 0U);
+  EXPECT_GT(system::available_memory().value, 0U);
 }
 
 }  // namespace goldmill::launch

@@ -252,6 +252,17 @@ TEST_F(LineageTest, DefaultsOfABareBase) {
   EXPECT_EQ(all.recommends, false);
 }
 
+TEST_F(LineageTest, ADirectoryHasOtherYamlToo) {
+  const auto b = write("b.yaml", "# A comment first.\nrecipe: b\nos: debian/12\n");
+  const auto a = write("a.yaml", "recipe: [broken\n");
+  write("playbook.yaml", "- hosts: all\n  vars: {recipe: x}\n");
+  write("notes.txt", "recipe: c\n");
+  const auto found = find_recipes(a.parent_path());
+  ASSERT_TRUE(found) << found.error().text();
+  EXPECT_THAT(*found, testing::ElementsAre(a, b)) << "what is wrong with one is said on reading";
+  EXPECT_EQ(find_recipes(a.parent_path() / "nowhere").error().kind, ErrorKind::not_found);
+}
+
 TEST_F(LineageTest, ParentWithoutRecipeIsNamed) {
   const auto lineage = load_lineage(write("a.yaml", "recipe: a\nfrom: gone:stable\n"));
   ASSERT_TRUE(lineage);

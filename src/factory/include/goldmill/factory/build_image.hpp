@@ -16,34 +16,43 @@
 namespace goldmill::factory {
 
 struct BuildRequest {
-  std::filesystem::path recipe;
+  std::vector<std::filesystem::path> recipes;
   std::map<std::string, std::string> set;  ///< --set KEY=VALUE
   bool update = false;                     ///< look for newer packages and rewrite the lock
   bool shell_on_failure = false;           ///< open a shell in a failed step's sandbox
+  /// Images that are built at the same time; 0: as many as cores and memory allow.
+  int jobs = 0;
 };
 
 struct StepReport {
-  std::string image;
   std::string name;
   std::string key;
   bool ran = false;
   double seconds = 0;
 };
 
-struct BuildReport {
+struct ImageReport {
   store::ImageRecord image;
   std::vector<StepReport> steps;
-  double seconds = 0;
-  /// {"image": {"name", "version", "digest", "disk_digest", "packages", "disk_used_bytes"},
-  ///  "steps": [{"name", "key", "result": "ran"|"cached", "seconds"}], "seconds"}
+  /// {"name", "version", "digest", "disk_digest", "packages", "disk_used_bytes"}
   Json to_json() const;
 };
 
-/// What a build would do, base first. Resolves packages when there is no lock yet (which may
-/// read the archive's indexes), and changes nothing.
+struct BuildReport {
+  std::vector<ImageReport> images;  ///< parents before what stands on them
+  double seconds = 0;
+  std::size_t steps_run() const;
+  /// {"steps": [{"image", "name", "key", "result": "ran"|"cached", "seconds"}], "seconds"}
+  Json to_json() const;
+};
+
+/// What a build of one recipe would do, base first. Resolves packages when there is no lock yet
+/// (which may read the archive's indexes), and changes nothing.
 Result<std::vector<plan::Plan>> plan_image(Session& session, const BuildRequest& request);
 
-/// Builds the recipe and, before it, the ancestors that are missing or out of date.
-Result<BuildReport> build_image(Session& session, const BuildRequest& request);
+/// Builds the recipes and, before them, the ancestors that are missing or out of date; those that
+/// do not stand on each other at the same time. One that fails does not stop the others.
+/// Errors: the recipe's own; for several, the first one's kind, with all that failed.
+Result<BuildReport> build_images(Session& session, const BuildRequest& request);
 
 }  // namespace goldmill::factory

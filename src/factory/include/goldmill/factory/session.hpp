@@ -28,6 +28,9 @@ class Observer {
   /// One line for people.
   virtual void note(std::string_view line) = 0;
   virtual bool is_cancelled() = 0;
+  /// The observer of one of several images that are built at the same time: each is called from
+  /// its own thread.
+  virtual std::unique_ptr<Observer> beside(std::string_view image) = 0;
 };
 
 /// What a program of a step may use up before it is stopped.

@@ -30,6 +30,10 @@ struct Lineage {
 };
 Result<Lineage> load_lineage(const std::filesystem::path& file, const LoadOptions& options = {});
 
+/// The recipes of a directory, by name: the YAML files that say `recipe:`. Other YAML (playbooks,
+/// cloud-init's) stands beside them. Errors: not_found; those of reading.
+Result<std::vector<std::filesystem::path>> find_recipes(const std::filesystem::path& directory);
+
 /// What holds for the last recipe of a lineage (which is not empty): its os, baseline, hardware,
 /// disk, repositories, apt sources, recommends, proxy and promises with the ancestors' merged in
 /// (maps merge, lists replace; functional promises are inherited, budgets are not), defaults

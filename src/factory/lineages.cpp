@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "lineages.hpp"
+
+#include <goldmill/guest/foreign_programs.hpp>
+#include <goldmill/provision/provision.hpp>
+#include <goldmill/recipe/load.hpp>
+#include <goldmill/store/reference.hpp>
+#include <goldmill/system/worker.hpp>
+
+#include "image_recipe.hpp"
+
+namespace goldmill::factory {
+
+namespace {
+
+bool is_pinned(const recipe::Recipe& own) {
+  const auto reference = store::ImageReference::parse(own.from);
+  return reference && (reference->version > 0 || !reference->channel.empty());
+}
+
+Result<store::ImageRecord> stored_parent(Session& session, const recipe::Recipe& own) {
+  auto image = session.catalogue.find_image(TRY(store::ImageReference::parse(own.from)));
+  if (!image && image.error().kind == ErrorKind::not_found) {
+    return Error{ErrorKind::not_found,
+                 own.origin.text() + ": there is neither an image " + own.from +
+                     " nor a recipe of that name beside " + own.file.filename().string(),
+                 "build it first, or put its recipe into the same directory"};
+  }
+  return image;
+}
+
+}  // namespace
+
+Result<Lineages> Lineages::read(const BuildRequest& request) {
+  if (request.recipes.size() > 1 && !request.set.empty()) {
+    return Error{ErrorKind::invalid_input,
+                 "--set goes with one recipe",
+                 "build the recipe that has the parameter by itself"};
+  }
+  Lineages lineages;
+  for (const auto& file : request.recipes) {
+    TRY(lineages.add(TRY(recipe::load_lineage(file, {request.set})).recipes));
+  }
+  return lineages;
+}
+
+/// Nothing before a pinned parent is looked at: that image is in the store.
+Result<void> Lineages::add(std::vector<recipe::Recipe> lineage) {
+  std::optional<std::size_t> parent;
+  std::size_t first = 0;
+  for (std::size_t index = 1; index < lineage.size(); ++index) {
+    first = is_pinned(lineage[index]) ? index : first;
+  }
+  for (std::size_t index = first; index < lineage.size(); ++index) {
+    parent = TRY(add(std::move(lineage[index]), parent));
+  }
+  return {};
+}
+
+Result<std::size_t> Lineages::add(recipe::Recipe own, std::optional<std::size_t> parent) {
+  for (std::size_t index = 0; index < members_.size(); ++index) {
+    const recipe::Recipe& known = members_[index].own;
+    if (known.file == own.file) {
+      return index;
+    }
+    if (known.name == own.name) {
+      return Error{
+          ErrorKind::invalid_input,
+          known.file.string() + " and " + own.file.string() + " both make the image " + own.name,
+          "build them one after the other, or give one another name"};
+    }
+  }
+  members_.push_back({std::move(own), parent});
+  return members_.size() - 1;
+}
+
+Result<void> Lineages::check_possible() const {
+  for (const Member& member : members_) {
+    if (member.own.os) {
+      TRY(guest::check_programs_run(member.own.os->architecture).context(member.own.name));
+    }
+    TRY(provision::check_available(member.own));
+  }
+  TRY(system::GuestIds::find());
+  return {};
+}
+
+Result<Subject> subject_of(Session& session,
+                           const recipe::Recipe& own,
+                           const std::optional<store::ImageRecord>& built) {
+  if (own.from.empty()) {
+    return Subject{own, recipe::merged({own}), std::nullopt};
+  }
+  const auto image = built ? *built : TRY(stored_parent(session, own));
+  const recipe::Recipe parent = TRY(recipe_of(image));
+  return Subject{own, recipe::merged({parent, own}), ParentImage{image, parent}};
+}
+
+}  // namespace goldmill::factory
