@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <future>
+#include <set>
 
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <goldmill/base/suggestion.hpp>
 #include <goldmill/build/overlay_sandbox.hpp>
 #include <goldmill/build/seal.hpp>
 #include <goldmill/exporter/exporter.hpp>
@@ -48,6 +50,30 @@ Json texts(const std::vector<Digest>& digests) {
     list.push_back(digest.text());
   }
   return list;
+}
+
+/// " (+added -gone)", by what is asked for; "" when other things than packages differ.
+std::string changed_wishes(const LockFile& lock, const Json& wishes) {
+  const auto words = [](const Json& requests) {
+    std::set<std::string> all;
+    const Json* install = find_value(requests, "install");
+    for (const Json& entry : install == nullptr ? Json::array() : *install) {
+      const std::string version = find_string(entry, "version").value_or("");
+      all.insert(find_string(entry, "name").value_or("") + find_string(entry, "file").value_or("") +
+                 (version.empty() ? "" : "=" + version));
+    }
+    return all;
+  };
+  const auto before = words(lock.requests);
+  const auto now = words(wishes);
+  std::string text;
+  for (const std::string& word : now) {
+    text += before.contains(word) ? "" : " +" + word;
+  }
+  for (const std::string& word : before) {
+    text += now.contains(word) ? "" : " -" + word;
+  }
+  return text.empty() ? "" : " (" + text.substr(1) + ")";
 }
 
 /// Whose files the recipe says, one by one or as packages; a script's it does not.
@@ -95,63 +121,75 @@ std::vector<Digest> ImageBuild::parent_layers() const {
 }
 
 /// Decides on exact packages: as the lock says, or anew when there is none or it means another
-/// wish or another parent.
+/// wish or another parent. Accounts keep the ids of the lock that was there in any case.
 Result<void> ImageBuild::pin() {
   if (subject_->parent) {
     const auto blob =
         Digest::parse(find_string(subject_->parent->record.details, "dpkg_status").value_or(""));
     parent_status_ = TRY(session_->home.get_blob(TRY(Result<Digest>(blob))));
   }
+  const auto file = LockFile::path_for(subject_->own.file);
+  auto old = TRY(LockFile::find(file));
   const Json wishes = TRY(family_->wishes(view()));
-  if (!request_->update && TRY(use_lock(wishes))) {
-    return {};
+  const std::string why = old ? why_stale(*old, wishes) : "is not there";
+  if (why.empty() && !request_->update) {
+    return use_lock(*std::move(old));
   }
-  return resolve(wishes);
+  if (request_->locked) {
+    return Error{ErrorKind::conflict,
+                 file.filename().string() + " " + why + ", and --locked resolves nothing",
+                 "goldmill lock " + subject_->own.file.filename().string() +
+                     " decides on packages without building"};
+  }
+  if (old && !request_->update) {
+    session_->observer.note(file.filename().string() + " " + why + ": packages are resolved again");
+  }
+  return resolve(wishes, old);
 }
 
-Result<bool> ImageBuild::use_lock(const Json& wishes) {
-  const auto file = LockFile::path_for(subject_->own.file);
-  auto lock = LockFile::read(file);
-  if (!lock) {
-    return lock.error().kind == ErrorKind::not_found ? Result<bool>(false)
-                                                     : Result<bool>(std::move(lock).error());
+/// Why a lock does not say what this build needs; "" when it does.
+std::string ImageBuild::why_stale(const LockFile& lock, const Json& wishes) const {
+  if (lock.recipe != subject_->own.name) {
+    return "is of the recipe '" + lock.recipe + "'";
   }
   const auto parent =
       subject_->parent ? std::optional(subject_->parent->record.digest) : std::nullopt;
-  if (lock->requests != wishes || lock->parent != parent || lock->recipe != subject_->own.name) {
-    session_->observer.note(
-        file.filename().string() +
-        (lock->parent != parent ? " is of another parent" : " is of other wishes") +
-        ": packages are resolved again");
-    if (lock->requests == wishes) {
-      pinned_.accounts = std::move(lock->accounts);  // a new parent must not renumber them
-    }
-    return false;
+  if (lock.parent != parent) {
+    return parent ? "is of another " + subject_->own.from : "is of a variant";
   }
-  lock_ = *std::move(lock);
-  pinned_.packages = TRY(guest::resolution_from_json(lock_.packages).context(file.string()));
-  if (!lock_.tools.is_null()) {
-    pinned_.tools = TRY(guest::resolution_from_json(lock_.tools).context(file.string()));
-  }
-  pinned_.accounts = lock_.accounts;
-  return true;
+  return lock.requests == wishes ? "" : "is of other wishes" + changed_wishes(lock, wishes);
 }
 
-Result<void> ImageBuild::resolve(const Json& wishes) {
+Result<void> ImageBuild::use_lock(LockFile lock) {
+  const std::string file = LockFile::path_for(subject_->own.file).string();
+  lock_ = std::move(lock);
+  pinned_.packages = TRY(guest::resolution_from_json(lock_.packages).context(file));
+  if (!lock_.tools.is_null()) {
+    pinned_.tools = TRY(guest::resolution_from_json(lock_.tools).context(file));
+  }
+  pinned_.accounts = lock_.accounts;
+  return {};
+}
+
+Result<void> ImageBuild::resolve(const Json& wishes, const std::optional<LockFile>& old) {
   guest::ParentPackages parent{parent_status_, {}};
   if (subject_->parent) {
     const auto blob = Digest::parse(
         find_string(subject_->parent->record.details, "extended_states").value_or(""));
     parent.extended_states = TRY(session_->home.get_blob(TRY(Result<Digest>(blob))));
   }
-  const Json accounts = pinned_.accounts;
+  const bool only_some = old && request_->update && !request_->update_only.empty();
   pinned_ = TRY(family_->resolve(
-      view(), parent, [this](std::string_view phase, std::uint64_t done, std::uint64_t total) {
+      view(),
+      parent,
+      only_some ? TRY(versions_to_keep(*old)) : std::map<std::string, std::string>(),
+      [this](std::string_view phase, std::uint64_t done, std::uint64_t total) {
         session_->observer.step_progress(phase, done, total);
       }));
-  pinned_.accounts = accounts;
   lock_ = LockFile{};
-  lock_.accounts = accounts;
+  if (old && old->recipe == subject_->own.name) {
+    pinned_.accounts = lock_.accounts = old->accounts;
+  }
   lock_.recipe = subject_->own.name;
   lock_.requests = wishes;
   lock_.packages = guest::to_json(pinned_.packages);
@@ -164,6 +202,23 @@ Result<void> ImageBuild::resolve(const Json& wishes) {
     lock_.tools = guest::to_json(pinned_.tools);
   }
   return {};
+}
+
+/// The locked packages but for those that are to move.
+Result<std::map<std::string, std::string>> ImageBuild::versions_to_keep(const LockFile& old) const {
+  auto keep = old.versions();
+  for (const std::string& name : request_->update_only) {
+    if (keep.erase(name) == 0) {
+      std::vector<std::string> names;
+      for (const auto& [known, version] : old.versions()) {
+        names.push_back(known);
+      }
+      return Error{ErrorKind::not_found,
+                   "no package '" + name + "' is locked for " + subject_->own.name,
+                   did_you_mean(name, names)};
+    }
+  }
+  return keep;
 }
 
 std::map<std::string, std::string> ImageBuild::installed() const {

@@ -43,6 +43,9 @@ class ImageBuild {
   Result<ImageReport> run();
   /// The image that a plan whose steps are all done stands for; nothing if it was never finished.
   Result<std::optional<store::ImageRecord>> find_finished(const plan::Plan& plan);
+  /// What prepare() decided on; written beside the recipe by run() and write_lock().
+  const LockFile& lock() const { return lock_; }
+  Result<void> write_lock() const;
   /// The last row of a plan that is shown: whether the image's disk is written, and why.
   plan::PlannedStep plan_disk(const plan::Plan& plan,
                               const std::optional<store::ImageRecord>& finished) const;
@@ -64,11 +67,12 @@ class ImageBuild {
   guest::GivenFiles parent_given() const;
   Result<void> give_files();
   Result<void> pin();
-  Result<bool> use_lock(const Json& wishes);
-  Result<void> resolve(const Json& wishes);
+  std::string why_stale(const LockFile& lock, const Json& wishes) const;
+  Result<void> use_lock(LockFile lock);
+  Result<void> resolve(const Json& wishes, const std::optional<LockFile>& old);
+  Result<std::map<std::string, std::string>> versions_to_keep(const LockFile& old) const;
   Result<std::vector<plan::Step>> steps() const;
   std::map<std::string, std::string> installed() const;
-  Result<void> write_lock() const;
   Result<void> run_steps(StepRunner& runner, plan::Plan& plan, ImageReport& report);
   void keep_result(const plan::DoneStep& done);
   Result<void> adopt_accounts(StepRunner& runner, const plan::DoneStep& done);

@@ -40,6 +40,26 @@ Result<LockFile> LockFile::read(const std::filesystem::path& file) {
   return lock;
 }
 
+Result<std::optional<LockFile>> LockFile::find(const std::filesystem::path& file) {
+  auto lock = read(file);
+  if (!lock && lock.error().kind == ErrorKind::not_found) {
+    return std::optional<LockFile>();
+  }
+  return std::optional(TRY(std::move(lock)));
+}
+
+std::map<std::string, std::string> LockFile::versions() const {
+  std::map<std::string, std::string> versions;
+  for (const Json* resolution : {&packages, &tools}) {
+    const Json* list = find_value(*resolution, "packages");
+    for (const Json& package : list == nullptr ? Json::array() : *list) {
+      versions.emplace(find_string(package, "name").value_or(""),
+                       find_string(package, "version").value_or(""));
+    }
+  }
+  return versions;
+}
+
 Json LockFile::to_json() const {
   return {{"goldmill_lock", kFormat},
           {"recipe", recipe},

@@ -3,15 +3,56 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <map>
+#include <sstream>
 
 #include <fcntl.h>
 
 namespace goldmill::guest {
 
 namespace {
-bool has_account(std::string_view text, std::string_view name) {
-  const std::string start = std::string(name) + ":";
-  return text.starts_with(start) || text.find("\n" + start) != std::string_view::npos;
+std::string field(std::string_view line, int index) {
+  for (; index > 0; --index) {
+    line.remove_prefix(std::min(line.find(':'), line.size() - 1) + 1);
+  }
+  return std::string(line.substr(0, line.find(':')));
+}
+
+/// The accounts of one file: name -> the line's third field, which is the id in passwd and group.
+std::map<std::string, std::string> accounts_in(const std::string& text) {
+  std::map<std::string, std::string> accounts;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    if (std::count(line.begin(), line.end(), ':') >= 2) {
+      accounts.emplace(field(line, 0), field(line, 2));
+    }
+  }
+  return accounts;
+}
+
+Error renumbered(const std::string& file, const std::string& what) {
+  return Error{ErrorKind::conflict,
+               "account ids would change in /etc/" + file + ": " + what,
+               "files of existing data would belong to another account: give the image below the "
+               "ids that it had, or remove the lock file to number accounts anew"};
+}
+
+/// What the image below says of an account that the lock has.
+Result<void> check_id(const std::string& file,
+                      const std::string& line,
+                      const std::map<std::string, std::string>& below) {
+  const std::string name = field(line, 0);
+  const std::string id = field(line, 2);
+  const auto same = below.find(name);
+  if (same != below.end() && same->second != id) {
+    return renumbered(file, "'" + name + "' had " + id + " and has " + same->second + " below");
+  }
+  for (const auto& [other, taken] : below) {
+    if (same == below.end() && taken == id) {
+      return renumbered(file, "'" + name + "' had " + id + ", which is now '" + other + "' below");
+    }
+  }
+  return {};
 }
 
 Result<void> append(GuestTree& tree, const std::string& path, std::string_view text) {
@@ -33,13 +74,18 @@ Result<void> add_accounts(GuestTree& tree, const Json& accounts) {
     if (text.empty()) {
       continue;
     }
+    const auto below = accounts_in(text);
+    const bool has_ids = file == std::string_view("passwd") || file == std::string_view("group");
     std::string fresh;
     for (const std::string& line : find_strings(accounts, file)) {
       if (std::count(line.begin(), line.end(), ':') != colons || line.front() == ':' ||
           line.find('\n') != std::string::npos) {
         return Error{ErrorKind::invalid_input, "'" + line + "' is no line of " + path};
       }
-      if (!has_account(text, line.substr(0, line.find(':')))) {
+      if (has_ids) {
+        TRY(check_id(file, line, below));
+      }
+      if (!below.contains(field(line, 0))) {
         fresh += line + "\n";
       }
     }

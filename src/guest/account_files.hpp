@@ -9,7 +9,8 @@
 namespace goldmill::guest {
 
 /// Appends the lines of {"passwd": [...], ...} whose names are not there yet; files that are
-/// missing are left out. Errors: invalid_input (a line that is none of its file).
+/// missing are left out. Errors: invalid_input (a line that is none of its file), conflict (the
+/// image below gave the name another id, or the id to another name: files would change owner).
 Result<void> add_accounts(GuestTree& tree, const Json& accounts);
 
 }  // namespace goldmill::guest

@@ -47,6 +47,19 @@ Result<HostSource> host_source_from_json(const Json& json) {
                     TRY(string_at(json, "label"))};
 }
 
+namespace {
+std::map<std::string, std::string> texts_by_name(const Json& json, std::string_view key) {
+  std::map<std::string, std::string> texts;
+  const Json* const object = find_value(json, key);
+  if (object != nullptr && object->is_object()) {
+    for (const auto& [name, text] : object->items()) {
+      texts[name] = text.is_string() ? text.get<std::string>() : "";
+    }
+  }
+  return texts;
+}
+}  // namespace
+
 Error located(const ResolveRequest& request, const std::string& name, Error error) {
   const auto place = request.asked_at.find(name);
   if (place != request.asked_at.end()) {
@@ -72,6 +85,7 @@ Json to_json(const ResolveRequest& request) {
           {"extended_states", request.extended_states},
           {"install", install},
           {"remove", request.remove},
+          {"keep", request.keep},
           {"asked_at", request.asked_at},
           {"tools", request.tools},
           {"new_root", request.new_root},
@@ -89,10 +103,8 @@ Result<ResolveRequest> resolve_request_from_json(const Json& json) {
   request.state_directory = TRY(string_at(json, "state_directory"));
   request.proxy = TRY(string_at(json, "proxy"));
   request.remove = find_strings(json, "remove");
-  const Json asked_at = json.value("asked_at", Json::object());
-  for (const auto& [name, place] : asked_at.items()) {
-    request.asked_at[name] = place.is_string() ? place.get<std::string>() : "";
-  }
+  request.keep = texts_by_name(json, "keep");
+  request.asked_at = texts_by_name(json, "asked_at");
   request.tools = find_strings(json, "tools");
   request.new_root = find_bool(json, "new_root").value_or(false);
   request.recommends = find_bool(json, "recommends").value_or(false);

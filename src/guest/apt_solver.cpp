@@ -80,12 +80,13 @@ class RecordedOrder : public pkgPackageManager {
 class Solver {
  public:
   Solver(const AptSettings& settings, const ResolveRequest& request)
-      : settings_(settings), request_(request) {}
+      : settings_(settings), request_(request), keep_(request.keep) {}
 
   Result<ResolvedRoot> run() {
     TRY(open());
     TRY(check_parent());
     TRY(choose_all());
+    TRY(give_up_blocking_versions());
     TRY(mark_all());
     TRY(check_outcome());
     ResolvedRoot root{TRY(collect()), {}};
@@ -135,6 +136,14 @@ class Solver {
   }
 
   Result<void> choose_all() {
+    for (const auto& [name, kept] : keep_) {
+      const VersionRef version = version_of(name, kept);
+      if (!version.end() && version.ParentPkg().CurrentVer() != version) {
+        states().SetCandidateVersion(version);
+      }
+    }
+    chosen_.clear();
+    unwanted_.clear();
     for (const InstallRequest& wanted : request_.install) {
       auto version = wanted.file.empty() ? choose(wanted) : choose_local(wanted);
       if (!version) {
@@ -153,6 +162,74 @@ class Solver {
       unwanted_.push_back(package);
     }
     return {};
+  }
+
+  /// libapt takes a candidate for the only version there is. So those that are kept, but too old
+  /// for what is wanted, are let go, until nothing is broken or nothing kept is in the way.
+  Result<void> give_up_blocking_versions() {
+    while (!keep_.empty()) {
+      pkgProblemResolver resolver(&states());
+      mark_wanted(resolver);
+      std::set<std::string> blocking;
+      std::set<unsigned int> seen;
+      for (PackageRef package = states().PkgBegin(); !package.end(); ++package) {
+        if (states()[package].InstBroken()) {
+          find_blocking(states()[package].InstVerIter(cache()), blocking, seen);
+        }
+      }
+      for (const std::string& name : blocking) {
+        keep_.erase(name);
+      }
+      if (!states().Init(nullptr)) {
+        return take_apt_error("the packages' states cannot be read anew", ErrorKind::internal);
+      }
+      TRY(choose_all());
+      if (blocking.empty()) {
+        break;
+      }
+    }
+    return {};
+  }
+
+  void find_blocking(const VersionRef& version,
+                     std::set<std::string>& blocking,
+                     std::set<unsigned int>& seen) {
+    if (version.end() || !seen.insert(version->ID).second) {
+      return;
+    }
+    for (pkgCache::DepIterator need = version.DependsList(); !need.end();) {
+      pkgCache::DepIterator first = need;
+      pkgCache::DepIterator last = need;
+      need.GlobOr(first, last);
+      if (!states().IsImportantDep(last) || (states()[last] & pkgDepCache::DepGInstall) != 0) {
+        continue;
+      }
+      if (keep_.contains(version.ParentPkg().Name())) {
+        blocking.insert(version.ParentPkg().Name());  // it wants older ones than there will be
+      }
+      for (pkgCache::DepIterator one = first;; ++one) {
+        const PackageRef target = one.TargetPkg();
+        const auto kept = keep_.find(target.Name());
+        if (kept != keep_.end() && !one.IsSatisfied(version_of(kept->first, kept->second))) {
+          blocking.insert(kept->first);
+        }
+        if (!one.IsNegative()) {
+          find_blocking(target.VersionList(), blocking, seen);
+        }
+        if (one == last) {
+          break;
+        }
+      }
+    }
+  }
+
+  VersionRef version_of(const std::string& name, const std::string& text) {
+    const PackageRef package = find(name);
+    VersionRef version = package.end() ? VersionRef(cache()) : package.VersionList();
+    while (!version.end() && text != version.VerStr()) {
+      ++version;
+    }
+    return version;
   }
 
   /// A name may say its architecture: "libc6:arm64".
@@ -274,23 +351,25 @@ class Solver {
     }
   }
 
-  Result<void> mark_all() {
-    pkgProblemResolver resolver(&states());
-    {
-      const pkgDepCache::ActionGroup group(states());
-      for (const PackageRef& package : unwanted_) {
-        resolver.Clear(package);
-        resolver.Remove(package);
-        resolver.Protect(package);
-        states().MarkDelete(package, true, 0, true);
-      }
-      // All names first, then their dependencies: alternatives that are asked for count.
-      for (const bool dependencies : {false, true}) {
-        for (const VersionRef& version : chosen_) {
-          mark(resolver, version, dependencies);
-        }
+  void mark_wanted(pkgProblemResolver& resolver) {
+    const pkgDepCache::ActionGroup group(states());
+    for (const PackageRef& package : unwanted_) {
+      resolver.Clear(package);
+      resolver.Remove(package);
+      resolver.Protect(package);
+      states().MarkDelete(package, true, 0, true);
+    }
+    // All names first, then their dependencies: alternatives that are asked for count.
+    for (const bool dependencies : {false, true}) {
+      for (const VersionRef& version : chosen_) {
+        mark(resolver, version, dependencies);
       }
     }
+  }
+
+  Result<void> mark_all() {
+    pkgProblemResolver resolver(&states());
+    mark_wanted(resolver);
     if (!resolver.Resolve(true) || states().BrokenCount() != 0) {
       _error->Discard();
       return explain();
@@ -540,6 +619,7 @@ class Solver {
   pkgCacheFile files_;
   std::vector<VersionRef> chosen_;
   std::vector<PackageRef> unwanted_;
+  std::map<std::string, std::string> keep_;  // of the request's, what is not in the way
   std::map<unsigned int, std::filesystem::path> local_;
   std::map<unsigned int, int> source_of_;
 };

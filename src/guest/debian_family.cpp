@@ -199,8 +199,10 @@ Result<Json> DebianFamily::wishes(const RecipeView& view) const {
 
 Result<PinnedPackages> DebianFamily::resolve(const RecipeView& view,
                                              const ParentPackages& parent,
+                                             const std::map<std::string, std::string>& keep,
                                              const FetchProgress& progress) const {
   ResolveRequest request = TRY(request_for(view, parent));
+  request.keep = keep;
   PinnedPackages pinned;
   if (request.install.empty() && request.remove.empty() && !request.new_root) {
     return pinned;

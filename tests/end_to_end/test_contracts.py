@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What scripts rely on: JSON, exit statuses and messages; builds that repeat; plans with reasons."""
+import json
 import os
 import re
 import subprocess
@@ -273,6 +274,76 @@ class Again(Case):
         self.assertEqual(["disk"], [s["name"] for s in again["steps"] if s["result"] == "ran"])
         self.assertEqual(built, again["image"])
         self.assertTrue(disk.is_file())
+
+
+class Locks(Case):
+    def setUp(self):
+        self.room = self.scratch()
+        product.copy_recipes(self.room)
+        self.lock = self.room / "pinned.lock"
+        self.ask("less")
+
+    def ask(self, packages):
+        (self.room / "pinned.yaml").write_text(
+            f"recipe: pinned\nfrom: base\npackages: [{packages}]\n")
+
+    def goldmill(self, *arguments, **options):
+        return goldmill(*arguments, cwd=self.room, **options)
+
+    def moved(self, *arguments):
+        report = self.goldmill("lock", "pinned", *arguments, "--json").json
+        self.assertEqual(["lock", "moved", "packages", "recipe"], sorted(report))
+        self.assertEqual(str(self.lock), report["lock"])
+        return {row["package"]: (row["from"], row["to"]) for row in report["moved"]}
+
+    def set_version(self, package, version):
+        lock = json.loads(self.lock.read_text())
+        (row,) = (row for row in lock["packages"]["packages"] if row["name"] == package)
+        row["version"] = version
+        self.lock.write_text(json.dumps(lock))
+
+    def test_a_lock_says_what_moved(self):
+        less = self.moved()["less"]
+        self.assertIsNone(less[0])
+        self.assertEqual({}, self.moved(), "it says what the recipe needs")
+        self.ask("less, ed")
+        self.assertEqual({"ed"}, set(self.moved()))
+        self.ask("ed")
+        self.assertEqual({"less": (less[1], None)}, self.moved())
+        self.set_version("ed", "0.9-1")
+        self.assertEqual(["ed"], list(self.moved("--update")))
+        before = self.lock.read_text()
+        self.assertEqual({}, self.moved("--update", "ed"))
+        self.assertEqual(before, self.lock.read_text())
+
+    def test_locked_builds_resolve_nothing(self):
+        for arguments in (("build", "pinned"), ("build", "--all")):
+            with self.subTest(arguments):
+                answer = self.goldmill(*arguments, "--locked", status=None)
+                self.assertEqual(4, answer.status)
+                self.assertIn("pinned.lock is not there", answer.err)
+                self.assertIn("goldmill lock pinned.yaml", answer.err)
+        self.moved()
+        self.ask("less, ed")
+        answer = self.goldmill("build", "pinned", "--locked", status=4)
+        self.assertIn("(+ed)", answer.err)
+        self.ask("less")
+        self.goldmill("build", "base", "java", "--locked")
+        self.assertFalse(product.left_behind(self.room))
+
+    def test_wrong_requests(self):
+        self.assertIn("add --update", self.goldmill("lock", "pinned", "less", status=2).err)
+        self.moved()
+        answer = self.goldmill("lock", "pinned", "--update", "lses", status=3)
+        self.assertIn("did you mean 'less'", answer.err)
+        self.assertIn("give one", self.goldmill("build", "pinned", "--locked", "--update",
+                                                status=2).err)
+        self.lock.write_text("{}")
+        self.assertIn("damaged", self.goldmill("lock", "pinned", status=2).err)
+        (self.room / "base.yaml").write_text(
+            (self.room / "base.yaml").read_text().replace("Berlin", "Rome"))
+        answer = self.goldmill("lock", "pinned", status=4)
+        self.assertIn("the image base is not up to date", answer.err)
 
 
 if __name__ == "__main__":

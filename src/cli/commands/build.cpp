@@ -66,6 +66,12 @@ Result<factory::BuildRequest> read_request(const Parsed& parsed) {
                  "name the recipes to build, or build --all of a directory"};
   }
   request.update = parsed.has("update");
+  request.locked = parsed.has("locked");
+  if (request.locked && request.update) {
+    return Error{ErrorKind::invalid_input,
+                 "--locked resolves nothing, and --update resolves all",
+                 "give one of them"};
+  }
   request.shell_on_failure = parsed.has("shell-on-failure");
   request.jobs = TRY(parsed.integer("jobs", 1, 256)).value_or(0);
   return request;
@@ -110,6 +116,8 @@ Command build_command() {
                    .doc = "Images built at the same time.",
                    .standard = "as many as cores and memory allow"},
                   {.name = "update", .doc = "Looks for newer packages and rewrites the lock."},
+                  {.name = "locked",
+                   .doc = "Fails where packages would have to be resolved: for CI."},
                   {.name = "shell-on-failure",
                    .doc = "Opens a shell in the sandbox of a step that failed."}},
       .examples = {{"goldmill build examples/base.yaml", "a base from nothing"},

@@ -31,6 +31,7 @@ Program make_program() {
                           {"NO_COLOR", "no colours"}},
           .commands = {plan_command(),
                        build_command(),
+                       lock_command(),
                        test_command(),
                        list_command(),
                        show_command(),

@@ -116,6 +116,29 @@ class Archive : public testing::Test {
   std::unique_ptr<system::TemporaryDirectory> home_;
 };
 
+TEST_F(Archive, KeepsVersionsThatNothingNeedsNewer) {
+  const auto resolved = [&](std::vector<std::string> wanted,
+                            std::map<std::string, std::string> keep) {
+    ResolveRequest asked = request("plain", "good");
+    asked.install.clear();
+    for (std::string& name : wanted) {
+      asked.install.push_back({.name = std::move(name)});
+    }
+    asked.keep = std::move(keep);
+    const auto found = resolve(asked);
+    return found ? names(*found) : found.error().text();
+  };
+  EXPECT_EQ(resolved({"tool"}, {{"lib", "1.0"}}), "early=1.0 lib=1.0 tool=1.0");
+  EXPECT_EQ(resolved({"tool"}, {{"lib", "0.9"}}), "early=1.0 lib=2.0 tool=1.0") << "it is gone";
+  EXPECT_EQ(resolved({"tool"}, {{"nobody", "1"}}), "early=1.0 lib=2.0 tool=1.0");
+  EXPECT_EQ(resolved({"wants-new"}, {{"lib", "1.0"}, {"early", "1.0"}}),
+            "lib=2.0 through=1.0 wants-new=1.0")
+      << "a kept one that is too old, two dependencies away";
+  EXPECT_EQ(resolved({"exact", "lib"}, {{"exact", "1.0"}}), "exact=2.0 lib=2.0")
+      << "a kept one that wants others older";
+  EXPECT_EQ(resolved({"exact", "lib"}, {{"exact", "1.0"}, {"lib", "1.0"}}), "exact=1.0 lib=1.0");
+}
+
 TEST_F(Archive, ResolvesOrdersAndFetches) {
   const ResolveRequest asked = request("plain", "good");
   const auto found = resolve(asked);

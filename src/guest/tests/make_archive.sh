@@ -25,6 +25,10 @@ package lib 1.0
 package lib 2.0
 package tool 1.0 'Depends: lib (>= 1.0)' 'Pre-Depends: early'
 package early 1.0
+package wants-new 1.0 'Depends: through'
+package through 1.0 'Depends: lib (>= 2)'
+package exact 1.0 'Depends: lib (= 1.0)'
+package exact 2.0 'Depends: lib (= 2.0)'
 package wants-more 1.0 'Depends: lib (>= 3)'
 package wants-none 1.0 'Depends: not-there'
 package wants-deep 1.0 'Depends: wants-none'

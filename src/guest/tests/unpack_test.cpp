@@ -346,12 +346,20 @@ TEST(Accounts, AreAppendedOnce) {
   std::ofstream(made->path() / "etc/passwd") << "root:x:0:0::/root:/bin/sh\n";
   const auto root = system::open_directory(made->path());
   GuestTree tree(root->get());
-  const Json accounts = {{"passwd", {"root:x:5:5::/:/x", "web:x:100:100::/:/bin/false"}},
+  const Json accounts = {{"passwd", {"root:x:0:0::/:/x", "web:x:100:100::/:/bin/false"}},
                          {"shadow", {"web:!:1::::::"}}};
   ASSERT_TRUE(add_accounts(tree, accounts));
   ASSERT_TRUE(add_accounts(tree, accounts));
   EXPECT_EQ(*tree.read("/etc/passwd"), "root:x:0:0::/root:/bin/sh\nweb:x:100:100::/:/bin/false\n");
   EXPECT_FALSE(add_accounts(tree, {{"passwd", {"no line"}}}));
+  const auto renumbered = [&](const char* file, const char* line) {
+    const auto result = add_accounts(tree, {{file, {line}}});
+    return !result && result.error().kind == ErrorKind::conflict ? result.error().message : "";
+  };
+  EXPECT_THAT(renumbered("passwd", "web:x:101:65534::/:/bin/false"),
+              HasSubstr("'web' had 101 and has 100 below"));
+  EXPECT_THAT(renumbered("passwd", "other:x:100:100::/:/bin/false"),
+              HasSubstr("'other' had 100, which is now 'web' below"));
 }
 
 }  // namespace

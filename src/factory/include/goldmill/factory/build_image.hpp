@@ -19,6 +19,8 @@ struct BuildRequest {
   std::vector<std::filesystem::path> recipes;
   std::map<std::string, std::string> set;  ///< --set KEY=VALUE
   bool update = false;                     ///< look for newer packages and rewrite the lock
+  std::vector<std::string> update_only;    ///< with `update`: all others stay where they can
+  bool locked = false;                     ///< fail rather than resolve packages
   bool shell_on_failure = false;           ///< open a shell in a failed step's sandbox
   /// Images that are built at the same time; 0: as many as cores and memory allow.
   int jobs = 0;

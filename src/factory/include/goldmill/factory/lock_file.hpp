@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,8 +29,12 @@ struct LockFile {
 
   /// Errors: not_found; invalid_input when it is damaged or of a newer goldmill.
   static Result<LockFile> read(const std::filesystem::path& file);
+  /// As read(), but nothing where there is none.
+  static Result<std::optional<LockFile>> find(const std::filesystem::path& file);
   Result<void> write(const std::filesystem::path& file) const;
   Digest digest() const;
+  /// Locked packages, the boot loader's too: name -> version.
+  std::map<std::string, std::string> versions() const;
 
   /// java.yaml -> java.lock in the same directory.
   static std::filesystem::path path_for(const std::filesystem::path& recipe);

@@ -71,9 +71,11 @@ class DebianFamily {
   /// image is built from. Errors: invalid_input for archives that a guest cannot or must not use.
   Result<std::string> guest_sources(const recipe::Recipe& merged) const;
 
-  /// Decides on exact packages. Reads the archive's indexes when that is needed.
+  /// Decides on exact packages. Reads the archive's indexes when that is needed. What is in `keep`
+  /// (name -> version) stays at its version where the archive still has it and nothing needs more.
   Result<PinnedPackages> resolve(const RecipeView& view,
                                  const ParentPackages& parent,
+                                 const std::map<std::string, std::string>& keep,
                                  const FetchProgress& progress) const;
 
   /// The steps before the recipe's own provisioning, and those after it.

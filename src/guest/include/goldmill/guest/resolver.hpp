@@ -37,6 +37,8 @@ struct ResolveRequest {
   /// needs a newer one: a variant adds what it needs; newer packages come by a newer base.
   std::vector<InstallRequest> install = {};
   std::vector<std::string> remove = {};  ///< in a new root: must not come in
+  /// Name -> version that is preferred to a newer one, where the archive has it.
+  std::map<std::string, std::string> keep = {};
   /// Where a name or a local file of the two lists was written ("web.yaml:4:5"), for errors.
   std::map<std::string, std::string> asked_at = {};
   std::vector<std::string> tools = {};  ///< names that only a build of the image needs

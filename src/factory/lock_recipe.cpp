@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <set>
+
+#include <goldmill/factory/lock_recipe.hpp>
+
+#include "image_build.hpp"
+#include "lineages.hpp"
+
+namespace goldmill::factory {
+
+namespace {
+
+/// The finished image of an ancestor: what the lock of a variant is about.
+Result<store::ImageRecord> finished(Session& session,
+                                    const BuildRequest& request,
+                                    Subject subject) {
+  const std::string name = subject.own.name;
+  const std::string file = subject.own.file.string();
+  ImageBuild build = TRY(ImageBuild::prepare(session, request, std::move(subject)));
+  const plan::Plan plan = TRY(build.plan());
+  auto image = plan.is_done() ? TRY(build.find_finished(plan)) : std::nullopt;
+  if (!image) {
+    return Error{ErrorKind::conflict,
+                 "the image " + name + " is not up to date, and packages are locked on it",
+                 "build it first: goldmill build " + file};
+  }
+  return *std::move(image);
+}
+
+Json or_null(const std::string& text) {
+  return text.empty() ? Json() : Json(text);
+}
+
+}  // namespace
+
+std::vector<Move> moves_between(const std::map<std::string, std::string>& before,
+                                const std::map<std::string, std::string>& after) {
+  std::set<std::string> names;
+  for (const auto* versions : {&before, &after}) {
+    for (const auto& [name, version] : *versions) {
+      names.insert(name);
+    }
+  }
+  const auto version_in = [](const std::map<std::string, std::string>& versions,
+                             const std::string& name) {
+    const auto found = versions.find(name);
+    return found == versions.end() ? std::string() : found->second;
+  };
+  std::vector<Move> moves;
+  for (const std::string& name : names) {
+    Move move{name, version_in(before, name), version_in(after, name)};
+    if (move.from != move.to) {
+      moves.push_back(std::move(move));
+    }
+  }
+  return moves;
+}
+
+Json LockReport::to_json() const {
+  Json rows = Json::array();
+  for (const Move& move : moved) {
+    rows.push_back(
+        {{"package", move.package}, {"from", or_null(move.from)}, {"to", or_null(move.to)}});
+  }
+  return {{"recipe", recipe}, {"lock", file.string()}, {"packages", packages}, {"moved", rows}};
+}
+
+Result<LockReport> lock_recipe(Session& session, const BuildRequest& request) {
+  const Lineages lineages = TRY(Lineages::read(request));
+  BuildRequest as_locked = request;
+  as_locked.update = false;
+  std::optional<store::ImageRecord> parent;
+  const auto& members = lineages.members();
+  for (std::size_t index = 0; index + 1 < members.size(); ++index) {
+    parent =
+        TRY(finished(session, as_locked, TRY(subject_of(session, members[index].own, parent))));
+  }
+  const recipe::Recipe& own = members.back().own;
+  LockReport report;
+  report.recipe = own.name;
+  report.file = LockFile::path_for(own.file);
+  const auto old = TRY(LockFile::find(report.file));
+  const ImageBuild build =
+      TRY(ImageBuild::prepare(session, request, TRY(subject_of(session, own, parent))));
+  TRY(build.write_lock());
+  const auto now = build.lock().versions();
+  report.packages = now.size();
+  report.moved = moves_between(old ? old->versions() : std::map<std::string, std::string>(), now);
+  return report;
+}
+
+}  // namespace goldmill::factory
