@@ -70,6 +70,9 @@ Result<void> refresh_indexes(const AptSettings& settings, system::WorkerContext&
 /// Operation "resolve" of the worker, in a started session with indexes.
 Result<ResolvedRoot> solve(const AptSettings& settings, const ResolveRequest& request);
 
+/// Operation "upgrades" of the worker, in the same.
+Result<std::vector<Upgrade>> compare(const AptSettings& settings, const ResolveRequest& request);
+
 /// Operation "fetch" of the worker.
 Result<Json> download(system::WorkerContext& context);
 

@@ -21,6 +21,7 @@
 #include <apt-pkg/pkgrecords.h>
 #include <apt-pkg/sourcelist.h>
 #include <apt-pkg/strutl.h>
+#include <apt-pkg/version.h>
 
 #include <goldmill/base/suggestion.hpp>
 #include <goldmill/system/file.hpp>
@@ -94,7 +95,55 @@ class Solver {
     return root;
   }
 
+  Result<std::vector<Upgrade>> upgrades() {
+    TRY(open());
+    map_sources();
+    std::vector<Upgrade> found;
+    for (PackageRef package = states().PkgBegin(); !package.end(); ++package) {
+      const VersionRef now = package.CurrentVer();
+      const VersionRef candidate = states()[package].CandidateVerIter(cache());
+      if (!now.end() && !candidate.end() && is_newer(candidate, now)) {
+        found.push_back(
+            {package.Name(), now.VerStr(), candidate.VerStr(), is_security_fix(now, candidate)});
+      }
+    }
+    std::sort(found.begin(), found.end(), [](const Upgrade& one, const Upgrade& other) {
+      return std::tuple(!one.security, one.name) < std::tuple(!other.security, other.name);
+    });
+    return found;
+  }
+
  private:
+  /// By the version's text: the same one may be listed twice, as installed and as in the archive.
+  bool is_newer(const VersionRef& one, const VersionRef& other) {
+    return cache().VS->CmpVersion(one.VerStr(), other.VerStr()) > 0;
+  }
+
+  /// Has a security suite any version on the way from one to the other?
+  bool is_security_fix(const VersionRef& now, const VersionRef& candidate) {
+    for (VersionRef version = candidate.ParentPkg().VersionList(); !version.end(); ++version) {
+      if (!is_newer(version, now) || is_newer(version, candidate)) {
+        continue;
+      }
+      for (pkgCache::VerFileIterator file = version.FileList(); !file.end(); ++file) {
+        if (is_security(file.File())) {
+          return true;
+        }
+      }
+    }
+    return false;
+  }
+
+  /// Debian labels the archive; Ubuntu names the suite.
+  static bool is_security(const pkgCache::PkgFileIterator& file) {
+    const auto text = [](const char* value) {
+      return std::string_view(value == nullptr ? "" : value);
+    };
+    return text(file.Label()) == "Debian-Security" ||
+           text(file.Codename()).ends_with("-security") ||
+           text(file.Archive()).ends_with("-security");
+  }
+
   pkgCache& cache() { return *files_.GetPkgCache(); }
   pkgDepCache& states() { return *files_.GetDepCache(); }
 
@@ -625,6 +674,10 @@ class Solver {
 };
 
 }  // namespace
+
+Result<std::vector<Upgrade>> compare(const AptSettings& settings, const ResolveRequest& request) {
+  return Solver(settings, request).upgrades();
+}
 
 Result<ResolvedRoot> solve(const AptSettings& settings, const ResolveRequest& request) {
   return Solver(settings, request).run();

@@ -22,7 +22,10 @@ Result<Json> list_host_sources(const system::WorkerContext& context) {
   return answer;
 }
 
-Result<Json> resolve_here(system::WorkerContext& context) {
+using Answer = Result<Json> (*)(const AptSettings& settings, const ResolveRequest& request);
+
+/// Starts libapt as the request says, with indexes, and answers.
+Result<Json> in_session(system::WorkerContext& context, Answer answer) {
   const ResolveRequest request = TRY(resolve_request_from_json(context.request()));
   const AptSettings settings{
       .directory = state_of(request.state_directory, request.sources, request.architecture),
@@ -40,8 +43,20 @@ Result<Json> resolve_here(system::WorkerContext& context) {
   if (request.refresh == Refresh::always || !fs::exists(settings.directory / "refreshed")) {
     TRY(refresh_indexes(settings, context));
   }
+  return answer(settings, request);
+}
+
+Result<Json> resolve_here(const AptSettings& settings, const ResolveRequest& request) {
   const ResolvedRoot root = TRY(solve(settings, request));
   return Json{{"packages", to_json(root.packages)}, {"tools", to_json(root.tools)}};
+}
+
+Result<Json> list_upgrades(const AptSettings& settings, const ResolveRequest& request) {
+  Json rows = Json::array();
+  for (const Upgrade& upgrade : TRY(compare(settings, request))) {
+    rows.push_back(to_json(upgrade));
+  }
+  return rows;
 }
 
 }  // namespace
@@ -52,7 +67,10 @@ Result<Json> apt_worker(system::WorkerContext& context) {
     return list_host_sources(context);
   }
   if (operation == "resolve") {
-    return resolve_here(context);
+    return in_session(context, resolve_here);
+  }
+  if (operation == "upgrades") {
+    return in_session(context, list_upgrades);
   }
   if (operation == "fetch") {
     return download(context);

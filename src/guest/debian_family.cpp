@@ -256,6 +256,20 @@ Result<std::string> DebianFamily::guest_sources(const recipe::Recipe& merged) co
   return text;
 }
 
+Result<std::vector<Upgrade>> DebianFamily::upgrades(const recipe::Recipe& merged,
+                                                    const std::string& dpkg_status,
+                                                    const FetchProgress& progress) const {
+  ResolveRequest request;
+  request.architecture = os_.architecture;
+  request.sources = TRY(sources(merged));
+  request.dpkg_status = dpkg_status;
+  request.state_directory = settings_.home / "archives";
+  request.cache_directory = settings_.home / "packages";
+  request.proxy = merged.proxy;
+  request.refresh = settings_.refresh;
+  return find_upgrades(request, progress);
+}
+
 Result<DebianFamily::Steps> DebianFamily::steps(const RecipeView& view,
                                                 const StepsInput& input) const {
   Steps steps;

@@ -59,6 +59,18 @@ Result<void> keep_local_file(InstallRequest& wanted, const std::filesystem::path
   return {};
 }
 
+Result<Json> ask_apt(Json request, const FetchProgress& progress) {
+  system::WorkerJob job{.name = "apt", .request = std::move(request)};
+  job.on_event = [&](const Json& event) {
+    if (progress) {
+      progress(find_string(event, "phase").value_or(""),
+               static_cast<std::uint64_t>(find_integer(event, "done").value_or(0)),
+               static_cast<std::uint64_t>(find_integer(event, "total").value_or(0)));
+    }
+  };
+  return system::run_worker(job);
+}
+
 }  // namespace
 
 Json to_json(const PackageFile& package) {
@@ -138,6 +150,27 @@ Result<Resolution> resolution_from_json(const Json& json) {
   return resolution;
 }
 
+Json to_json(const Upgrade& upgrade) {
+  return {{"name", upgrade.name},
+          {"installed", upgrade.installed},
+          {"available", upgrade.available},
+          {"security", upgrade.security}};
+}
+
+Result<std::vector<Upgrade>> find_upgrades(const ResolveRequest& request,
+                                           const FetchProgress& progress) {
+  Json sent = to_json(request);
+  sent["operation"] = "upgrades";
+  std::vector<Upgrade> upgrades;
+  for (const Json& row : TRY(ask_apt(std::move(sent), progress))) {
+    upgrades.push_back({TRY(string_at(row, "name")),
+                        TRY(string_at(row, "installed")),
+                        TRY(string_at(row, "available")),
+                        find_bool(row, "security").value_or(false)});
+  }
+  return upgrades;
+}
+
 Result<ResolvedRoot> resolve_root(const ResolveRequest& request, const FetchProgress& progress) {
   ResolveRequest sent = request;
   for (InstallRequest& wanted : sent.install) {
@@ -146,15 +179,7 @@ Result<ResolvedRoot> resolve_root(const ResolveRequest& request, const FetchProg
       return located(request, wanted.name, std::move(kept).error());
     }
   }
-  system::WorkerJob job{.name = "apt", .request = to_json(sent)};
-  job.on_event = [&](const Json& event) {
-    if (progress) {
-      progress(find_string(event, "phase").value_or(""),
-               static_cast<std::uint64_t>(find_integer(event, "done").value_or(0)),
-               static_cast<std::uint64_t>(find_integer(event, "total").value_or(0)));
-    }
-  };
-  const Json answer = TRY(system::run_worker(job));
+  const Json answer = TRY(ask_apt(to_json(sent), progress));
   return ResolvedRoot{TRY(resolution_from_json(answer.value("packages", Json::object()))),
                       TRY(resolution_from_json(answer.value("tools", Json::object())))};
 }

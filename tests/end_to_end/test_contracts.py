@@ -284,8 +284,9 @@ class Locks(Case):
         self.ask("less")
 
     def ask(self, packages):
-        (self.room / "pinned.yaml").write_text(
-            f"recipe: pinned\nfrom: base\npackages: [{packages}]\n")
+        recipe = self.room / "pinned.yaml"
+        recipe.write_text(f"recipe: pinned\nfrom: base\npackages: [{packages}]\n")
+        return recipe
 
     def goldmill(self, *arguments, **options):
         return goldmill(*arguments, cwd=self.room, **options)
@@ -330,6 +331,30 @@ class Locks(Case):
         self.ask("less")
         self.goldmill("build", "base", "java", "--locked")
         self.assertFalse(product.left_behind(self.room))
+
+    def test_outdated_names_newer_packages_and_who_has_them(self):
+        known = goldmill("plan", self.ask("curl=0"), status=3).err
+        versions = known.partition("there is: ")[2].strip().split(", ")
+        if len(versions) < 2:
+            self.skipTest("the archive has one version of curl")
+        old = self.ask(f"curl={versions[-1]}, libcurl4={versions[-1]}")
+        (self.room / "above.yaml").write_text(
+            "recipe: above\nfrom: pinned\nprovision:\n  - files: [{target: /srv/a, content: a}]\n")
+        built = self.goldmill("build", old, "above", "--json").json["images"]
+        images = {image["name"]: f"{image['name']}@{image['version']}" for image in built}
+        self.addCleanup(goldmill, "rm", images["pinned"])
+        self.addCleanup(goldmill, "rm", images["above"])
+        answer = goldmill("outdated", "pinned", "above", "--offline", "--json", status=1).json
+        (row,) = answer["images"]
+        self.assertEqual(images["pinned"], row["image"])
+        self.assertEqual([images["above"]], row["reaches"])
+        self.assertEqual(["curl", "libcurl4"], [package["name"] for package in row["packages"]])
+        for package in row["packages"]:
+            self.assertEqual((versions[-1], versions[0]),
+                             (package["installed"], package["available"]))
+        self.assertEqual([], goldmill("outdated", "base", "--offline", "--json",
+                                      status=None).json["images"][1:])
+        goldmill("outdated", "nobody", status=3)
 
     def test_wrong_requests(self):
         self.assertIn("add --update", self.goldmill("lock", "pinned", "less", status=2).err)

@@ -16,6 +16,7 @@ namespace goldmill::cli {
 Command plan_command();
 Command build_command();
 Command lock_command();
+Command outdated_command();
 Command list_command();
 Command show_command();
 Command explain_command();

@@ -32,6 +32,7 @@ Program make_program() {
           .commands = {plan_command(),
                        build_command(),
                        lock_command(),
+                       outdated_command(),
                        test_command(),
                        list_command(),
                        show_command(),

@@ -139,6 +139,28 @@ TEST_F(Archive, KeepsVersionsThatNothingNeedsNewer) {
   EXPECT_EQ(resolved({"exact", "lib"}, {{"exact", "1.0"}, {"lib", "1.0"}}), "exact=1.0 lib=1.0");
 }
 
+TEST_F(Archive, ComparesWithWhatIsInstalled) {
+  ResolveRequest asked = request("plain", "good");
+  asked.sources[0].suites.emplace_back("good-security");
+  asked.install.clear();
+  const auto installed = [](const std::string& name, const std::string& version) {
+    return "Package: " + name +
+           "\nStatus: install ok installed\nArchitecture: all\nVersion: " + version +
+           "\nDescription: test\n\n";
+  };
+  asked.dpkg_status = installed("early", "0.5") + installed("lib", "1.0") +
+                      installed("tool", "1.0") + installed("quiet", "2.0") +
+                      installed("ours", "1.0");
+  const auto upgrades = find_upgrades(asked);
+  ASSERT_TRUE(upgrades) << upgrades.error().text();
+  ASSERT_EQ(upgrades->size(), 2U) << "equal, newer and unknown ones are no upgrades";
+  EXPECT_EQ(
+      to_json(upgrades->front()),
+      Json({{"name", "lib"}, {"installed", "1.0"}, {"available", "2.0"}, {"security", true}}));
+  EXPECT_EQ(upgrades->back().name, "early");
+  EXPECT_FALSE(upgrades->back().security);
+}
+
 TEST_F(Archive, ResolvesOrdersAndFetches) {
   const ResolveRequest asked = request("plain", "good");
   const auto found = resolve(asked);

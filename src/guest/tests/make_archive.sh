@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Makes a small signed archive: make_archive.sh DIRECTORY
-# keys: DIRECTORY/key.asc signs suite "good"; other.asc is another's; suite "bare" is unsigned.
+# keys: DIRECTORY/key.asc signs the suites "good" and "good-security" (which has only lib 2.0);
+# other.asc is another's; suite "bare" is unsigned.
 set -eu
 cd "$1"
 export GNUPGHOME="$PWD/gnupg" LC_ALL=C
@@ -41,18 +42,23 @@ package basis 1.0 'Essential: yes'
 package apt 1.0
 cd www
 dpkg-scanpackages --multiversion pool > ../Packages 2> /dev/null
-for suite in good bare; do
+for suite in good good-security bare; do
   mkdir -p "dists/$suite/main/binary-amd64"
   cp ../Packages "dists/$suite/main/binary-amd64/Packages"
+  [ $suite != good-security ] ||
+    dpkg-scanpackages --multiversion pool/lib_2.0_all.deb > \
+      "dists/$suite/main/binary-amd64/Packages" 2> /dev/null
   file=main/binary-amd64/Packages
   { printf 'Origin: Test\nLabel: Test\nSuite: %s\nCodename: %s\nArchitectures: amd64\n' $suite $suite
     printf 'Components: main\nDate: %s\nSHA256:\n' "$(date -Ru | sed 's/+0000/UTC/')"
     printf ' %s %s %s\n' "$(sha256sum "dists/$suite/$file" | cut -d' ' -f1)" \
       "$(stat -c %s "dists/$suite/$file")" "$file"; } > "dists/$suite/Release"
 done
-gpg --batch --quiet --local-user key@example.org --clearsign --output dists/good/InRelease \
-  dists/good/Release
-rm dists/good/Release
+for suite in good good-security; do
+  gpg --batch --quiet --local-user key@example.org --clearsign --output dists/$suite/InRelease \
+    dists/$suite/Release
+  rm dists/$suite/Release
+done
 # The same suite with a byte changed in the index after it was signed.
 cp -a dists/good dists/tampered
 sed -i 's/^Description: test/Description: tesT/' dists/tampered/main/binary-amd64/Packages

@@ -78,6 +78,11 @@ class DebianFamily {
                                  const std::map<std::string, std::string>& keep,
                                  const FetchProgress& progress) const;
 
+  /// What the archive has newer than the packages of an image made from `merged`.
+  Result<std::vector<Upgrade>> upgrades(const recipe::Recipe& merged,
+                                        const std::string& dpkg_status,
+                                        const FetchProgress& progress) const;
+
   /// The steps before the recipe's own provisioning, and those after it.
   struct Steps {
     std::vector<plan::Step> before;

@@ -108,6 +108,21 @@ using FetchProgress =
 /// corrupt (a signature or hash is wrong), unavailable (the archive cannot be reached).
 Result<ResolvedRoot> resolve_root(const ResolveRequest& request,
                                   const FetchProgress& progress = {});
+/// An installed package of which the sources have a newer version.
+struct Upgrade {
+  std::string name;
+  std::string installed;
+  std::string available;
+  bool security = false;  ///< a version between them came through a security suite
+};
+
+Json to_json(const Upgrade& upgrade);
+
+/// What is newer than the packages of `request.dpkg_status`, security fixes first, then by name.
+/// Errors: corrupt, unavailable, as resolve_root().
+Result<std::vector<Upgrade>> find_upgrades(const ResolveRequest& request,
+                                           const FetchProgress& progress = {});
+
 /// For a request without tools.
 Result<Resolution> resolve(const ResolveRequest& request, const FetchProgress& progress = {});
 

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <goldmill/factory/outdated.hpp>
+
+#include "commands.hpp"
+
+namespace goldmill::cli {
+
+namespace {
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) {
+    text += (text.empty() ? "" : ", ") + word;
+  }
+  return text;
+}
+
+void show(const factory::OutdatedImage& outdated, Terminal& terminal) {
+  terminal.print_line(outdated.image + ": " + std::to_string(outdated.upgrades.size()) +
+                      " newer packages, " + std::to_string(outdated.security()) +
+                      " of them security fixes" +
+                      (outdated.reaches.empty() ? "" : "; reaches " + joined(outdated.reaches)));
+  Table table{{{"package"}, {"installed"}, {"available"}, {"why"}}, {}};
+  for (const guest::Upgrade& upgrade : outdated.upgrades) {
+    table.rows.push_back(
+        {upgrade.name, upgrade.installed, upgrade.available, upgrade.security ? "security" : ""});
+  }
+  terminal.print_table(table);
+}
+
+int run_outdated(const Parsed& parsed, Terminal& terminal) {
+  return run_job(terminal, [&](factory::Session& session) -> Result<int> {
+    const auto found =
+        TRY(factory::find_outdated(session, {parsed.arguments(), parsed.has("offline")}));
+    terminal.progress().finish();
+    if (terminal.json()) {
+      Json rows = Json::array();
+      for (const factory::OutdatedImage& outdated : found) {
+        rows.push_back(outdated.to_json());
+      }
+      terminal.print_json({{"images", std::move(rows)}});
+      return found.empty() ? 0 : 1;
+    }
+    for (const factory::OutdatedImage& outdated : found) {
+      show(outdated, terminal);
+    }
+    terminal.print_line(found.empty() ? "Nothing is outdated."
+                                      : "`goldmill lock RECIPE --update` moves a recipe forward, "
+                                        "`goldmill build --all` what stands on it.");
+    return found.empty() ? 0 : 1;
+  });
+}
+
+}  // namespace
+
+Command outdated_command() {
+  return {
+      .name = "outdated",
+      .summary = "list images whose packages the archive has newer",
+      .description =
+          {"Reads the archive's indexes and compares them with the packages of images, security "
+           "fixes first, and says which images stand on them. A variant lists only packages "
+           "that it does not have from its parent. Changes nothing."},
+      .arguments = {{"IMAGE",
+                     "NAME or NAME@VERSION; by default the newest of every name",
+                     Argument::Count::any,
+                     Completes::images}},
+      .options = {{.name = "offline", .doc = "Compares with the indexes that were read last."}},
+      .examples = {{"goldmill outdated", ""}, {"goldmill outdated base --json", "for a timer"}},
+      .exit_statuses = {{1, "an image is outdated"}},
+      .see_also = {"lock", "build"},
+      .run = run_outdated};
+}
+
+}  // namespace goldmill::cli

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include <goldmill/factory/outdated.hpp>
+#include <goldmill/guest/debian_family.hpp>
+#include <goldmill/store/reference.hpp>
+
+#include "image_recipe.hpp"
+
+namespace goldmill::factory {
+
+namespace {
+
+using Images = std::vector<store::ImageRecord>;
+
+/// The newest version of every name, in the order in which they were built.
+Result<Images> newest_images(Session& session) {
+  std::map<std::string, store::ImageRecord> newest;
+  for (store::ImageRecord& image : TRY(session.catalogue.images())) {
+    newest.insert_or_assign(image.name, std::move(image));  // versions come in order
+  }
+  Images images;
+  for (auto& [name, image] : newest) {
+    images.push_back(std::move(image));
+  }
+  return images;
+}
+
+Result<Images> named_images(Session& session, const std::vector<std::string>& names) {
+  Images images;
+  for (const std::string& name : names) {
+    images.push_back(TRY(session.catalogue.find_image(TRY(store::ImageReference::parse(name)))));
+  }
+  return images;
+}
+
+Result<std::optional<store::ImageRecord>> parent_of(Session& session,
+                                                    const store::ImageRecord& image) {
+  const auto digest = Digest::parse(find_string(image.details, "parent_digest").value_or(""));
+  return digest ? session.catalogue.find_image_by_digest(*digest)
+                : Result<std::optional<store::ImageRecord>>(std::nullopt);
+}
+
+/// From the image itself down to its base.
+Result<Images> line_of(Session& session, const store::ImageRecord& image) {
+  Images line = {image};
+  while (auto parent = TRY(parent_of(session, line.back()))) {
+    line.push_back(*std::move(parent));
+  }
+  return line;
+}
+
+/// Reads each archive's indexes once, however many images come from it.
+class Archives {
+ public:
+  Archives(Session& session, bool offline) : session_(session), offline_(offline) {}
+
+  Result<std::vector<guest::Upgrade>> newer_than(const store::ImageRecord& image) {
+    const recipe::Recipe merged = TRY(recipe_of(image));
+    std::string archives = merged.os->family + merged.os->release + merged.os->architecture;
+    for (const recipe::Repository& repository : merged.repositories) {
+      archives += " " + repository.uri;
+    }
+    const bool again = offline_ || !read_.insert(archives).second;
+    const auto family = TRY(guest::DebianFamily::open(
+        *merged.os,
+        {session_.home.root(), again ? guest::Refresh::if_missing : guest::Refresh::always}));
+    const auto blob = TRY(Digest::parse(find_string(image.details, "dpkg_status").value_or("")));
+    return family.upgrades(merged,
+                           TRY(session_.home.get_blob(blob)),
+                           [this](std::string_view phase, std::uint64_t done, std::uint64_t total) {
+                             session_.observer.step_progress(phase, done, total);
+                           });
+  }
+
+ private:
+  Session& session_;
+  bool offline_;
+  std::set<std::string> read_;
+};
+
+/// Without what the parent has at the same version: that is the parent's to mend.
+void remove_inherited(std::vector<guest::Upgrade>& upgrades, const store::ImageRecord& parent) {
+  const Json* packages = find_value(parent.details, "packages");
+  std::erase_if(upgrades, [packages](const guest::Upgrade& upgrade) {
+    return packages != nullptr && find_string(*packages, upgrade.name) == upgrade.installed;
+  });
+}
+
+Result<std::vector<std::string>> reached_from(Session& session, const store::ImageRecord& image) {
+  std::vector<std::string> reached;
+  for (const store::ImageRecord& other : TRY(newest_images(session))) {
+    const Images line = TRY(line_of(session, other));
+    if (std::any_of(line.begin() + 1, line.end(), [&](const store::ImageRecord& below) {
+          return below.digest == image.digest;
+        })) {
+      reached.push_back(other.reference());
+    }
+  }
+  return reached;
+}
+
+}  // namespace
+
+std::size_t OutdatedImage::security() const {
+  return static_cast<std::size_t>(std::count_if(
+      upgrades.begin(), upgrades.end(), [](const auto& upgrade) { return upgrade.security; }));
+}
+
+Json OutdatedImage::to_json() const {
+  Json packages = Json::array();
+  for (const guest::Upgrade& upgrade : upgrades) {
+    packages.push_back(guest::to_json(upgrade));
+  }
+  return {{"image", image},
+          {"recipe_file", recipe_file},
+          {"security", security()},
+          {"packages", packages},
+          {"reaches", reaches}};
+}
+
+Result<std::vector<OutdatedImage>> find_outdated(Session& session, const OutdatedRequest& request) {
+  const Images images = request.images.empty() ? TRY(newest_images(session))
+                                               : TRY(named_images(session, request.images));
+  std::vector<std::pair<std::size_t, OutdatedImage>> by_height;
+  Archives archives(session, request.offline);
+  for (const store::ImageRecord& image : images) {
+    OutdatedImage outdated;
+    outdated.image = image.reference();
+    outdated.recipe_file = find_string(image.details, "recipe_file").value_or("");
+    outdated.upgrades = TRY(archives.newer_than(image).context(outdated.image));
+    const Images line = TRY(line_of(session, image));
+    if (line.size() > 1) {
+      remove_inherited(outdated.upgrades, line[1]);
+    }
+    if (!outdated.upgrades.empty()) {
+      outdated.reaches = TRY(reached_from(session, image));
+      by_height.emplace_back(line.size(), std::move(outdated));
+    }
+  }
+  std::stable_sort(by_height.begin(), by_height.end(), [](const auto& one, const auto& other) {
+    return one.first < other.first;
+  });
+  std::vector<OutdatedImage> found;
+  found.reserve(by_height.size());
+  for (auto& [height, outdated] : by_height) {
+    found.push_back(std::move(outdated));
+  }
+  return found;
+}
+
+}  // namespace goldmill::factory
