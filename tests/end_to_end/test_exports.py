@@ -73,6 +73,25 @@ class Exports(Case):
         run("qemu-img", "compare", "-f", "raw", "-F", "qcow2", self.raw, image["qcow2"])
         self.assertEqual(image["qcow2_bytes"], os.stat(image["qcow2"]).st_size)
 
+    def test_anyone_can_compute_the_disk_digest(self):
+        expected = goldmill("show", "wide", "--json").json["disk_digest"]
+        answer = goldmill("digest", self.raw, "--json").json
+        self.assertEqual({"file": str(self.raw), "disk_digest": expected}, answer)
+        text = (product.HERE.parent.parent / "docs/reference/disk-digest.md").read_text()
+        program = self.room / "digest.py"
+        program.write_text(text.split("```python\n")[1].split("```")[0])
+        self.assertEqual(expected, run("python3", program, self.raw).strip())
+        part = self.room / "odd.raw"  # not a multiple of a chunk, and holes at the end
+        with self.raw.open("rb") as disk:
+            part.write_bytes(disk.read(3 * 1024 * 1024 + 5))
+        os.truncate(part, 7 * 1024 * 1024 + 11)
+        self.assertEqual(run("python3", program, part).strip(),
+                         goldmill("digest", part).out.split()[0])
+        image = goldmill("show", "wide", "--json").json
+        self.assertIn("qemu-img convert", goldmill("digest", image["qcow2"], status=2).err)
+        goldmill("digest", self.room, status=2)
+        goldmill("digest", self.room / "nothing", status=3)
+
     def test_tar_is_the_tree(self):
         file = self.room / "wide.tar"
         goldmill("export", "wide", "-F", "tar", "-o", file)

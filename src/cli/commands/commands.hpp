@@ -21,6 +21,7 @@ Command list_command();
 Command show_command();
 Command explain_command();
 Command test_command();
+Command digest_command();
 Command export_command();
 Command launch_command();
 Command ps_command();

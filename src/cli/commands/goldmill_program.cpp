@@ -37,6 +37,7 @@ Program make_program() {
                        list_command(),
                        show_command(),
                        explain_command(),
+                       digest_command(),
                        export_command(),
                        launch_command(),
                        ps_command(),
