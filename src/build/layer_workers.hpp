@@ -12,6 +12,8 @@ Result<Json> capture_worker(system::WorkerContext& context);  // hands: work, la
 Result<Json> commit_worker(system::WorkerContext& context);   // hands: work, trees
 Result<Json> check_worker(system::WorkerContext& context);    // hands: layers...
 Result<Json> archive_worker(system::WorkerContext& context);  // hands: tree, output
+Result<Json> measure_worker(system::WorkerContext& context);  // hands: parent
+Result<Json> discard_worker(system::WorkerContext& context);  // hands: parent, work
 Result<Json> remove_worker(system::WorkerContext& context);   // hands: parent
 
 /// Removes whatever `name` is, however deep.

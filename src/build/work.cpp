@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <cerrno>
+#include <set>
 #include <vector>
 
 #include <fcntl.h>
@@ -95,6 +96,34 @@ Result<int> reclaim(const fs::path& home) {
   return count;
 }
 
+bool is_alive(const fs::path& work_directory) {
+  const auto lock = FileLock::try_acquire(work_directory / "lock", FileLock::Mode::shared);
+  return !lock && lock.error().kind == ErrorKind::conflict;
+}
+
+Result<Bytes> measure_guest_trees(const fs::path& parent, const std::vector<std::string>& names) {
+  const UniqueFd directory = TRY(system::open_directory(parent));
+  const Json answer = TRY(system::run_worker({.name = "build.measure",
+                                              .request = {{"names", names}},
+                                              .confinement = system::Confinement::guest_ids,
+                                              .hands = {directory.get()}})
+                              .context("measuring " + parent.string()));
+  return Bytes{static_cast<std::uint64_t>(TRY(integer_at(answer, "bytes")))};
+}
+
+Result<void> discard_guest_trees(const fs::path& parent,
+                                 const std::vector<std::string>& names,
+                                 const fs::path& work_directory) {
+  const UniqueFd from = TRY(system::open_directory(parent));
+  const UniqueFd to = TRY(system::open_directory(work_directory));
+  TRY(system::run_worker({.name = "build.discard",
+                          .request = {{"names", names}},
+                          .confinement = system::Confinement::guest_ids,
+                          .hands = {from.get(), to.get()}})
+          .context("removing trees of " + parent.string()));
+  return {};
+}
+
 Result<void> remove_guest_tree(const fs::path& parent, const std::string& name) {
   const UniqueFd directory = TRY(system::open_directory(parent));
   TRY(system::run_worker({.name = "build.remove",
@@ -159,6 +188,56 @@ Result<void> remove_all(int parent, const std::string& name) {
   Remover remover(parent);
   TRY(remover.entry(parent, name, 0));
   return remover.moved();
+}
+
+Result<Json> discard_worker(system::WorkerContext& context) {
+  const int work = context.hand(1);
+  if (::mkdirat(work, "upper", 0700) != 0 && errno != EEXIST) {  // goes as a step's changes do
+    return system_error("cannot make a place for what is removed", errno);
+  }
+  const UniqueFd trash = TRY(open_subdirectory(work, "upper"));
+  for (const std::string& name : find_strings(context.request(), "names")) {
+    if (::renameat(context.hand(0), name.c_str(), trash.get(), name.c_str()) != 0 &&
+        errno != ENOENT) {
+      return system_error("cannot move " + name, errno);
+    }
+  }
+  return Json::object();
+}
+
+namespace {
+/// Blocks of everything below; what has several names counts once.
+Result<std::uint64_t> blocks_of(int directory, std::set<ino_t>& seen, std::size_t depth) {
+  TRY(check_depth("a layer", depth));
+  std::uint64_t blocks = 0;
+  for (const std::string& name : TRY(names_in(directory))) {
+    struct stat status {};
+    if (::fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+      return system_error("cannot look at " + name, errno);
+    }
+    if (S_ISDIR(status.st_mode) || status.st_nlink == 1 || seen.insert(status.st_ino).second) {
+      blocks += static_cast<std::uint64_t>(status.st_blocks);
+    }
+    if (S_ISDIR(status.st_mode)) {
+      const UniqueFd inside = TRY(open_subdirectory(directory, name));
+      blocks += TRY(blocks_of(inside.get(), seen, depth + 1));
+    }
+  }
+  return blocks;
+}
+}  // namespace
+
+Result<Json> measure_worker(system::WorkerContext& context) {
+  std::uint64_t blocks = 0;
+  for (const std::string& name : find_strings(context.request(), "names")) {
+    const auto tree = open_subdirectory(context.hand(0), name);
+    if (!tree && tree.error().kind == ErrorKind::not_found) {
+      continue;
+    }
+    std::set<ino_t> seen;
+    blocks += TRY(blocks_of(TRY(Result<int>(tree->get())), seen, 0));
+  }
+  return Json{{"bytes", blocks * 512}};
 }
 
 Result<Json> remove_worker(system::WorkerContext& context) {

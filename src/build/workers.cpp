@@ -17,6 +17,8 @@ std::span<const system::WorkerEntry> workers() {
       system::WorkerEntry{"build.commit", &commit_worker},
       system::WorkerEntry{"build.check", &check_worker},
       system::WorkerEntry{"build.archive", &archive_worker},
+      system::WorkerEntry{"build.measure", &measure_worker},
+      system::WorkerEntry{"build.discard", &discard_worker},
       system::WorkerEntry{"build.remove", &remove_worker},
   };
   return kWorkers;

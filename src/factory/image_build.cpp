@@ -280,8 +280,9 @@ Result<plan::Plan> ImageBuild::plan() {
 
 Result<ImageReport> ImageBuild::run() {
   plan::Plan plan = TRY(this->plan());
+  Claims claims(*session_);
   const auto kinds = family_->kinds(view(), pinned_);
-  StepRunner runner(*session_, plan.image, lock_.epoch, [&kinds](const std::string& name) {
+  StepRunner runner(*session_, claims, plan.image, lock_.epoch, [&kinds](const std::string& name) {
     const auto found = std::find_if(
         kinds.begin(), kinds.end(), [&](const auto& kind) { return kind->name() == name; });
     return found == kinds.end() ? provision::find_kind(name) : found->get();
@@ -291,18 +292,52 @@ Result<ImageReport> ImageBuild::run() {
     TRY(planned.done ? Result<void>() : provision::check_ready(planned.step));
   }
   ImageReport report;
-  TRY(run_steps(runner, plan, report));
+  if (!TRY(is_finished(plan))) {
+    TRY(claim_layers(claims, plan));
+  }
+  TRY(run_steps(runner, claims, plan, report));
   TRY(write_lock());
-  TRY(finish(runner, plan, report));
+  TRY(finish(runner, claims, plan, report));
   return report;
 }
 
-Result<void> ImageBuild::run_steps(StepRunner& runner, plan::Plan& plan, ImageReport& report) {
+Result<bool> ImageBuild::is_finished(const plan::Plan& plan) {
+  const auto known = plan.is_done() ? TRY(find_finished(plan)) : std::nullopt;
+  return known && has_disk(*known);
+}
+
+std::string ImageBuild::name_of_result(const plan::DoneStep& done) const {
+  return session_->home.name_of(done.layer ? session_->home.tree(*done.layer)
+                                           : session_->home.assets(done.key));
+}
+
+/// What this build takes over, before it is looked for again: run_steps() runs what has gone.
+Result<void> ImageBuild::claim_layers(Claims& claims, const plan::Plan& plan) const {
+  std::vector<std::string> objects;
+  for (const Digest& layer : plan.parent_layers) {
+    objects.push_back(session_->home.name_of(session_->home.tree(layer)));
+  }
+  for (const plan::PlannedStep& planned : plan.steps) {
+    if (planned.done) {
+      objects.push_back(name_of_result(*planned.done));
+    }
+  }
+  return claims.add(objects);
+}
+
+Result<void> ImageBuild::run_steps(StepRunner& runner,
+                                   Claims& claims,
+                                   plan::Plan& plan,
+                                   ImageReport& report) {
   CatalogueHistory history(*session_);
   layers_ = plan.parent_layers;
   for (plan::PlannedStep& planned : plan.steps) {
     const Digest key = plan::key_of(planned.step, plan::parents_of(planned.step, layers_));
     auto done = TRY(history.find(key));
+    if (done && !planned.done) {  // found only now, on layers that turned out equal
+      TRY(claims.add({name_of_result(*done)}));
+      done = TRY(history.find(key));
+    }
     const bool runs = !done.has_value();
     if (runs) {
       session_->observer.step_started(plan.image, planned.step.name, planned.reason);
@@ -407,7 +442,10 @@ plan::PlannedStep ImageBuild::plan_disk(const plan::Plan& plan,
   return disk;
 }
 
-Result<void> ImageBuild::finish(StepRunner& runner, const plan::Plan& plan, ImageReport& report) {
+Result<void> ImageBuild::finish(StepRunner& runner,
+                                Claims& claims,
+                                const plan::Plan& plan,
+                                ImageReport& report) {
   store::ImageRecord record = TRY(identify());
   const auto known = TRY(session_->catalogue.find_image_by_digest(record.digest));
   if (known && known->name == record.name && has_disk(record)) {
@@ -416,6 +454,8 @@ Result<void> ImageBuild::finish(StepRunner& runner, const plan::Plan& plan, Imag
     report.steps.push_back({"disk", record.digest.text(), false, 0});
     return {};
   }
+  TRY(claims.add({session_->home.name_of(session_->home.disk(record.digest)),
+                  session_->home.name_of(session_->home.blob(record.digest))}));
   const Stopwatch stopwatch;
   session_->observer.step_started(record.name, "disk", known ? "its disk is gone" : "new");
   // Both read the finished layers, and neither keeps all cores busy.

@@ -73,12 +73,18 @@ class ImageBuild {
   Result<std::map<std::string, std::string>> versions_to_keep(const LockFile& old) const;
   Result<std::vector<plan::Step>> steps() const;
   std::map<std::string, std::string> installed() const;
-  Result<void> run_steps(StepRunner& runner, plan::Plan& plan, ImageReport& report);
+  Result<void> run_steps(StepRunner& runner, Claims& claims, plan::Plan& plan, ImageReport& report);
   void keep_result(const plan::DoneStep& done);
   Result<void> adopt_accounts(StepRunner& runner, const plan::DoneStep& done);
   Result<store::ImageRecord> identify();
   bool has_disk(const store::ImageRecord& image) const;
-  Result<void> finish(StepRunner& runner, const plan::Plan& plan, ImageReport& report);
+  Result<bool> is_finished(const plan::Plan& plan);
+  std::string name_of_result(const plan::DoneStep& done) const;
+  Result<void> claim_layers(Claims& claims, const plan::Plan& plan) const;
+  Result<void> finish(StepRunner& runner,
+                      Claims& claims,
+                      const plan::Plan& plan,
+                      ImageReport& report);
   Result<void> make_disk(store::ImageRecord& record);
   Result<Json> details(const plan::Plan& plan) const;
   /// The layers, from the base on, whose files a recipe says.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
+#include <set>
 
 #include <fcntl.h>
 
@@ -188,12 +189,15 @@ Json describe_image(Session& session, const store::ImageRecord& image) {
   return json;
 }
 
-Result<void> remove_image(Session& session, const store::ImageRecord& image) {
-  const auto children = TRY(session.catalogue.children_of(image.digest));
-  if (!children.empty()) {
-    return Error{ErrorKind::conflict,
-                 image.reference() + " is what " + children.front().reference() + " stands on",
-                 "remove that first"};
+Result<void> check_removable(Session& session,
+                             const store::ImageRecord& image,
+                             const std::set<Digest>& gone) {
+  for (const store::ImageRecord& child : TRY(session.catalogue.children_of(image.digest))) {
+    if (!gone.contains(child.digest)) {
+      return Error{ErrorKind::conflict,
+                   image.reference() + " is what " + child.reference() + " stands on",
+                   "remove that first"};
+    }
   }
   for (const launch::Instance& instance : TRY(launch::list(session.home.root()))) {
     if (instance.image == image.reference()) {
@@ -202,6 +206,11 @@ Result<void> remove_image(Session& session, const store::ImageRecord& image) {
                    "remove it first: goldmill rm " + instance.name};
     }
   }
+  return {};
+}
+
+Result<void> remove_image(Session& session, const store::ImageRecord& image) {
+  TRY(check_removable(session, image));
   TRY(session.catalogue.remove_image(image));
   if (!TRY(session.catalogue.find_image_by_digest(image.digest))) {
     std::error_code ignored;

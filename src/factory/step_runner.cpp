@@ -203,6 +203,7 @@ Result<std::optional<Digest>> StepRunner::keep(const fs::path& work,
   if (step.produces == plan::Produces::assets) {
     const fs::path target =
         session_.home.assets(plan::key_of(step, plan::parents_of(step, layers)));
+    TRY(claims_.add({session_.home.name_of(target)}));
     std::error_code ignored;
     if (!fs::exists(target, ignored)) {
       TRY(system::rename_into_place(work / "output", target));
@@ -211,6 +212,7 @@ Result<std::optional<Digest>> StepRunner::keep(const fs::path& work,
   }
   const build::CapturedLayer layer = TRY(build::capture_layer(
       {.work = work, .layers = TRY(layer_trees(session_, layers)), .epoch = epoch_}));
+  TRY(claims_.add({session_.home.name_of(session_.home.tree(layer.diff_id))}));
   TRY(build::commit_layer(work, session_.home.trees(), layer.diff_id));
   return std::optional(layer.diff_id);
 }

@@ -15,6 +15,8 @@
 #include <goldmill/plan/plan.hpp>
 #include <goldmill/plan/step_kind.hpp>
 
+#include "claims.hpp"
+
 namespace goldmill::factory {
 
 /// The catalogue as a plan's memory: a step counts as done only while its layer is there.
@@ -35,8 +37,10 @@ using FindKind = std::function<plan::StepKind*(const std::string& kind)>;
 /// waiting. It counts as done, in the catalogue, when it is durable and not before.
 class StepRunner {
  public:
-  StepRunner(Session& session, std::string image, std::int64_t epoch, FindKind find_kind)
+  StepRunner(
+      Session& session, Claims& claims, std::string image, std::int64_t epoch, FindKind find_kind)
       : session_(session),
+        claims_(claims),
         image_(std::move(image)),
         epoch_(epoch),
         find_kind_(std::move(find_kind)) {}
@@ -68,6 +72,7 @@ class StepRunner {
                                      const std::vector<Digest>& layers);
 
   Session& session_;
+  Claims& claims_;
   std::string image_;
   std::int64_t epoch_;
   FindKind find_kind_;

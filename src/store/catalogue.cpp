@@ -14,7 +14,7 @@ struct Catalogue::Database : public store::Database {
 
 namespace {
 
-constexpr std::int64_t kSchemaVersion = 1;
+constexpr std::int64_t kSchemaVersion = 2;  // 2: claims
 
 constexpr const char* kTables[] = {
     "CREATE TABLE IF NOT EXISTS steps ("
@@ -31,6 +31,8 @@ constexpr const char* kTables[] = {
     "CREATE TABLE IF NOT EXISTS channels ("
     " name TEXT NOT NULL, channel TEXT NOT NULL, version INTEGER NOT NULL,"
     " PRIMARY KEY (name, channel)) STRICT",
+    "CREATE TABLE IF NOT EXISTS claims ("
+    " owner TEXT NOT NULL, object TEXT NOT NULL, PRIMARY KEY (owner, object)) STRICT",
 };
 
 std::int64_t now() {
@@ -63,6 +65,17 @@ Result<StepRecord> step_of(const Row& row) {
   step.seconds = row.real(7);
   step.created = row.integer(8);
   return step;
+}
+
+Result<StepObject> step_object_of(const Row& row) {
+  StepObject object;
+  object.key = TRY(Digest::parse(row.text(0)));
+  if (!row.is_null(1)) {
+    object.layer = TRY(Digest::parse(row.text(1)));
+  }
+  object.created = row.integer(2);
+  object.description = row.text(3);
+  return object;
 }
 
 constexpr const char* kImageColumns =
@@ -245,7 +258,7 @@ Result<std::vector<ImageRecord>> Catalogue::images() {
 Result<std::vector<ImageRecord>> Catalogue::children_of(const Digest& digest) {
   return select<ImageRecord>(*database_,
                              std::string(kImageColumns) + "WHERE parent = ? ORDER BY name, version",
-                             {digest.hex()},
+                             {digest.text()},  // as the details say it
                              image_of);
 }
 
@@ -256,6 +269,53 @@ Result<void> Catalogue::remove_image(const ImageRecord& image) {
     return database_->run("DELETE FROM images WHERE name = ? AND version = ?",
                           {image.name, std::int64_t{image.version}});
   });
+}
+
+Result<void> Catalogue::claim(const std::string& owner, const std::vector<std::string>& objects) {
+  return alone([&]() -> Result<void> {
+    for (const std::string& object : objects) {
+      TRY(database_->run("INSERT INTO claims (owner, object) VALUES (?, ?) ON CONFLICT DO NOTHING",
+                         {owner, object}));
+    }
+    return {};
+  });
+}
+
+Result<void> Catalogue::remove_claims(const std::string& owner) {
+  return database_->run("DELETE FROM claims WHERE owner = ?", {owner});
+}
+
+Result<std::vector<std::pair<std::string, std::string>>> Catalogue::claims() {
+  std::vector<std::pair<std::string, std::string>> found;
+  TRY(database_->run("SELECT owner, object FROM claims", {}, [&](const Row& row) -> Result<void> {
+    found.emplace_back(row.text(0), row.text(1));
+    return {};
+  }));
+  return found;
+}
+
+Result<std::vector<StepObject>> Catalogue::step_objects() {
+  return select<StepObject>(
+      *database_, "SELECT key, layer, created, description FROM steps", {}, step_object_of);
+}
+
+Result<void> Catalogue::forget_step(const Digest& key) {
+  return database_->run("DELETE FROM steps WHERE key = ?", {key.hex()});
+}
+
+Result<void> Catalogue::alone(const std::function<Result<void>()>& work) {
+  return database_->transact(work);
+}
+
+Result<std::vector<std::string>> Catalogue::channels_of(const ImageRecord& image) {
+  std::vector<std::string> channels;
+  TRY(database_->run("SELECT channel FROM channels WHERE name = ? AND version = ?",
+                     {image.name, std::int64_t{image.version}},
+                     [&](const Row& row) -> Result<void> {
+                       channels.push_back(row.text(0));
+                       return {};
+                     }));
+  return channels;
 }
 
 Result<void> Catalogue::set_channel(const std::string& name,

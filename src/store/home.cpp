@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <goldmill/store/home.hpp>
@@ -107,7 +108,8 @@ Result<Digest> Home::put_blob(std::string_view content) const {
   const Digest digest = sha256(content);
   struct stat status {};
   if (::stat(blob(digest).c_str(), &status) == 0 &&
-      static_cast<std::size_t>(status.st_size) == content.size()) {
+      static_cast<std::size_t>(status.st_size) == content.size() &&
+      ::utimensat(AT_FDCWD, blob(digest).c_str(), nullptr, 0) == 0) {  // young again, for gc
     return digest;
   }
   TRY(system::write_file(blob(digest), content, 0600));

@@ -212,6 +212,12 @@ class Json(Case):
         self.assertIn("nope", answer.err)
         self.assertNotIn("/srv/first", answer.err)
 
+    def test_rm_leaves_what_others_stand_on(self):
+        version = self.built["base"]["image"]["version"]
+        answer = goldmill("rm", f"base@{version}", status=4)
+        self.assertIn(f"base@{version} is what ", answer.err)
+        goldmill("show", f"base@{version}")
+
     def test_rm_says_what_images_are_called(self):
         version = self.built["java"]["image"]["version"]
         self.assertIn(f"goldmill rm java@{version}", goldmill("rm", "java", status=3).err)

@@ -29,6 +29,7 @@ Command ssh_command();
 Command stop_command();
 Command start_command();
 Command rm_command();
+Command gc_command();
 Command completion_command();
 Command man_command();
 Command complete_command();

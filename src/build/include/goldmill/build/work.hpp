@@ -7,7 +7,9 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include <goldmill/base/bytes.hpp>
 #include <goldmill/base/result.hpp>
 #include <goldmill/system/file.hpp>
 
@@ -38,6 +40,19 @@ class WorkDirectory {
 
 /// Removes the work directories of dead owners. Returns how many there were.
 Result<int> reclaim(const std::filesystem::path& home);
+
+/// Does its owner live? False for one that is not there.
+bool is_alive(const std::filesystem::path& work_directory);
+
+/// Bytes on disk of trees that belong to guest ids, each hard link once a tree.
+Result<Bytes> measure_guest_trees(const std::filesystem::path& parent,
+                                  const std::vector<std::string>& names);
+
+/// Moves trees that belong to guest ids out of `parent` into a work directory, where they go with
+/// it. One that is not there is no error.
+Result<void> discard_guest_trees(const std::filesystem::path& parent,
+                                 const std::vector<std::string>& names,
+                                 const std::filesystem::path& work_directory);
 
 /// Removes a tree that belongs to guest ids; a missing one is no error. `parent` must let guest
 /// ids write. Links are never followed, and no depth of nesting stops it.

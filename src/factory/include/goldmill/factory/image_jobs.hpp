@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -45,7 +46,12 @@ Result<launch::Fleet> launch_image(Session& session,
 /// One image as shown by `list` and `show`.
 Json describe_image(Session& session, const store::ImageRecord& image);
 
-/// Removes an image version that nothing stands on. Errors: conflict, naming what does.
+/// Errors: conflict, naming what stands on the image or is linked to it; children that are `gone`
+/// do not count.
+Result<void> check_removable(Session& session,
+                             const store::ImageRecord& image,
+                             const std::set<Digest>& gone = {});
+/// Removes an image version that nothing needs; gc frees its layers. Errors: as check_removable().
 Result<void> remove_image(Session& session, const store::ImageRecord& image);
 
 }  // namespace goldmill::factory

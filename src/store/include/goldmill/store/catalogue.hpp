@@ -5,9 +5,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <goldmill/base/digest.hpp>
@@ -28,6 +30,13 @@ struct StepRecord {
   Json result;       ///< what the step reported (accounts, counts, ...)
   double seconds = 0;
   std::int64_t created = 0;  ///< seconds since 1970
+};
+
+struct StepObject {
+  Digest key;
+  std::optional<Digest> layer;  ///< nullopt: assets, under the key
+  std::int64_t created = 0;
+  std::string description;  ///< JSON, as text: names every input by its digest
 };
 
 /// A finished, sealed image version.
@@ -64,6 +73,17 @@ class Catalogue {
   Result<std::vector<ImageRecord>> images();
   Result<std::vector<ImageRecord>> children_of(const Digest& digest);
   Result<void> remove_image(const ImageRecord& image);
+  /// Says that a live process relies on objects, by their paths below the home.
+  Result<void> claim(const std::string& owner, const std::vector<std::string>& objects);
+  Result<void> remove_claims(const std::string& owner);
+  /// (owner, object) of all.
+  Result<std::vector<std::pair<std::string, std::string>>> claims();
+  /// What every step made.
+  Result<std::vector<StepObject>> step_objects();
+  Result<void> forget_step(const Digest& key);
+  /// Nobody else writes while `work` runs; what it wrote is undone when it fails.
+  Result<void> alone(const std::function<Result<void>()>& work);
+  Result<std::vector<std::string>> channels_of(const ImageRecord& image);
   Result<void> set_channel(const std::string& name, const std::string& channel, int version);
 
  private:

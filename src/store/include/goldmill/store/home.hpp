@@ -33,6 +33,10 @@ class Home {
     return root_ / "disks" / (image.hex() + ".qcow2");
   }
   std::filesystem::path assets(const Digest& key) const { return root_ / "assets" / key.hex(); }
+  /// A path of this home as it is said in the catalogue: "trees/HEX".
+  std::string name_of(const std::filesystem::path& path) const {
+    return path.lexically_relative(root_).string();
+  }
   std::filesystem::path logs() const { return root_ / "logs"; }
 
   /// Stores bytes under their digest; a second time is free.

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "claims.hpp"
+
+namespace goldmill::factory {
+
+Claims::~Claims() {
+  if (owner_) {
+    (void)session_.catalogue.remove_claims(owner_->path().filename());  // or gc does it later
+  }
+}
+
+Result<void> Claims::add(const std::vector<std::string>& objects) {
+  if (!owner_) {
+    owner_.emplace(TRY(build::WorkDirectory::make(session_.home.root())));
+  }
+  return session_.catalogue.claim(owner_->path().filename(), objects);
+}
+
+}  // namespace goldmill::factory

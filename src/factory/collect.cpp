@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <algorithm>
+#include <cerrno>
+#include <functional>
+#include <set>
+#include <string_view>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <goldmill/build/work.hpp>
+#include <goldmill/factory/collect.hpp>
+#include <goldmill/factory/image_jobs.hpp>
+#include <goldmill/system/file.hpp>
+
+namespace goldmill::factory {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+using Clock = std::chrono::system_clock;
+
+/// A blob is written shortly before the image that names it.
+constexpr std::chrono::hours kBlobGrace{1};
+
+struct Area {
+  std::string directory;  ///< below the home
+  std::string what;       ///< as the report counts it
+  bool of_guests;         ///< belongs to guest ids
+};
+
+/// What the catalogue refers to.
+const std::vector<Area>& areas() {
+  static const std::vector<Area> kAreas = {{"trees", "layers", true},
+                                           {"assets", "assets", true},
+                                           {"disks", "disks", false},
+                                           {"blobs/sha256", "blobs", false}};
+  return kAreas;
+}
+
+/// When the file came or was changed here; its own date may be the archive's.
+Clock::time_point came_at(const fs::path& path) {
+  struct stat status {};
+  return ::lstat(path.c_str(), &status) == 0 ? Clock::from_time_t(status.st_ctime) : Clock::now();
+}
+
+/// Every run of 64 hexadecimal digits: whatever is named by its SHA-256.
+void add_digests(std::string_view text, std::set<std::string, std::less<>>& digests) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  for (std::size_t at = text.find_first_of(kDigits); at != std::string_view::npos;
+       at = text.find_first_of(kDigits, at)) {
+    const std::size_t end = std::min(text.find_first_not_of(kDigits, at), text.size());
+    if (end - at == 64) {
+      digests.emplace(text.substr(at, 64));
+    }
+    at = end;
+  }
+}
+
+Bytes size_on_disk(const fs::path& file) {
+  struct stat status {};
+  return Bytes{
+      ::lstat(file.c_str(), &status) == 0 ? static_cast<std::uint64_t>(status.st_blocks) * 512 : 0};
+}
+
+class Collection {
+ public:
+  Collection(Session& session, const CollectRequest& request)
+      : session_(session), request_(request), oldest_(Clock::now() - request.keep_unused) {}
+
+  Result<CollectReport> run() {
+    if (request_.keep_versions > 0) {
+      TRY(remove_old_versions());
+    }
+    const auto trash = TRY(build::WorkDirectory::make(session_.home.root()));
+    trash_ = trash.path();
+    TRY(request_.dry_run ? sort_out() : session_.catalogue.alone([this] { return sort_out(); }));
+    if (!request_.dry_run && report_.counts["layers"] + report_.counts["assets"] > 0) {
+      add_freed(TRY(build::measure_guest_trees(trash_, {"upper"})));
+    }
+    TRY(remove_unused_packages());
+    TRY(remove_unused_logs());
+    std::erase_if(report_.counts, [](const auto& entry) { return entry.second == 0; });
+    return std::move(report_);
+  }
+
+ private:
+  Result<void> remove_old_versions();
+  Result<void> drop_if_free(const store::ImageRecord& image);
+  Result<void> sort_out();
+  Result<void> hold_images();
+  Result<void> hold_claims();
+  Result<void> hold_steps();
+  Result<void> clear(const Area& area);
+  Result<void> clear_guest_trees(const Area& area, const std::vector<std::string>& names);
+  Result<void> remove_files(const fs::path& directory,
+                            const std::string& what,
+                            const std::vector<std::string>& names);
+  Result<void> remove_unused_packages();
+  Result<void> remove_unused_logs();
+  std::vector<std::string> old_files(const fs::path& directory,
+                                     const std::function<bool(std::string_view)>& is_unused) const;
+  bool builds_run() const;
+
+  void hold(const fs::path& path) { held_.insert(session_.home.name_of(path)); }
+  void add_freed(Bytes size) { report_.freed = Bytes{report_.freed.value + size.value}; }
+
+  Session& session_;
+  const CollectRequest& request_;
+  Clock::time_point oldest_;
+  fs::path trash_;
+  std::set<std::string> held_;                // paths below the home
+  std::set<std::string, std::less<>> named_;  // SHA-256s of what held steps were made from
+  std::set<Digest> dropped_;                  // images that go
+  CollectReport report_;
+};
+
+/// Again until nothing goes: an image may go when what stands on it has gone.
+Result<void> Collection::remove_old_versions() {
+  std::size_t before = 0;
+  do {
+    before = dropped_.size();
+    std::map<std::string, int> seen;
+    auto images = TRY(session_.catalogue.images());
+    std::reverse(images.begin(), images.end());  // newest first
+    for (const store::ImageRecord& image : images) {
+      if (++seen[image.name] > request_.keep_versions && !dropped_.contains(image.digest)) {
+        TRY(drop_if_free(image));
+      }
+    }
+  } while (dropped_.size() != before);
+  return {};
+}
+
+Result<void> Collection::drop_if_free(const store::ImageRecord& image) {
+  const auto removable = check_removable(session_, image, dropped_);
+  if (!removable) {
+    return removable.error().kind == ErrorKind::conflict ? Result<void>() : removable;
+  }
+  if (!TRY(session_.catalogue.channels_of(image)).empty()) {
+    return {};
+  }
+  dropped_.insert(image.digest);
+  report_.images.push_back(image.reference());
+  return request_.dry_run ? Result<void>() : session_.catalogue.remove_image(image);
+}
+
+/// Alone in the catalogue: a build's claim comes wholly before this or wholly after it.
+Result<void> Collection::sort_out() {
+  TRY(hold_images());
+  TRY(hold_claims());
+  TRY(hold_steps());
+  for (const Area& area : areas()) {
+    TRY(clear(area));
+  }
+  return {};
+}
+
+Result<void> Collection::hold_images() {
+  const auto digest_at = [](const Json& details, const char* key) {
+    return Digest::parse(find_string(details, key).value_or(""));
+  };
+  for (const store::ImageRecord& image : TRY(session_.catalogue.images())) {
+    if (dropped_.contains(image.digest)) {
+      continue;
+    }
+    hold(session_.home.disk(image.digest));
+    hold(session_.home.blob(image.digest));
+    for (const char* key : {"dpkg_status", "extended_states"}) {
+      hold(session_.home.blob(TRY(digest_at(image.details, key).context(image.reference()))));
+    }
+    hold(session_.home.assets(TRY(digest_at(image.details, "assets").context(image.reference()))));
+    for (const std::string& layer : find_strings(image.details, "layers")) {
+      hold(session_.home.tree(TRY(Digest::parse(layer).context(image.reference()))));
+    }
+  }
+  return {};
+}
+
+/// A claim holds while its owner's work directory is locked.
+Result<void> Collection::hold_claims() {
+  for (const auto& [owner, object] : TRY(session_.catalogue.claims())) {
+    if (build::is_alive(session_.home.work() / owner)) {
+      held_.insert(object);
+    } else if (!request_.dry_run) {
+      TRY(session_.catalogue.remove_claims(owner));
+    }
+  }
+  return {};
+}
+
+/// Steps whose result is held anyway, and young ones, hold theirs; the others are forgotten.
+Result<void> Collection::hold_steps() {
+  std::set<std::string> young;
+  for (const store::StepObject& step : TRY(session_.catalogue.step_objects())) {
+    const std::string object = session_.home.name_of(step.layer ? session_.home.tree(*step.layer)
+                                                                : session_.home.assets(step.key));
+    if (Clock::from_time_t(step.created) >= oldest_) {
+      young.insert(object);
+    } else if (!held_.contains(object)) {
+      ++report_.counts["steps"];
+      TRY(request_.dry_run ? Result<void>() : session_.catalogue.forget_step(step.key));
+      continue;
+    }
+    add_digests(step.description, named_);
+  }
+  held_.insert(young.begin(), young.end());
+  return {};
+}
+
+Result<void> Collection::clear(const Area& area) {
+  const fs::path directory = session_.home.root() / area.directory;
+  std::vector<std::string> names;
+  std::error_code failure;
+  for (const fs::directory_entry& entry : fs::directory_iterator(directory, failure)) {
+    const bool is_young = area.what == "blobs" && came_at(entry.path()) > Clock::now() - kBlobGrace;
+    if (!is_young && !held_.contains(session_.home.name_of(entry.path()))) {
+      names.push_back(entry.path().filename());
+    }
+  }
+  if (failure) {
+    return system_error("cannot read " + directory.string(), failure.value());
+  }
+  return area.of_guests ? clear_guest_trees(area, names)
+                        : remove_files(directory, area.what, names);
+}
+
+Result<void> Collection::clear_guest_trees(const Area& area,
+                                           const std::vector<std::string>& names) {
+  const fs::path directory = session_.home.root() / area.directory;
+  report_.counts[area.what] += names.size();
+  if (names.empty()) {
+    return {};
+  }
+  if (request_.dry_run) {
+    add_freed(TRY(build::measure_guest_trees(directory, names)));
+    return {};
+  }
+  return build::discard_guest_trees(directory, names, trash_);
+}
+
+Result<void> Collection::remove_files(const fs::path& directory,
+                                      const std::string& what,
+                                      const std::vector<std::string>& names) {
+  report_.counts[what] += names.size();
+  for (const std::string& name : names) {
+    add_freed(size_on_disk(directory / name));
+    if (!request_.dry_run && ::unlink((directory / name).c_str()) != 0 && errno != ENOENT) {
+      return system_error("cannot remove " + (directory / name).string(), errno);
+    }
+  }
+  return {};
+}
+
+bool Collection::builds_run() const {
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(session_.home.work(), ignored)) {
+    if (entry.path() != trash_ && build::is_alive(entry.path())) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/// What no held step was made from can be fetched again. A build that runs may be about to read it.
+Result<void> Collection::remove_unused_packages() {
+  if (builds_run()) {
+    session_.observer.note("builds are running: packages are left for another time");
+    return {};
+  }
+  return remove_files(
+      session_.home.packages(), "packages", old_files(session_.home.packages(), [this](auto name) {
+        return name.ends_with(".deb") && !named_.contains(name.substr(0, name.find('.')));
+      }));
+}
+
+Result<void> Collection::remove_unused_logs() {
+  return remove_files(
+      session_.home.logs(), "logs", old_files(session_.home.logs(), [](auto) { return true; }));
+}
+
+std::vector<std::string> Collection::old_files(
+    const fs::path& directory, const std::function<bool(std::string_view)>& is_unused) const {
+  std::vector<std::string> names;
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(directory, ignored)) {
+    const std::string name = entry.path().filename();
+    if (entry.is_regular_file(ignored) && is_unused(name) && came_at(entry.path()) < oldest_) {
+      names.push_back(name);
+    }
+  }
+  return names;
+}
+
+}  // namespace
+
+Json CollectReport::to_json() const {
+  Json removed = Json::object();
+  for (const auto& [what, count] : counts) {
+    removed[what] = count;
+  }
+  return {{"images", images}, {"removed", removed}, {"freed_bytes", freed.value}};
+}
+
+Result<CollectReport> collect(Session& session, const CollectRequest& request) {
+  return Collection(session, request).run();
+}
+
+}  // namespace goldmill::factory

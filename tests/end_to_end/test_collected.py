@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""gc frees what nothing needs, and nothing else: also beside builds, and when it is killed."""
+import random
+import signal
+import subprocess
+import time
+import unittest
+
+import product
+from product import Case, clone_home, copy_recipes, end, goldmill, start
+
+ALL = ("gc", "--unused-days", "0", "--json")
+
+
+class Collected(Case):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        context = product.scratch()
+        cls.room = context.__enter__()
+        cls.addClassCleanup(context.__exit__, None, None, None)
+        cls.home = cls.room / "home"
+        clone_home(cls.home)
+        copy_recipes(cls.room)
+
+    def goldmill(self, *arguments, **options):
+        return goldmill(*arguments, home=self.home, cwd=self.room, **options)
+
+    def write(self, name, content, more=""):
+        (self.room / f"{name}.yaml").write_text(
+            f"recipe: {name}\nfrom: base\nprovision:\n"
+            f"  - files: [{{target: /srv/a, content: \"{content}\"}}]\n{more}")
+
+    def build(self, name):
+        return self.goldmill("build", name, "--json").json
+
+    def ran(self, name):
+        return [step["name"] for step in self.build(name)["steps"] if step["result"] == "ran"]
+
+    def trees(self):
+        return {entry.name for entry in (self.home / "trees").iterdir()}
+
+    def assert_images_are_whole(self):
+        for image in self.goldmill("list", "--json").json["images"]:
+            self.assertTrue(set(layer.removeprefix("sha256:") for layer in image["layers"])
+                            <= self.trees(), image["name"])
+            product.run("qemu-img", "check", "-q", image["qcow2"])
+        self.assertEqual([], list((self.home / "work").iterdir()))
+
+    def test_only_what_no_image_holds_goes(self):
+        self.goldmill(*ALL)
+        before = self.trees()
+        self.write("web", "one")
+        first = self.build("web")["image"]
+        self.write("web", "two")
+        second = self.build("web")["image"]
+        self.goldmill("rm", f"web@{first['version']}")
+        self.assertNotIn("layers", self.goldmill("gc", "--json").json["removed"],
+                         "a build may take up its steps again")
+        promised = self.goldmill(*ALL, "--dry-run").json
+        self.assertTrue(promised.pop("dry_run"))
+        self.assertEqual(1, promised["removed"]["layers"], "the host name's layer is both's")
+        self.assertGreater(promised["freed_bytes"], 0)
+        done = self.goldmill(*ALL).json
+        self.assertFalse(done.pop("dry_run"))
+        self.assertEqual(promised["removed"], done["removed"])
+        self.assertEqual({}, self.goldmill(*ALL).json["removed"])
+        self.assertEqual(2, len(self.trees() - before))
+        self.assert_images_are_whole()
+        for name in ("base", "java", "web"):
+            self.assertEqual([], self.ran(name))
+        self.goldmill("export", "web", "-F", "tar", "-o", self.room / "web.tar")
+        self.goldmill("rm", f"web@{second['version']}")
+
+    def kept_two(self, *options):
+        """Versions of `counted` that go when two are kept."""
+        images = self.goldmill("gc", "--keep", "2", *options, "--json").json["images"]
+        return [image for image in images if image.startswith("counted@")]
+
+    def test_keep_counts_versions(self):
+        for content in ("1", "2", "3", "4"):
+            self.write("counted", content)
+            self.build("counted")
+        (self.room / "upon.yaml").write_text("recipe: upon\nfrom: counted@2\n")
+        self.build("upon")
+        self.assertEqual(["counted@1"], self.kept_two("--dry-run"), "upon stands on the second")
+        self.assertEqual(4, len([i for i in self.goldmill("list", "--json").json["images"]
+                                 if i["name"] == "counted"]))
+        self.assertEqual(["counted@1"], self.kept_two())
+        self.goldmill("show", "counted@1", status=3)
+        self.goldmill("rm", "upon@1")
+        self.assertEqual(["counted@2"], self.kept_two())
+        self.assert_images_are_whole()
+        for version in ("3", "4"):
+            self.goldmill("rm", f"counted@{version}")
+
+    def test_a_failed_build_goes_on_after_it(self):
+        fails = "  - shell: {script: \"exit 3\"}\n"
+        self.write("failing", "much work", fails)
+        self.goldmill("build", "failing", status=None)
+        self.goldmill("gc")
+        self.write("failing", "much work", fails.replace("3", "0"))
+        self.assertEqual(2, len(self.ran("failing")), "the last step and the disk")
+        self.goldmill("rm", "failing@1")
+
+    def test_beside_builds(self):
+        """Each build's cached steps are what no image holds: as soon as they are, gc wants them."""
+        self.write("busy", "same")
+        expected = self.build("busy")["image"]
+        for delay in (0, 0.05, 0.2, 0.4, 0.8):
+            newest = self.goldmill("show", "busy", "--json").json["version"]
+            self.goldmill("rm", f"busy@{newest}")
+            build = start("build", self.room / "busy.yaml", home=self.home,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            time.sleep(delay)
+            while build.poll() is None:
+                self.goldmill(*ALL)
+            words = build.stderr.read().decode()
+            build.stderr.close()
+            self.assertEqual(0, build.returncode, words)
+            self.assertEqual(expected["disk_digest"],
+                             self.goldmill("show", "busy", "--json").json["disk_digest"])
+        self.assert_images_are_whole()
+
+    def test_killed(self):
+        self.write("kept", "kept")
+        self.build("kept")
+        for _ in range(6):
+            self.write("gone", str(random.random()))
+            version = self.build("gone")["image"]["version"]
+            self.goldmill("rm", f"gone@{version}")
+            process = start(*ALL, home=self.home, stdout=subprocess.DEVNULL,
+                            stderr=subprocess.DEVNULL)
+            time.sleep(random.random() * 0.15)
+            end(process, signal.SIGKILL)
+            self.goldmill("list")
+            self.assert_images_are_whole()
+            self.assertEqual([], self.ran("kept"))
+        self.goldmill(*ALL)
+        self.assertEqual({}, self.goldmill(*ALL).json["removed"])
+
+
+if __name__ == "__main__":
+    unittest.main()
