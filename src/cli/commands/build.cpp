@@ -46,7 +46,7 @@ void show(const factory::BuildReport& report,
                       " steps ran, " + seconds_text(report.seconds));
 }
 
-Result<factory::BuildRequest> read_request(const Parsed& parsed) {
+Result<factory::BuildRequest> builds_request(const Parsed& parsed) {
   factory::BuildRequest request = TRY(build_request(parsed));
   if (parsed.has("all")) {
     if (request.recipes.size() > 1) {
@@ -79,7 +79,7 @@ Result<factory::BuildRequest> read_request(const Parsed& parsed) {
 
 int run_build(const Parsed& parsed, Terminal& terminal) {
   return run_job(terminal, [&](factory::Session& session) -> Result<int> {
-    const factory::BuildRequest request = TRY(read_request(parsed));
+    const factory::BuildRequest request = TRY(builds_request(parsed));
     const factory::BuildReport report = TRY(factory::build_images(session, request));
     terminal.progress().finish();
     show(report, request.recipes.size() == 1 && !parsed.has("all"), session, terminal);

@@ -23,7 +23,7 @@ void show(const factory::LockReport& report, Terminal& terminal) {
                       " packages, " + std::to_string(report.moved.size()) + " moved");
 }
 
-Result<factory::BuildRequest> read_request(const Parsed& parsed) {
+Result<factory::BuildRequest> lock_request(const Parsed& parsed) {
   factory::BuildRequest request;
   request.recipes = {recipe_file(parsed.argument(0))};
   request.set = TRY(parsed.pairs("set"));
@@ -40,7 +40,7 @@ Result<factory::BuildRequest> read_request(const Parsed& parsed) {
 int run_lock(const Parsed& parsed, Terminal& terminal) {
   return run_job(terminal, [&](factory::Session& session) -> Result<int> {
     const factory::LockReport report =
-        TRY(factory::lock_recipe(session, TRY(read_request(parsed))));
+        TRY(factory::lock_recipe(session, TRY(lock_request(parsed))));
     terminal.progress().finish();
     if (terminal.json()) {
       terminal.print_json(report.to_json());
