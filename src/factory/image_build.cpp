@@ -280,6 +280,11 @@ Result<plan::Plan> ImageBuild::plan() {
 
 Result<ImageReport> ImageBuild::run() {
   plan::Plan plan = TRY(this->plan());
+  const auto finished = plan.is_done() ? TRY(find_finished(plan)) : std::nullopt;
+  if (finished && has_disk(*finished)) {
+    TRY(write_lock());
+    return unchanged(plan, *finished);
+  }
   Claims claims(*session_);
   const auto kinds = family_->kinds(view(), pinned_);
   StepRunner runner(*session_, claims, plan.image, lock_.epoch, [&kinds](const std::string& name) {
@@ -292,18 +297,20 @@ Result<ImageReport> ImageBuild::run() {
     TRY(planned.done ? Result<void>() : provision::check_ready(planned.step));
   }
   ImageReport report;
-  if (!TRY(is_finished(plan))) {
-    TRY(claim_layers(claims, plan));
-  }
+  TRY(claim_layers(claims, plan));
   TRY(run_steps(runner, claims, plan, report));
   TRY(write_lock());
   TRY(finish(runner, claims, plan, report));
   return report;
 }
 
-Result<bool> ImageBuild::is_finished(const plan::Plan& plan) {
-  const auto known = plan.is_done() ? TRY(find_finished(plan)) : std::nullopt;
-  return known && has_disk(*known);
+ImageReport ImageBuild::unchanged(const plan::Plan& plan, const store::ImageRecord& image) {
+  ImageReport report{image, {}};
+  for (const plan::PlannedStep& planned : plan.steps) {
+    report.steps.push_back({planned.step.name, planned.done->key.text(), false, 0});
+  }
+  report.steps.push_back({"disk", image.digest.text(), false, 0});
+  return report;
 }
 
 std::string ImageBuild::name_of_result(const plan::DoneStep& done) const {

@@ -78,7 +78,8 @@ class ImageBuild {
   Result<void> adopt_accounts(StepRunner& runner, const plan::DoneStep& done);
   Result<store::ImageRecord> identify();
   bool has_disk(const store::ImageRecord& image) const;
-  Result<bool> is_finished(const plan::Plan& plan);
+  /// The report of a build that had nothing to do.
+  static ImageReport unchanged(const plan::Plan& plan, const store::ImageRecord& image);
   std::string name_of_result(const plan::DoneStep& done) const;
   Result<void> claim_layers(Claims& claims, const plan::Plan& plan) const;
   Result<void> finish(StepRunner& runner,
