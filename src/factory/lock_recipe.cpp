@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <set>
+#include <map>
 
 #include <goldmill/factory/lock_recipe.hpp>
 
@@ -31,30 +31,28 @@ Json or_null(const std::string& text) {
   return text.empty() ? Json() : Json(text);
 }
 
-}  // namespace
-
+/// By name; both map names to versions.
 std::vector<Move> moves_between(const std::map<std::string, std::string>& before,
                                 const std::map<std::string, std::string>& after) {
-  std::set<std::string> names;
-  for (const auto* versions : {&before, &after}) {
-    for (const auto& [name, version] : *versions) {
-      names.insert(name);
-    }
+  std::map<std::string, Move> by_name;
+  for (const auto& [name, version] : before) {
+    by_name[name] = {name, version, ""};
   }
-  const auto version_in = [](const std::map<std::string, std::string>& versions,
-                             const std::string& name) {
-    const auto found = versions.find(name);
-    return found == versions.end() ? std::string() : found->second;
-  };
+  for (const auto& [name, version] : after) {
+    Move& move = by_name[name];
+    move.package = name;
+    move.to = version;
+  }
   std::vector<Move> moves;
-  for (const std::string& name : names) {
-    Move move{name, version_in(before, name), version_in(after, name)};
+  for (auto& [name, move] : by_name) {
     if (move.from != move.to) {
       moves.push_back(std::move(move));
     }
   }
   return moves;
 }
+
+}  // namespace
 
 Json LockReport::to_json() const {
   Json rows = Json::array();

@@ -15,7 +15,7 @@ namespace {
 
 using Images = std::vector<store::ImageRecord>;
 
-/// The newest version of every name, in the order in which they were built.
+/// The newest version of every name, by name.
 Result<Images> newest_images(Session& session) {
   std::map<std::string, store::ImageRecord> newest;
   for (store::ImageRecord& image : TRY(session.catalogue.images())) {
@@ -50,6 +50,15 @@ Result<Images> line_of(Session& session, const store::ImageRecord& image) {
     line.push_back(*std::move(parent));
   }
   return line;
+}
+
+Result<std::vector<Images>> lines_of(Session& session, const Images& images) {
+  std::vector<Images> lines;
+  lines.reserve(images.size());
+  for (const store::ImageRecord& image : images) {
+    lines.push_back(TRY(line_of(session, image)));
+  }
+  return lines;
 }
 
 /// Reads each archive's indexes once, however many images come from it.
@@ -89,14 +98,15 @@ void remove_inherited(std::vector<guest::Upgrade>& upgrades, const store::ImageR
   });
 }
 
-Result<std::vector<std::string>> reached_from(Session& session, const store::ImageRecord& image) {
+/// Of these lines, the images that stand on `image`.
+std::vector<std::string> reached_from(const store::ImageRecord& image,
+                                      const std::vector<Images>& lines) {
   std::vector<std::string> reached;
-  for (const store::ImageRecord& other : TRY(newest_images(session))) {
-    const Images line = TRY(line_of(session, other));
+  for (const Images& line : lines) {
     if (std::any_of(line.begin() + 1, line.end(), [&](const store::ImageRecord& below) {
           return below.digest == image.digest;
         })) {
-      reached.push_back(other.reference());
+      reached.push_back(line.front().reference());
     }
   }
   return reached;
@@ -122,21 +132,23 @@ Json OutdatedImage::to_json() const {
 }
 
 Result<std::vector<OutdatedImage>> find_outdated(Session& session, const OutdatedRequest& request) {
-  const Images images = request.images.empty() ? TRY(newest_images(session))
-                                               : TRY(named_images(session, request.images));
+  const std::vector<Images> newest = TRY(lines_of(session, TRY(newest_images(session))));
+  const std::vector<Images> lines =
+      request.images.empty() ? newest
+                             : TRY(lines_of(session, TRY(named_images(session, request.images))));
   std::vector<std::pair<std::size_t, OutdatedImage>> by_height;
   Archives archives(session, request.offline);
-  for (const store::ImageRecord& image : images) {
+  for (const Images& line : lines) {
+    const store::ImageRecord& image = line.front();
     OutdatedImage outdated;
     outdated.image = image.reference();
     outdated.recipe_file = find_string(image.details, "recipe_file").value_or("");
     outdated.upgrades = TRY(archives.newer_than(image).context(outdated.image));
-    const Images line = TRY(line_of(session, image));
     if (line.size() > 1) {
       remove_inherited(outdated.upgrades, line[1]);
     }
     if (!outdated.upgrades.empty()) {
-      outdated.reaches = TRY(reached_from(session, image));
+      outdated.reaches = reached_from(image, newest);
       by_height.emplace_back(line.size(), std::move(outdated));
     }
   }

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <filesystem>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -20,10 +19,6 @@ struct Move {
   std::string from;
   std::string to;
 };
-
-/// By name. Both map names to versions.
-std::vector<Move> moves_between(const std::map<std::string, std::string>& before,
-                                const std::map<std::string, std::string>& after);
 
 struct LockReport {
   std::string recipe;
