@@ -4,27 +4,24 @@
 #include <algorithm>
 #include <cerrno>
 #include <map>
-#include <sstream>
 
 #include <fcntl.h>
 
 namespace goldmill::guest {
 
 namespace {
-std::string field(std::string_view line, int index) {
-  for (; index > 0; --index) {
-    line.remove_prefix(std::min(line.find(':'), line.size() - 1) + 1);
-  }
-  return std::string(line.substr(0, line.find(':')));
+/// The third field: the id, in passwd and group.
+std::string id_of(const std::string& line) {
+  const std::size_t start = line.find(':', line.find(':') + 1) + 1;
+  return line.substr(start, line.find(':', start) - start);
 }
 
-/// The accounts of one file: name -> the line's third field, which is the id in passwd and group.
+/// The accounts of one file: name -> id.
 std::map<std::string, std::string> accounts_in(const std::string& text) {
   std::map<std::string, std::string> accounts;
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) {
+  for (const std::string& line : account_lines(text)) {
     if (std::count(line.begin(), line.end(), ':') >= 2) {
-      accounts.emplace(field(line, 0), field(line, 2));
+      accounts.emplace(account_of(line), id_of(line));
     }
   }
   return accounts;
@@ -41,8 +38,8 @@ Error renumbered(const std::string& file, const std::string& what) {
 Result<void> check_id(const std::string& file,
                       const std::string& line,
                       const std::map<std::string, std::string>& below) {
-  const std::string name = field(line, 0);
-  const std::string id = field(line, 2);
+  const std::string name = account_of(line);
+  const std::string id = id_of(line);
   const auto same = below.find(name);
   if (same != below.end() && same->second != id) {
     return renumbered(file, "'" + name + "' had " + id + " and has " + same->second + " below");
@@ -66,6 +63,22 @@ Result<void> append(GuestTree& tree, const std::string& path, std::string_view t
 }
 }  // namespace
 
+std::vector<std::string> account_lines(const std::string& text) {
+  std::vector<std::string> lines;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    if (end > at) {
+      lines.push_back(text.substr(at, end - at));
+    }
+    at = end + 1;
+  }
+  return lines;
+}
+
+std::string account_of(const std::string& line) {
+  return line.substr(0, line.find(':'));
+}
+
 Result<void> add_accounts(GuestTree& tree, const Json& accounts) {
   for (const auto& [file, colons] :
        {std::pair{"passwd", 6}, {"group", 3}, {"shadow", 8}, {"gshadow", 3}}) {
@@ -85,7 +98,7 @@ Result<void> add_accounts(GuestTree& tree, const Json& accounts) {
       if (has_ids) {
         TRY(check_id(file, line, below));
       }
-      if (!below.contains(field(line, 0))) {
+      if (!below.contains(account_of(line))) {
         fresh += line + "\n";
       }
     }

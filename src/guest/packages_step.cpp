@@ -7,6 +7,7 @@
 #include <goldmill/guest/packages_step.hpp>
 #include <goldmill/system/file.hpp>
 
+#include "account_files.hpp"
 #include "maintainer_scripts.hpp"
 
 namespace goldmill::guest {
@@ -14,22 +15,6 @@ namespace goldmill::guest {
 namespace {
 constexpr std::array kAccountFiles = {"passwd", "group", "shadow", "gshadow"};
 constexpr const char* kPackages = "/run/goldmill/packages";
-
-std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> lines;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    if (end > at) {
-      lines.push_back(text.substr(at, end - at));
-    }
-    at = end + 1;
-  }
-  return lines;
-}
-
-std::string account_of(const std::string& line) {
-  return line.substr(0, line.find(':'));
-}
 
 /// One run of the step.
 class Installation {
@@ -69,7 +54,7 @@ class Installation {
       if (!text && text.error().kind != ErrorKind::not_found) {
         return std::move(text).error();
       }
-      accounts[file] = text ? lines_of(*text) : std::vector<std::string>();
+      accounts[file] = text ? account_lines(*text) : std::vector<std::string>();
     }
     return accounts;
   }
