@@ -178,6 +178,14 @@ class Case(unittest.TestCase):
     def setUpClass(cls):
         cls.built = images()
 
+    @classmethod
+    def class_scratch(cls):
+        """A directory for all tests of the class."""
+        context = scratch()
+        path = context.__enter__()
+        cls.addClassCleanup(context.__exit__, None, None, None)
+        return path
+
     def scratch(self, parent=None):
         path = self.enterContext(scratch(parent)) if hasattr(self, "enterContext") else None
         if path is None:  # Python 3.10

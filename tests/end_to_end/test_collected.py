@@ -16,9 +16,7 @@ class Collected(Case):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        context = product.scratch()
-        cls.room = context.__enter__()
-        cls.addClassCleanup(context.__exit__, None, None, None)
+        cls.room = cls.class_scratch()
         cls.home = cls.room / "home"
         clone_home(cls.home)
         copy_recipes(cls.room)

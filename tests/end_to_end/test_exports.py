@@ -21,9 +21,7 @@ class Exports(Case):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        context = product.scratch()
-        cls.room = context.__enter__()
-        cls.addClassCleanup(context.__exit__, None, None, None)
+        cls.room = cls.class_scratch()
         copy_recipes(cls.room)
         recipe = cls.room / "wide.yaml"
         recipe.write_text("recipe: wide\nfrom: base\nhardware: [virtio, nvme, vmware, hyperv]\n")

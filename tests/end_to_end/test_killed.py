@@ -45,9 +45,7 @@ class Killed(Case):
     def setUpClass(cls):
         """A home where packages are there, the base is built, and nothing else."""
         super().setUpClass()
-        context = product.scratch()
-        cls.room = context.__enter__()
-        cls.addClassCleanup(context.__exit__, None, None, None)
+        cls.room = cls.class_scratch()
         cls.home = cls.room / "home"
         clone_home(cls.home)
         copy_recipes(cls.room / "recipes")
