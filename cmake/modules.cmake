@@ -18,13 +18,16 @@ function(add_module name)
   target_link_libraries(goldmill_${name} PUBLIC ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE} goldmill::flags)
 endfunction()
 
-# The unit tests and nothing else: what a build with sanitizers is for.
+# The unit tests and nothing else: what a build with sanitizers is for. And what the tests with real
+# builds and boots need.
 add_custom_target(unit_tests)
+add_custom_target(real_tests)
 
-# add_test_program(NAME SOURCES file... LINK target...): a program of GoogleTest cases; the caller
-# says how ctest runs it.
-function(add_test_program name)
+# add_test_program(NAME OF_TARGET SOURCES file... LINK target...): a program of GoogleTest cases that
+# OF_TARGET, one of the two, builds; the caller says how ctest runs it.
+function(add_test_program name target)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  add_dependencies(${target} ${name})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_LINK} goldmill::flags GTest::gtest GTest::gmock)
 endfunction()
@@ -42,8 +45,7 @@ function(add_module_test name)
   else()
     list(APPEND ARG_LINK GTest::gtest_main)
   endif()
-  add_test_program(${name}_test SOURCES ${ARG_SOURCES} LINK goldmill::${name} ${ARG_LINK})
-  add_dependencies(unit_tests ${name}_test)
+  add_test_program(${name}_test unit_tests SOURCES ${ARG_SOURCES} LINK goldmill::${name} ${ARG_LINK})
   gtest_discover_tests(${name}_test PROPERTIES LABELS unit DISCOVERY_TIMEOUT 60)
 endfunction()
 

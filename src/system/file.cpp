@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -44,30 +45,47 @@ Result<UniqueFd> open_directory(const fs::path& path) {
   return open_file(path, O_RDONLY | O_DIRECTORY);
 }
 
-Result<std::string> read_all(int descriptor, Bytes limit) {
-  std::string content;
-  std::vector<char> piece(1 << 16);
+Result<void> read_pieces(int descriptor, const PieceTaker& take) {
+  std::string piece(1U << 18, '\0');
   while (true) {
     const ssize_t count = ::read(descriptor, piece.data(), piece.size());
+    if (count < 0 && errno == EINTR) {
+      continue;
+    }
     if (count < 0) {
-      if (errno == EINTR) {
-        continue;
-      }
       return system_error("cannot read", errno);
     }
     if (count == 0) {
-      return content;
+      return {};
     }
-    content.append(piece.data(), static_cast<std::size_t>(count));
+    TRY(take(std::string_view(piece).substr(0, static_cast<std::size_t>(count))));
+  }
+}
+
+Result<std::string> read_all(int descriptor, Bytes limit) {
+  std::string content;
+  TRY(read_pieces(descriptor, [&](std::string_view piece) -> Result<void> {
+    content.append(piece);
     if (content.size() > limit.value) {
       return Error{ErrorKind::invalid_input, "longer than the limit of " + to_text(limit)};
     }
-  }
+    return {};
+  }));
+  return content;
 }
 
 Result<std::string> read_file(const fs::path& path, Bytes limit) {
   const UniqueFd file = TRY(open_file(path, O_RDONLY));
   return read_all(file.get(), limit).context(path.string());
+}
+
+Result<Digest> digest_of(int descriptor) {
+  Sha256 hash;
+  TRY(read_pieces(descriptor, [&hash](std::string_view piece) {
+    hash.update(piece);
+    return Result<void>();
+  }));
+  return hash.finish();
 }
 
 Result<void> write_all(int descriptor, std::string_view content) {
@@ -82,6 +100,18 @@ Result<void> write_all(int descriptor, std::string_view content) {
     content.remove_prefix(static_cast<std::size_t>(count));
   }
   return {};
+}
+
+Result<UniqueFd> memory_file(std::string_view content, mode_t mode) {
+  UniqueFd file(::memfd_create("goldmill", MFD_CLOEXEC));
+  if (!file) {
+    return system_error("cannot make a memory file", errno);
+  }
+  TRY(write_all(file.get(), content));
+  if (::fchmod(file.get(), mode) != 0 || ::lseek(file.get(), 0, SEEK_SET) != 0) {
+    return system_error("cannot prepare a memory file", errno);
+  }
+  return file;
 }
 
 namespace {

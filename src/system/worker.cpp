@@ -13,7 +13,6 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -63,13 +62,7 @@ Result<UniqueFd> own_program() {
     return program;
   }
   const std::string content = TRY(read_all(program.get(), 1_GiB));
-  UniqueFd copy(::memfd_create("goldmill", MFD_CLOEXEC));
-  if (!copy) {
-    return system_error("cannot make a memory file", errno);
-  }
-  TRY(write_all(copy.get(), content));
-  ::fchmod(copy.get(), 0755);
-  return copy;
+  return memory_file(content, 0755);
 }
 
 /// A stream of JSON lines; a memory file or pipe would do for the request, a socket does both.
@@ -299,13 +292,7 @@ std::vector<std::string> confined_environment() {
 }
 
 Result<UniqueFd> request_file(const Json& request) {
-  UniqueFd file(::memfd_create("request", MFD_CLOEXEC));
-  if (!file) {
-    return system_error("cannot make a memory file", errno);
-  }
-  TRY(write_all(file.get(), request.dump(-1, ' ', false, Json::error_handler_t::replace)));
-  ::lseek(file.get(), 0, SEEK_SET);
-  return file;
+  return memory_file(request.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
 pid_t clone_like_fork(int flags) {

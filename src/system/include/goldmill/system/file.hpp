@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -10,6 +11,7 @@
 #include <sys/types.h>
 
 #include <goldmill/base/bytes.hpp>
+#include <goldmill/base/digest.hpp>
 #include <goldmill/base/result.hpp>
 
 namespace goldmill::system {
@@ -38,9 +40,16 @@ class UniqueFd {
 Result<UniqueFd> open_file(const std::filesystem::path& path, int flags, mode_t mode = 0644);
 Result<UniqueFd> open_directory(const std::filesystem::path& path);
 
+/// Reads from where the descriptor stands to the end, and hands over piece after piece. Errors: the
+/// taker's own, which ends it.
+using PieceTaker = std::function<Result<void>(std::string_view piece)>;
+Result<void> read_pieces(int descriptor, const PieceTaker& take);
+
 /// The whole file. Errors: invalid_input when it is longer than `limit`.
 Result<std::string> read_file(const std::filesystem::path& path, Bytes limit = 256_MiB);
 Result<std::string> read_all(int descriptor, Bytes limit = 256_MiB);
+/// The SHA-256 of what follows from where the descriptor stands.
+Result<Digest> digest_of(int descriptor);
 Result<void> write_all(int descriptor, std::string_view content);
 
 /// Replaces the file as a whole: temporary file, fsync, rename, fsync of the directory, so that
@@ -48,6 +57,11 @@ Result<void> write_all(int descriptor, std::string_view content);
 Result<void> write_file(const std::filesystem::path& path,
                         std::string_view content,
                         mode_t mode = 0644);
+
+/// A file without a name whose content never reaches a disk, for a process that is handed it; it
+/// stands at its start. Whoever is handed it may open it again (/dev/stdin, under guest ids too),
+/// unless `mode` says less.
+Result<UniqueFd> memory_file(std::string_view content, mode_t mode = 0777);
 
 /// Moves a finished file or directory to its name durably. Errors: conflict when it exists.
 Result<void> rename_into_place(const std::filesystem::path& from, const std::filesystem::path& to);
