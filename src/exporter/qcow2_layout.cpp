@@ -1,35 +1,38 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "qcow2_layout.hpp"
 
-#include <array>
-#include <bit>
-#include <cstring>
-#include <type_traits>
+#include <algorithm>
 
 #include "raw_disk.hpp"
 
 namespace goldmill::exporter {
 
 namespace {
-constexpr std::uint64_t kEntries = kCluster / 8;     // of a level-2 table
+using qcow2::append;
+using qcow2::clusters_of;
+using qcow2::kCluster;
+
+constexpr std::uint64_t kEntries = qcow2::kTableEntries;
 constexpr std::uint64_t kReferences = kCluster / 2;  // of a refcount block, 16 bits each
-constexpr std::uint64_t kSingle = 1ULL << 63;        // "refcount is exactly one"
-constexpr std::uint64_t kCompressed = 1ULL << 62;
-constexpr unsigned kSectorsShift = 62 - (kClusterBits - 8);
-constexpr std::uint64_t kCompressionFeature = 1ULL << 3;
-constexpr std::uint32_t kHeaderLength = 112;
+constexpr std::uint64_t kSingle = 1ULL << 63U;       // "refcount is exactly one"
+constexpr std::uint64_t kCompressed = 1ULL << 62U;
+constexpr std::uint64_t kZeros = 1;
+constexpr unsigned kSectorsShift = 62 - (qcow2::kClusterBits - 8);
 
-constexpr std::uint64_t clusters_of(std::uint64_t bytes) {
-  return (bytes + kCluster - 1) / kCluster;
-}
+/// Clusters of blocks and of their table, which count themselves too.
+struct Refcounts {
+  std::uint64_t blocks = 0;
+  std::uint64_t tables = 1;
+};
 
-/// All numbers of the format are big-endian.
-template <typename Number>
-void append(std::string& bytes, Number value) {
-  static_assert(std::is_unsigned_v<Number>);
-  for (int shift = static_cast<int>(sizeof value) * 8 - 8; shift >= 0; shift -= 8) {
-    bytes += static_cast<char>(static_cast<std::uint8_t>(value >> shift));
+/// For a file whose other clusters are `before`.
+Refcounts refcounts_for(std::uint64_t before) {
+  Refcounts needed;  // ask again until the number stays
+  while (needed.blocks * kReferences < before + needed.blocks + needed.tables) {
+    ++needed.blocks;
+    needed.tables = clusters_of(needed.blocks * 8);
   }
+  return needed;
 }
 
 template <typename Number>
@@ -87,6 +90,18 @@ void Qcow2Layout::add_plain(std::uint64_t cluster, std::uint64_t offset) {
   count(offset, offset + kCluster);
 }
 
+void Qcow2Layout::add_zeros(std::uint64_t cluster) {
+  table_of(cluster)[cluster % kEntries] = kZeros;
+}
+
+std::uint64_t Qcow2Layout::file_size(std::uint64_t end) const {
+  const auto tables = static_cast<std::uint64_t>(std::count_if(
+      level2_.begin(), level2_.end(), [](const auto& entries) { return !entries.empty(); }));
+  const std::uint64_t before = clusters_of(end) + tables;
+  const Refcounts counts = refcounts_for(before);
+  return (before + counts.blocks + counts.tables) * kCluster;
+}
+
 Result<std::uint64_t> Qcow2Layout::write_level2(int output, std::uint64_t end) {
   for (std::size_t i = 0; i < level2_.size(); ++i) {
     if (level2_[i].empty()) {
@@ -102,15 +117,8 @@ Result<std::uint64_t> Qcow2Layout::write_level2(int output, std::uint64_t end) {
 }
 
 Result<std::uint64_t> Qcow2Layout::write_refcounts(int output, std::uint64_t end) {
-  // The blocks count themselves and their table: ask again until the number stays.
-  const std::uint64_t before = end / kCluster;
-  std::uint64_t blocks = 0;
-  std::uint64_t tables = 1;
-  while (blocks * kReferences < before + blocks + tables) {
-    ++blocks;
-    tables = clusters_of(blocks * 8);
-  }
-  const std::uint64_t total = before + blocks + tables;
+  const auto [blocks, tables] = refcounts_for(end / kCluster);
+  const std::uint64_t total = end / kCluster + blocks + tables;
   count(end, total * kCluster);
   references_.resize(blocks * kReferences);
   const std::string counts = table(references_);
@@ -127,30 +135,20 @@ Result<std::uint64_t> Qcow2Layout::write_refcounts(int output, std::uint64_t end
 }
 
 Result<void> Qcow2Layout::write_header(int output) const {
-  const bool zstd = compression_ == Qcow2Compression::zstd;
-  std::string header = "QFI\xfb";
-  append<std::uint32_t>(header, 3);
-  append<std::uint64_t>(header, 0);  // no backing file
-  append<std::uint32_t>(header, 0);
-  append<std::uint32_t>(header, kClusterBits);
-  append<std::uint64_t>(header, size_);
-  append<std::uint32_t>(header, 0);  // not encrypted
-  append<std::uint32_t>(header, static_cast<std::uint32_t>(level1_.size()));
-  append<std::uint64_t>(header, kCluster);
-  append<std::uint64_t>(header, refcount_table_);
-  append<std::uint32_t>(header, static_cast<std::uint32_t>(refcount_table_clusters_));
-  append<std::uint32_t>(header, 0);  // no snapshots
-  append<std::uint64_t>(header, 0);
-  append<std::uint64_t>(header, zstd ? kCompressionFeature : 0);
-  append<std::uint64_t>(header, 0);
-  append<std::uint64_t>(header, 0);
-  append<std::uint32_t>(header, 4);  // refcounts of 16 bits
-  append<std::uint32_t>(header, kHeaderLength);
-  header += static_cast<char>(compression_);
-  header.resize(kCluster);  // and the end of the extensions
+  qcow2::Header header;
+  header.size = size_;
+  header.level1_entries = static_cast<std::uint32_t>(level1_.size());
+  header.level1_table = kCluster;
+  header.refcount_table = refcount_table_;
+  header.refcount_table_clusters = static_cast<std::uint32_t>(refcount_table_clusters_);
+  header.compression = compression_;
+  header.backing = backing_;
+  header.backing_format = backing_.empty() ? "" : "qcow2";
   const std::string level1 = table(level1_);
   TRY(write_at(output, kCluster, level1.data(), level1.size()));
-  return write_at(output, 0, header.data(), header.size());
+  std::string first = TRY(qcow2::to_bytes(header));
+  first.resize(kCluster);
+  return write_at(output, 0, first.data(), first.size());
 }
 
 Result<std::uint64_t> Qcow2Layout::finish(int output, std::uint64_t end) {

@@ -8,24 +8,28 @@
 #include <vector>
 
 #include <goldmill/base/result.hpp>
+#include <goldmill/qcow2/header.hpp>
 
 namespace goldmill::exporter {
 
-inline constexpr unsigned kClusterBits = 16;
-inline constexpr std::uint64_t kCluster = 1ULL << kClusterBits;
-
-enum class Qcow2Compression : std::uint8_t { zlib = 0, zstd = 1 };
+using Qcow2Compression = qcow2::Compression;
 
 class Qcow2Layout {
  public:
   Qcow2Layout(std::uint64_t size, Qcow2Compression compression);
 
+  /// What is not added here is read from the qcow2 file of that name, in the same directory.
+  void stand_on(std::string name) { backing_ = std::move(name); }
   /// Where the first data goes: behind header and level-1 table.
   std::uint64_t data_begin() const;
   /// A compressed cluster of `size` bytes at `offset` of the file.
   void add_compressed(std::uint64_t cluster, std::uint64_t offset, std::uint64_t size);
   /// A cluster stored as it is, at a multiple of the cluster size.
   void add_plain(std::uint64_t cluster, std::uint64_t offset);
+  /// A cluster of zeros, whatever the file below has there.
+  void add_zeros(std::uint64_t cluster);
+  /// What finish() will give, when the data ends at `end`.
+  std::uint64_t file_size(std::uint64_t end) const;
   /// Writes all tables from `end` (of the data) on, then the header. Gives the file's size.
   Result<std::uint64_t> finish(int output, std::uint64_t end);
 
@@ -38,6 +42,7 @@ class Qcow2Layout {
 
   std::uint64_t size_;
   Qcow2Compression compression_;
+  std::string backing_;
   std::vector<std::uint64_t> level1_;
   std::vector<std::vector<std::uint64_t>> level2_;  ///< empty: nothing there
   std::vector<std::uint16_t> references_;           ///< of each cluster of the file

@@ -22,7 +22,11 @@ using recipe::Firmware;
 using system::UniqueFd;
 
 Json DiskRequest::to_json() const {
-  return {{"layout", layout.to_json()}, {"seed", seed.text()}, {"epoch", epoch}};
+  return {{"layout", layout.to_json()},
+          {"seed", seed.text()},
+          {"lineage", lineage.text()},
+          {"epoch", epoch},
+          {"layers", layers}};
 }
 
 Result<DiskRequest> DiskRequest::from_json(const Json& json) {
@@ -33,7 +37,9 @@ Result<DiskRequest> DiskRequest::from_json(const Json& json) {
   }
   request.layout = TRY(Layout::from_json(*layout));
   request.seed = TRY(Digest::parse(TRY(string_at(json, "seed"))));
+  request.lineage = TRY(Digest::parse(TRY(string_at(json, "lineage"))));
   request.epoch = TRY(integer_at(json, "epoch"));
+  request.layers = static_cast<std::size_t>(TRY(integer_at(json, "layers")));
   return request;
 }
 
@@ -121,7 +127,11 @@ Result<void> write_swap(int disk, const LayoutPartition& partition, const Uuid& 
 class Writer {
  public:
   Writer(const DiskRequest& request, const DiskHands& hands)
-      : request_(request), layout_(request.layout), hands_(hands), identity_(request.seed) {}
+      : request_(request),
+        layout_(request.layout),
+        hands_(hands),
+        identity_(request.seed),
+        lineage_(request.lineage) {}
 
   Result<void> prepare() const {
     if (::ftruncate(hands_.disk, 0) != 0 ||
@@ -129,7 +139,7 @@ class Writer {
       return system_error("cannot size the disk", errno);
     }
     TRY(write_partition_table(hands_.disk, layout_, identity_));
-    if (layout_.has(Firmware::bios) && layout_.architecture == "amd64") {
+    if (starts_by_bios()) {
       const std::string boot = TRY(asset_at(hands_.assets, kBootImage));
       const std::string core = TRY(asset_at(hands_.assets, kCoreImage));
       TRY(write_bios_boot(hands_.disk, layout_, boot, core));
@@ -144,10 +154,10 @@ class Writer {
     }
     const std::string role = "file system " + std::to_string(layout_.number_of(partition));
     if (partition.filesystem == "ext4") {
-      return write_tree(partition, role);
+      return write_ext4(hands_.disk, ext4_options(partition, role), source_of(partition));
     }
     if (partition.filesystem == "swap") {
-      TRY(write_swap(hands_.disk, partition, identity_.uuid(role)));
+      TRY(write_swap(hands_.disk, partition, lineage_.uuid(role)));
       return Ext4Usage{};
     }
     if (partition.filesystem == "vfat") {
@@ -157,10 +167,33 @@ class Writer {
                  "no file system '" + partition.filesystem + "' can be made"};
   }
 
+  /// What write() would make of an ext4 partition.
+  Result<Ext4Measure> measure(const LayoutPartition& partition) const {
+    const std::string role = "file system " + std::to_string(layout_.number_of(partition));
+    return measure_ext4(ext4_options(partition, role), source_of(partition));
+  }
+
+  /// Bytes of what firmware starts: in the EFI system partition, and GRUB's images for BIOS.
+  Result<std::uint64_t> measure_boot() const {
+    std::uint64_t bytes = 0;
+    for (const FatFile& file : TRY(esp_files(layout_, hands_.assets))) {
+      bytes += file.content.size();
+    }
+    if (starts_by_bios()) {
+      bytes += TRY(asset_at(hands_.assets, kBootImage)).size();
+      bytes += TRY(asset_at(hands_.assets, kCoreImage)).size();
+    }
+    return bytes;
+  }
+
  private:
+  bool starts_by_bios() const {
+    return layout_.has(Firmware::bios) && layout_.architecture == "amd64";
+  }
+
   Result<Ext4Usage> write_vfat(const LayoutPartition& partition, const std::string& role) const {
     const FatOptions options{
-        partition.offset, partition.size, partition.label, identity_.serial(role), request_.epoch};
+        partition.offset, partition.size, partition.label, lineage_.serial(role), request_.epoch};
     std::vector<FatFile> files;
     if (partition.role == Role::esp) {
       files = TRY(esp_files(layout_, hands_.assets));
@@ -169,38 +202,35 @@ class Writer {
     return Ext4Usage{};
   }
 
-  Result<Ext4Usage> write_tree(const LayoutPartition& partition, const std::string& role) const {
+  Ext4Options ext4_options(const LayoutPartition& partition, const std::string& role) const {
     Ext4Options options;
     options.offset = partition.offset;
     options.size = partition.size;
     options.label = partition.label;
-    options.uuid = identity_.uuid(role);
-    options.hash_seed = identity_.uuid(role + " hash seed");
+    options.uuid = lineage_.uuid(role);
+    options.hash_seed = lineage_.uuid(role + " hash seed");
     options.epoch = request_.epoch;
     options.features = ext4_features();
-    TreeSource source;
-    UniqueFd below;
-    const std::string path = partition.mount == "/" ? "." : partition.mount.substr(1);
-    // A link in place of the mount point would lead anywhere.
-    below = UniqueFd(
-        ::openat(hands_.tree, path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (!below) {
-      return system_error("cannot open " + partition.mount + " of the tree", errno);
-    }
-    source.directory = below.get();
+    return options;
+  }
+
+  /// What the layers have below its mount point, without what lies on other partitions.
+  TreeSource source_of(const LayoutPartition& partition) const {
+    TreeSource source{hands_.layers, partition.mount.substr(1), {}};
+    const std::string prefix = partition.mount == "/" ? "/" : partition.mount + "/";
     for (const LayoutPartition& other : layout_.partitions) {
-      const std::string prefix = partition.mount == "/" ? "/" : partition.mount + "/";
       if (&other != &partition && other.mount.starts_with(prefix)) {
         source.hollow.push_back(other.mount.substr(prefix.size()));
       }
     }
-    return write_ext4(hands_.disk, options, source);
+    return source;
   }
 
   const DiskRequest& request_;
   const Layout& layout_;
   DiskHands hands_;
   Identity identity_;
+  Identity lineage_;
 };
 }  // namespace
 
@@ -233,12 +263,64 @@ Result<Json> write_disk(const DiskRequest& request,
               {"partitions", list}};
 }
 
+namespace {
+/// Layers are the hands from `first` on.
+std::vector<int> layer_hands(const system::WorkerContext& context,
+                             std::size_t first,
+                             std::size_t count) {
+  std::vector<int> layers;
+  for (std::size_t layer = 0; layer < count; ++layer) {
+    layers.push_back(context.hand(first + layer));
+  }
+  return layers;
+}
+}  // namespace
+
 Result<Json> disk_worker(system::WorkerContext& context) {
   const DiskRequest request = TRY(DiskRequest::from_json(context.request()));
-  return write_disk(
-      request, {context.hand(0), context.hand(1), context.hand(2)}, [&](std::string_view phase) {
-        context.send_event({{"phase", phase}});
-      });
+  return write_disk(request,
+                    {.disk = context.hand(0),
+                     .assets = context.hand(1),
+                     .layers = layer_hands(context, 2, request.layers)},
+                    [&](std::string_view phase) {
+                      context.send_event({{"phase", phase}});
+                    });
+}
+
+namespace {
+void send_shares(system::WorkerContext& context,
+                 const std::string& mount,
+                 const std::vector<Ext4Share>& shares) {
+  constexpr std::size_t kTogether = 1000;
+  const std::string prefix = mount == "/" ? "" : mount;
+  Json files = Json::array();
+  for (const Ext4Share& share : shares) {
+    files.push_back({share.path.empty() ? mount : prefix + "/" + share.path, share.bytes});
+    if (files.size() == kTogether) {
+      context.send_event({{"files", std::exchange(files, Json::array())}});
+    }
+  }
+  context.send_event({{"files", files}});
+}
+}  // namespace
+
+Result<Json> measure_worker(system::WorkerContext& context) {
+  const DiskRequest request = TRY(DiskRequest::from_json(context.request()));
+  const Writer writer(
+      request, {.assets = context.hand(0), .layers = layer_hands(context, 1, request.layers)});
+  std::uint64_t used = 0;
+  std::uint64_t tables = 0;
+  for (const LayoutPartition& partition : request.layout.partitions) {
+    if (partition.filesystem == "ext4") {
+      const Ext4Measure measure =
+          TRY(writer.measure(partition).context("while measuring '" + partition.name + "'"));
+      used += measure.usage.used_bytes;
+      tables += measure.table_bytes;
+      send_shares(context, partition.mount, measure.shares);
+    }
+  }
+  const std::uint64_t boot = TRY(writer.measure_boot());
+  return Json{{"used_bytes", used}, {"table_bytes", tables}, {"boot_bytes", boot}};
 }
 
 }  // namespace goldmill::image

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
+#include <functional>
+#include <set>
 
 #include <goldmill/base/bytes.hpp>
 #include <goldmill/image/ext4.hpp>
@@ -7,11 +9,12 @@
 #include "ext4_device.hpp"
 #include "ext4_fill.hpp"
 #include "ext4_format.hpp"
+#include "region.hpp"
 
 namespace goldmill::image {
 
-// orphan_file and metadata_csum_seed are known to the newer guests only, the latter not to GRUB
-// 2.06, and neither gains anything on a disk whose UUID never changes.
+// orphan_file and metadata_csum_seed are known to the newer guests only, the latter not to every
+// GRUB. Disks of one lineage have equal checksums since their file systems have one UUID.
 // Source: mke2fs.conf and e2fsprogs' lib/ext2fs/ext2_fs.h of 1.46.2, the oldest release's.
 std::vector<std::string> ext4_features() {
   return {"has_journal",
@@ -31,37 +34,8 @@ std::vector<std::string> ext4_features() {
 }
 
 namespace {
-/// lost+found is ours to make; one that a mounted file system left in the tree is dropped.
-Result<void> drop_lost_and_found(Tree& tree) {
-  std::vector<std::size_t>& top = tree.nodes[0].children;
-  const auto found = std::find_if(top.begin(), top.end(), [&](std::size_t child) {
-    return tree.nodes[child].name == "lost+found";
-  });
-  if (found == top.end()) {
-    return {};
-  }
-  if ((tree.nodes[*found].mode & 0170000) != 0040000 || !tree.nodes[*found].children.empty()) {
-    return Error{ErrorKind::invalid_input,
-                 "/lost+found of the tree is not an empty directory",
-                 "remove it: each ext4 file system makes its own"};
-  }
-  const std::size_t index = *found;
-  top.erase(found);
-  --tree.nodes[0].links;
-  tree.nodes.erase(tree.nodes.begin() + static_cast<std::ptrdiff_t>(index));
-  const auto shift = [index](std::size_t& place) { place -= place > index ? 1 : 0; };
-  for (TreeNode& node : tree.nodes) {
-    shift(node.parent);
-    std::for_each(node.children.begin(), node.children.end(), shift);
-    if (node.same_as) {
-      shift(*node.same_as);
-    }
-  }
-  return {};
-}
-
-Result<void> check_room(ext2_filsys filesystem, const Tree& tree, std::uint64_t size) {
-  const std::uint64_t needed = blocks_needed(tree);
+Result<void> check_room(ext2_filsys filesystem, const LayerStack& stack, std::uint64_t size) {
+  const std::uint64_t needed = blocks_needed(stack);
   const std::uint64_t free = ext2fs_free_blocks_count(filesystem->super);
   if (needed <= free) {
     return {};
@@ -75,7 +49,8 @@ Result<void> check_room(ext2_filsys filesystem, const Tree& tree, std::uint64_t 
                "make it at least " + to_text(least) + " (recipe: disk.size)"};
 }
 
-Result<Ext4Usage> close_filesystem(Filesystem filesystem, std::uint64_t room) {
+Result<Ext4Usage> close_filesystem(Filesystem filesystem, std::uint64_t room, std::int64_t epoch) {
+  filesystem->now = epoch;
   const std::uint64_t free = ext2fs_free_blocks_count(filesystem->super);
   Ext4Usage usage;
   usage.used_bytes = (room - free) * kExt4Block;
@@ -85,23 +60,100 @@ Result<Ext4Usage> close_filesystem(Filesystem filesystem, std::uint64_t room) {
   TRY(checked(ext2fs_close2(raw, EXT2_FLAG_FLUSH_NO_SYNC), "cannot finish the file system"));
   return usage;
 }
-}  // namespace
+std::uint64_t files_of(const LayerStack& stack) {
+  return static_cast<std::uint64_t>(
+      std::count_if(stack.places().begin(), stack.places().end(), [](const Place& place) {
+        return place.shown.has_value();
+      }));
+}
 
-Result<Ext4Usage> write_ext4(int disk, const Ext4Options& options, const TreeSource& source) {
+using Look = std::function<Result<void>(const LayerStack& stack, const Filler& filler)>;
+
+/// Fills a new file system on the device; `look` sees it before it is closed.
+Result<Ext4Usage> fill_ext4(Ext4Device& device,
+                            const Ext4Options& options,
+                            const LayerStack& stack,
+                            const Look& look = {}) {
+  const Ext4Contents contents{files_of(stack), std::min(stack.newest(0), options.epoch)};
+  Filesystem filesystem = TRY(format_ext4(device, options, contents));
+  TRY(add_journal(filesystem.get()));
+  const std::uint64_t room = ext2fs_free_blocks_count(filesystem->super);
+  TRY(check_room(filesystem.get(), stack, options.size));
+  Filler filler(filesystem.get(), device, stack, options.epoch);
+  TRY(filler.fill());
+  if (look) {
+    TRY(look(stack, filler));
+  }
+  return close_filesystem(std::move(filesystem), room, options.epoch);
+}
+
+/// Fills it from the layers. When slots that nothing uses any more leave no room, `clear` gets an
+/// empty device again and all is placed as if it were one layer.
+Result<Ext4Usage> fill_from(const TreeSource& source,
+                            const Ext4Options& options,
+                            const std::function<Result<Ext4Usage>(const LayerStack&)>& fill,
+                            const std::function<Result<void>()>& clear) {
   if (options.epoch < 1) {
     return Error{ErrorKind::invalid_input, "the epoch of a file system must be after 1970"};
   }
-  Tree tree = TRY(read_tree(source));
-  TRY(drop_lost_and_found(tree));
-  Ext4Device device(disk, options.offset);
-  Filesystem filesystem = TRY(format_ext4(device, options, tree.nodes.size()));
-  TRY(add_journal(filesystem.get()));
-  const std::uint64_t room = ext2fs_free_blocks_count(filesystem->super);
-  TRY(check_room(filesystem.get(), tree, options.size));
-  TRY(Filler(filesystem.get(), device, tree, options.epoch).fill(source.directory));
-  Ext4Usage usage = TRY(close_filesystem(std::move(filesystem), room));
-  TRY(device.finish());
-  return usage;
+  LayerStack stack = TRY(LayerStack::read(source));
+  auto usage = fill(stack);
+  if (usage || usage.error().kind != ErrorKind::no_space || stack.turns().size() == 1) {
+    return usage;
+  }
+  TRY(clear());
+  stack.squash();
+  return fill(stack);
+}
+
+/// What each file takes, under the first of its names that the guest sees.
+Result<std::vector<Ext4Share>> shares_of(const LayerStack& stack, const Filler& filler) {
+  std::vector<Ext4Share> shares;
+  std::set<Version> seen;
+  for (const Place& place : stack.places()) {
+    if (place.shown && seen.insert(stack.first_name(*place.shown)).second) {
+      const std::uint64_t bytes = TRY(filler.taken(*place.shown));
+      if (bytes > 0) {
+        shares.push_back({stack.path_of(*place.shown), bytes});
+      }
+    }
+  }
+  return shares;
+}
+}  // namespace
+
+Result<Ext4Usage> write_ext4(int disk, const Ext4Options& options, const TreeSource& source) {
+  return fill_from(
+      source,
+      options,
+      [&](const LayerStack& stack) -> Result<Ext4Usage> {
+        Ext4Device device(disk, options.offset);
+        Ext4Usage usage = TRY(fill_ext4(device, options, stack));
+        TRY(device.finish());
+        return usage;
+      },
+      [&] { return clear_region(disk, options.offset, options.size); });
+}
+
+Result<Ext4Measure> measure_ext4(const Ext4Options& options, const TreeSource& source) {
+  constexpr int kNowhere = -1;
+  Ext4Measure measure;
+  measure.usage = TRY(fill_from(
+      source,
+      options,
+      [&](const LayerStack& stack) {
+        Ext4Device device(kNowhere, 0);
+        return fill_ext4(device,
+                         options,
+                         stack,
+                         [&](const LayerStack& filled, const Filler& filler) -> Result<void> {
+                           measure.shares = TRY(shares_of(filled, filler));
+                           return {};
+                         });
+      },
+      [] { return Result<void>(); }));
+  measure.table_bytes = options.size - measure.usage.used_bytes - measure.usage.free_bytes;
+  return measure;
 }
 
 }  // namespace goldmill::image

@@ -168,7 +168,7 @@ void Ext4Device::forget(std::uint64_t at, std::uint64_t size) {
 }
 
 Result<void> Ext4Device::write_through(std::uint64_t at, const char* from, std::size_t size) const {
-  while (size > 0) {
+  while (size > 0 && file_ >= 0) {
     const ssize_t count = ::pwrite(file_, from, size, static_cast<off_t>(offset_ + at));
     if (count < 0) {
       if (errno == EINTR) {

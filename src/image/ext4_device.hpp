@@ -18,6 +18,7 @@ inline constexpr std::uint32_t kExt4Block = 4096;
 
 class Ext4Device {
  public:
+  /// `file` -1: nothing is written, as for measuring.
   Ext4Device(int file, std::uint64_t offset) : file_(file), offset_(offset) {}
 
   /// The manager for ext2fs_initialize; channels that it opens belong to this device while this

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <map>
+#include <utility>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -12,25 +12,19 @@
 
 #include <goldmill/system/file.hpp>
 
+#include "directory_blocks.hpp"
 #include "ext4_format.hpp"
+#include "extent_tree.hpp"
 
 namespace goldmill::image {
 
 using system::UniqueFd;
 
 namespace {
-constexpr ext2_ino_t kLostAndFound = 11;
 constexpr std::size_t kLostAndFoundBlocks = 4;  // as mke2fs: room without allocating
 constexpr std::uint32_t kMostLinks = 65000;     // EXT4_LINK_MAX
-constexpr std::size_t kTail = sizeof(ext2_dir_entry_tail);
 constexpr std::size_t kBuffer = 4U << 20;
-constexpr std::uint64_t kLongestExtent = 32768;  // blocks, EXT_INIT_MAX_LEN
-constexpr std::size_t kInlineExtents = 4;
 constexpr std::size_t kFastLink = 60;  // bytes that fit into i_block, with their end
-
-constexpr std::size_t entry_size(std::size_t name) {
-  return (name + 8 + 3) & ~std::size_t{3};
-}
 
 std::uint8_t type_in_directory(mode_t mode) {
   switch (mode & S_IFMT) {
@@ -51,59 +45,6 @@ std::uint8_t type_in_directory(mode_t mode) {
   }
 }
 
-/// One directory as blocks of entries, each block closed by its checksum.
-class DirectoryBlocks {
- public:
-  void add(ext2_ino_t inode, std::string_view name, std::uint8_t type) {
-    if (blocks_.empty() || used_ + entry_size(name.size()) > kExt4Block - kTail) {
-      close();
-      blocks_.emplace_back(kExt4Block, '\0');
-      used_ = 0;
-    }
-    put(inode, name, type, entry_size(name.size()));
-    last_ = used_;
-    used_ += entry_size(name.size());
-  }
-
-  /// A block without entries, as lost+found keeps them.
-  void add_empty() {
-    close();
-    blocks_.emplace_back(kExt4Block, '\0');
-    used_ = 0;
-    last_ = 0;
-    put(0, "", 0, kExt4Block - kTail);
-  }
-
-  std::vector<std::string> take() {
-    close();
-    return std::move(blocks_);
-  }
-
- private:
-  void put(ext2_ino_t inode, std::string_view name, std::uint8_t type, std::size_t length) {
-    char* at = blocks_.back().data() + used_;
-    const std::uint32_t number = inode;
-    const auto size = static_cast<std::uint16_t>(length);
-    std::memcpy(at, &number, sizeof number);
-    std::memcpy(at + 4, &size, sizeof size);
-    at[6] = static_cast<char>(name.size());
-    at[7] = static_cast<char>(type);
-    std::memcpy(at + 8, name.data(), name.size());
-  }
-
-  /// The last entry of a block reaches to the checksum.
-  void close() {
-    if (!blocks_.empty()) {
-      const auto length = static_cast<std::uint16_t>(kExt4Block - kTail - last_);
-      std::memcpy(blocks_.back().data() + last_ + 4, &length, sizeof length);
-    }
-  }
-
-  std::vector<std::string> blocks_;
-  std::size_t used_ = 0;
-  std::size_t last_ = 0;
-};
-
 std::uint64_t blocks_for(std::uint64_t bytes) {
   return (bytes + kExt4Block - 1) / kExt4Block;
 }
@@ -120,18 +61,19 @@ ext2_inode* plain(ext2_inode_large& inode) {
 }
 }  // namespace
 
-std::uint64_t blocks_needed(const Tree& tree) {
+std::uint64_t blocks_needed(const LayerStack& stack) {
   std::uint64_t blocks = kLostAndFoundBlocks;
-  for (const TreeNode& node : tree.nodes) {
-    if (node.same_as) {
+  for (const Place& place : stack.places()) {
+    if (!place.shown || stack.node(*place.shown).same_as) {
       continue;
     }
+    const TreeNode& node = stack.node(*place.shown);
     if (S_ISDIR(node.mode)) {
       std::uint64_t bytes = 64;
-      for (const std::size_t child : node.children) {
-        bytes += entry_size(tree.nodes[child].name.size());
+      for (const std::size_t below : place.below) {
+        bytes += DirectoryBlocks::entry_size(stack.places()[below].name.size());
       }
-      blocks += 1 + bytes / (kExt4Block - kTail - entry_size(255));
+      blocks += 1 + bytes / (DirectoryBlocks::kRoom - DirectoryBlocks::entry_size(255));
     } else if (S_ISREG(node.mode)) {
       const std::uint64_t content = blocks_for(node.stored);
       blocks += content + content / (kLongestExtent * 64);
@@ -143,164 +85,241 @@ std::uint64_t blocks_needed(const Tree& tree) {
   return blocks;
 }
 
-Filler::Filler(ext2_filsys filesystem, Ext4Device& device, const Tree& tree, std::int64_t epoch)
+Filler::Filler(ext2_filsys filesystem,
+               Ext4Device& device,
+               const LayerStack& stack,
+               std::int64_t epoch)
     : filesystem_(filesystem),
       device_(device),
-      tree_(tree),
+      stack_(stack),
       epoch_(epoch),
-      next_(filesystem->super->s_first_data_block) {}
-
-Result<void> Filler::fill(int directory) {
-  buffer_.resize(kBuffer);
-  TRY(number_inodes());
-  for (std::size_t index = 0; index < tree_.nodes.size(); ++index) {
-    if (S_ISDIR(tree_.nodes[index].mode)) {
-      TRY(write_directory(index).context(tree_.path_of(index)));
-    }
-  }
-  TRY(write_lost_and_found());
-  return fill_directory(directory, 0);
+      slots_(filesystem),
+      slots_of_places_(stack.places().size()) {
+  slots_of_places_[0] = Ext4Slots::kRoot;
 }
 
-Result<void> Filler::number_inodes() {
-  ext2_ino_t next = kLostAndFound;
-  ext2fs_inode_alloc_stats2(filesystem_, next++, +1, 1);
-  numbers_.resize(tree_.nodes.size());
-  numbers_[0] = EXT2_ROOT_INO;
-  for (std::size_t index = 1; index < tree_.nodes.size(); ++index) {
-    const TreeNode& node = tree_.nodes[index];
-    if (node.same_as) {
-      numbers_[index] = numbers_[*node.same_as];
-      continue;
-    }
-    if (!S_ISDIR(node.mode) && node.links > kMostLinks) {
-      return Error{ErrorKind::invalid_input,
-                   tree_.path_of(index) + " has " + std::to_string(node.links) +
-                       " names, and ext4 allows " + std::to_string(kMostLinks)};
-    }
-    if (next > filesystem_->super->s_inodes_count) {
-      return Error{ErrorKind::no_space, "the file system has too few inodes"};
-    }
-    ext2fs_inode_alloc_stats2(filesystem_, next, +1, S_ISDIR(node.mode) ? 1 : 0);
-    numbers_[index] = next++;
+Result<void> Filler::fill() {
+  buffer_.resize(kBuffer);
+  TRY(write_lost_and_found());
+  for (std::size_t turn = 0; turn < stack_.turns().size(); ++turn) {
+    TRY(place_turn(turn));
+  }
+  return write_directories();
+}
+
+Result<std::uint64_t> Filler::taken(Version shown) const {
+  ext2_inode_large inode{};
+  TRY(checked(ext2fs_read_inode_full(filesystem_, number_of(shown), plain(inode), sizeof inode),
+              "cannot read an inode"));
+  return ext2fs_get_stat_i_blocks(filesystem_, plain(inode)) * 512;
+}
+
+// ---- places ----
+
+namespace {
+/// Whether attributes need a block of their own, or all fit behind the inode's fields.
+/// Layout: struct ext2_ext_attr_entry, after a magic number and before four bytes of zeros.
+bool need_block(const std::vector<std::pair<std::string, std::string>>& attributes) {
+  constexpr std::size_t kRoom = 256 - sizeof(ext2_inode_large) - 8;
+  std::size_t size = 0;
+  for (const auto& [name, value] : attributes) {
+    const std::size_t suffix = name.size() - std::min(name.size(), name.find('.') + 1);
+    size += sizeof(ext2_ext_attr_entry) + (suffix + 3) / 4 * 4 + (value.size() + 3) / 4 * 4;
+  }
+  return size > kRoom;
+}
+
+bool has_several_names(const TreeNode& node) {
+  return !S_ISDIR(node.mode) && node.links > 1;
+}
+}  // namespace
+
+Result<void> Filler::give_slot(Version version) {
+  const TreeNode& node = stack_.node(version);
+  if (!S_ISDIR(node.mode) && stack_.links(version) > kMostLinks) {
+    return Error{ErrorKind::invalid_input,
+                 stack_.path_of(version) + " has " + std::to_string(stack_.links(version)) +
+                     " names, and ext4 allows " + std::to_string(kMostLinks)};
+  }
+  if (has_several_names(node)) {
+    slots_of_links_[version] = TRY(slots_.add());
+    return {};
+  }
+  auto& slot = slots_of_places_[stack_.place_of(version)];
+  if (!slot) {
+    slot = TRY(slots_.add());
   }
   return {};
 }
 
-ext2_inode_large Filler::inode_of(const TreeNode& node) const {
+std::size_t Filler::slot_of(Version version) const {
+  const Version first = stack_.first_name(version);
+  return has_several_names(stack_.node(first)) ? slots_of_links_.at(first)
+                                               : slots_of_places_[stack_.place_of(first)].value();
+}
+
+void Filler::open_slot(Version version) {
+  is_shown_ = stack_.links(version) > 0;
+  slots_.open(slot_of(version), is_shown_ ? Use::shown : Use::hidden);
+}
+
+Result<void> Filler::place_turn(std::size_t turn) {
+  const std::vector<Version>& versions = stack_.turns()[turn];
+  for (const Version version : versions) {
+    TRY(give_slot(version));
+  }
+  // Together, before all contents: a guest that looks for a file reads few places.
+  for (const Version version : versions) {
+    if (S_ISDIR(stack_.node(version).mode)) {
+      TRY(make_room(version, turn));
+    }
+  }
+  for (const Version version : versions) {
+    if (!S_ISDIR(stack_.node(version).mode)) {
+      TRY(place_file(version).context(stack_.path_of(version)));
+    }
+  }
+  return {};
+}
+
+/// A directory is written when all turns are over, but has its room from each.
+Result<void> Filler::make_room(Version directory, std::size_t turn) {
+  slots_.open(slot_of(directory), Use::hidden);
+  std::uint64_t blocks = directory_blocks(stack_.place_of(directory), turn).size();
+  blocks += need_block(stack_.node(directory).attributes) ? 1 : 0;
+  while (blocks > 0) {
+    blocks -= TRY(slots_.take(blocks)).count;
+  }
+  return {};
+}
+
+Result<void> Filler::place_file(Version version) {
+  open_slot(version);
+  const mode_t mode = stack_.node(version).mode;
+  if (S_ISREG(mode)) {
+    return write_content(version);
+  }
+  return S_ISLNK(mode) ? write_link(version) : write_special(version);
+}
+
+// ---- inodes ----
+
+namespace {
+void set_times(ext2_inode_large& inode, std::int64_t modified, std::int64_t others) {
+  set_time(inode.i_mtime, inode.i_mtime_extra, modified);
+  set_time(inode.i_atime, inode.i_atime_extra, others);
+  set_time(inode.i_ctime, inode.i_ctime_extra, others);
+  set_time(inode.i_crtime, inode.i_crtime_extra, others);
+}
+
+/// The library asks here for the block of attributes.
+errcode_t give_block(ext2_filsys filesystem, blk64_t /*goal*/, blk64_t* block) {
+  auto& kept = *static_cast<std::optional<blk64_t>*>(filesystem->priv_data);
+  if (!kept) {
+    return EXT2_ET_BLOCK_ALLOC_FAIL;
+  }
+  *block = *std::exchange(kept, std::nullopt);
+  return 0;
+}
+}  // namespace
+
+ext2_inode_large Filler::inode_of(Version version) const {
+  const TreeNode& node = stack_.node(version);
   ext2_inode_large inode{};
   inode.i_mode = static_cast<std::uint16_t>(node.mode);
   inode.i_uid = static_cast<std::uint16_t>(node.user);
   inode.i_uid_high = static_cast<std::uint16_t>(node.user >> 16);
   inode.i_gid = static_cast<std::uint16_t>(node.group);
   inode.i_gid_high = static_cast<std::uint16_t>(node.group >> 16);
-  inode.i_links_count = static_cast<std::uint16_t>(node.links);
+  // Feature dir_nlink: more than fit are written as 1, and only directories have so many.
+  const std::uint32_t links = stack_.links(version) + (stack_.place_of(version) == 0 ? 1 : 0);
+  inode.i_links_count = static_cast<std::uint16_t>(links > kMostLinks ? 1 : links);
   inode.i_extra_isize = sizeof(ext2_inode_large) - EXT2_GOOD_OLD_INODE_SIZE;
-  set_time(inode.i_mtime, inode.i_mtime_extra, std::min(node.mtime, epoch_));
-  set_time(inode.i_atime, inode.i_atime_extra, epoch_);
-  set_time(inode.i_ctime, inode.i_ctime_extra, epoch_);
-  set_time(inode.i_crtime, inode.i_crtime_extra, epoch_);
+  set_times(inode, std::min(node.mtime, epoch_), std::min(stack_.newest(version.layer), epoch_));
   return inode;
 }
 
-Result<Filler::Run> Filler::allocate(std::uint64_t wanted) {
-  const blk64_t last = ext2fs_blocks_count(filesystem_->super) - 1;
-  blk64_t first = 0;
-  if (next_ > last ||
-      ext2fs_find_first_zero_block_bitmap2(filesystem_->block_map, next_, last, &first) != 0) {
-    return Error{ErrorKind::no_space, "the file system is full"};
-  }
-  blk64_t end = std::min<blk64_t>(last + 1, first + std::min(wanted, kLongestExtent));
-  blk64_t taken = 0;
-  if (ext2fs_find_first_set_block_bitmap2(filesystem_->block_map, first, end - 1, &taken) == 0) {
-    end = taken;
-  }
-  ext2fs_block_alloc_stats_range(filesystem_, first, static_cast<blk_t>(end - first), +1);
-  next_ = end;
-  return Run{0, first, end - first};
+Result<void> Filler::write_inode(Version version, ext2_inode_large& inode, const Runs& runs) {
+  TRY(write_inode(number_of(version), inode, runs));
+  return write_attributes(version);
 }
 
-namespace {
-/// Up to four extents lie in the inode itself. Layout: struct ext3_extent_header and
-/// struct ext3_extent, little-endian as this machine.
-template <typename Runs>
-void put_inline_extents(ext2_inode_large& inode, const Runs& runs) {
-  ext3_extent_header header{};
-  header.eh_magic = EXT3_EXT_MAGIC;
-  header.eh_entries = static_cast<std::uint16_t>(runs.size());
-  header.eh_max = kInlineExtents;
-  std::array<char, sizeof inode.i_block> bytes{};
-  std::memcpy(bytes.data(), &header, sizeof header);
-  std::size_t at = sizeof header;
-  for (const auto& run : runs) {
-    ext3_extent extent{};
-    extent.ee_block = static_cast<std::uint32_t>(run.logical);
-    extent.ee_len = static_cast<std::uint16_t>(run.count);
-    extent.ee_start = static_cast<std::uint32_t>(run.physical);
-    extent.ee_start_hi = static_cast<std::uint16_t>(run.physical >> 32);
-    std::memcpy(bytes.data() + at, &extent, sizeof extent);
-    at += sizeof extent;
-  }
-  std::memcpy(inode.i_block, bytes.data(), bytes.size());
-}
-
-template <typename Runs>
-Result<void> put_extent_tree(ext2_filsys filesystem,
-                             ext2_ino_t number,
-                             ext2_inode_large& inode,
-                             const Runs& runs) {
-  ext2_extent_handle_t handle = nullptr;
-  TRY(checked(ext2fs_extent_open2(filesystem, number, plain(inode), &handle),
-              "cannot start an extent tree"));
-  errcode_t code = 0;
-  for (const auto& run : runs) {
-    ext2fs_extent extent{};
-    extent.e_lblk = run.logical;
-    extent.e_pblk = run.physical;
-    extent.e_len = static_cast<std::uint32_t>(run.count);
-    code = ext2fs_extent_insert(handle, EXT2_EXTENT_INSERT_AFTER, &extent);
-    if (code == 0) {
-      code = ext2fs_extent_fix_parents(handle);
-    }
-    if (code != 0) {
-      break;
-    }
-  }
-  ext2fs_extent_free(handle);
-  return checked(code, "cannot write an extent tree");
-}
-}  // namespace
-
-Result<void> Filler::write_inode(ext2_ino_t number,
-                                 ext2_inode_large& inode,
-                                 const Runs& runs,
-                                 const TreeNode& node) {
+Result<void> Filler::write_inode(ext2_ino_t number, ext2_inode_large& inode, const Runs& runs) {
   std::uint64_t blocks = 0;
-  for (const Run& run : runs) {
+  for (const Ext4Slots::Run& run : runs) {
     blocks += run.count;
   }
-  TRY(checked(ext2fs_iblk_set(filesystem_, plain(inode), blocks), "cannot count blocks"));
-  if (S_ISREG(node.mode) || S_ISDIR(node.mode) || !runs.empty()) {
+  if (S_ISREG(inode.i_mode) || S_ISDIR(inode.i_mode) || !runs.empty()) {
     inode.i_flags |= EXT4_EXTENTS_FL;
-    if (runs.size() <= kInlineExtents) {
-      put_inline_extents(inode, runs);
-    } else {
-      TRY(put_extent_tree(filesystem_, number, inode, runs));
-    }
+    blocks += TRY(put_extents(number, inode, runs));
   }
-  TRY(checked(ext2fs_write_inode_full(filesystem_, number, plain(inode), sizeof inode),
-              "cannot write an inode"));
-  return write_attributes(number, node);
-}
-
-Result<void> Filler::write_attributes(ext2_ino_t number, const TreeNode& node) {
-  if (node.attributes.empty()) {
+  if (!is_shown_) {
     return {};
   }
+  TRY(checked(ext2fs_iblk_set(filesystem_, plain(inode), blocks), "cannot count blocks"));
+  if (number >= EXT2_FIRST_INODE(filesystem_->super)) {
+    ext2fs_inode_alloc_stats2(filesystem_, number, +1, S_ISDIR(inode.i_mode) ? 1 : 0);
+  }
+  return checked(ext2fs_write_inode_full(filesystem_, number, plain(inode), sizeof inode),
+                 "cannot write an inode");
+}
+
+/// Gives the number of blocks that the tree takes: none while the inode itself holds all.
+Result<std::uint64_t> Filler::put_extents(ext2_ino_t number,
+                                          ext2_inode_large& inode,
+                                          const Runs& runs) {
+  std::vector<ExtentEntry> level;
+  for (const Ext4Slots::Run& run : runs) {
+    level.push_back(extent_of(run));
+  }
+  std::uint64_t blocks = 0;
+  std::size_t depth = 0;
+  for (; level.size() > kExtentsInInode; ++depth) {
+    std::vector<ExtentEntry> above;
+    for (std::size_t begin = 0; begin < level.size(); begin += kExtentsInBlock) {
+      const blk64_t block =
+          TRY(write_extent_block(number, extent_node(level, begin, kExtentsInBlock, depth)));
+      above.push_back(index_of(block, level[begin]));
+      ++blocks;
+    }
+    level = std::move(above);
+  }
+  const std::string top = extent_node(level, 0, kExtentsInInode, depth);
+  std::memcpy(inode.i_block, top.data(), top.size());
+  return blocks;
+}
+
+Result<blk64_t> Filler::write_extent_block(ext2_ino_t number, std::string block) {
+  const blk64_t place = TRY(slots_.take(1)).physical;
+  if (is_shown_) {
+    block.resize(kExt4Block);
+    TRY(checked(ext2fs_extent_block_csum_set(
+                    filesystem_, number, reinterpret_cast<ext3_extent_header*>(block.data())),
+                "cannot close a block of extents"));
+    device_.write(place * kExt4Block, block.size(), block.data());
+  }
+  return place;
+}
+
+Result<void> Filler::write_attributes(Version version) {
+  const auto& attributes = stack_.node(version).attributes;
+  std::optional<blk64_t> block;
+  if (need_block(attributes)) {
+    block = TRY(slots_.take(1)).physical;
+  }
+  if (attributes.empty() || !is_shown_) {
+    return {};
+  }
+  if (block) {
+    ext2fs_block_alloc_stats2(filesystem_, *block, -1);  // the library counts what it is given
+  }
+  filesystem_->priv_data = &block;
+  ext2fs_set_alloc_block_callback(filesystem_, give_block, nullptr);
   ext2_xattr_handle* handle = nullptr;
-  TRY(checked(ext2fs_xattrs_open(filesystem_, number, &handle), "cannot open attributes"));
+  TRY(checked(ext2fs_xattrs_open(filesystem_, number_of(version), &handle),
+              "cannot open attributes"));
   errcode_t code = ext2fs_xattrs_read(handle);
-  for (const auto& [name, value] : node.attributes) {
+  for (const auto& [name, value] : attributes) {
     if (code == 0) {
       code = ext2fs_xattr_set(handle, name.c_str(), value.data(), value.size());
     }
@@ -309,29 +328,73 @@ Result<void> Filler::write_attributes(ext2_ino_t number, const TreeNode& node) {
   return checked(code, "cannot write extended attributes");
 }
 
-std::vector<std::string> Filler::directory_blocks(std::size_t index) const {
-  const TreeNode& node = tree_.nodes[index];
+// ---- directories ----
+
+/// As the directory is after a turn, with a gap for each name that the guest does not see.
+std::vector<std::string> Filler::directory_blocks(std::size_t place, std::size_t turn) const {
+  const Place& own = stack_.places()[place];
   DirectoryBlocks blocks;
-  blocks.add(numbers_[index], ".", EXT2_FT_DIR);
-  blocks.add(numbers_[node.parent], "..", EXT2_FT_DIR);
-  if (index == 0) {
-    blocks.add(kLostAndFound, "lost+found", EXT2_FT_DIR);
+  blocks.add(slots_.inode(*slots_of_places_[place]), ".", EXT2_FT_DIR);
+  blocks.add(slots_.inode(*slots_of_places_[own.parent]), "..", EXT2_FT_DIR);
+  if (place == 0) {
+    blocks.add(slots_.inode(Ext4Slots::kLostAndFound), "lost+found", EXT2_FT_DIR);
   }
-  for (const std::size_t child : node.children) {
-    const TreeNode& entry = tree_.nodes[child];
-    const mode_t mode = entry.same_as ? tree_.nodes[*entry.same_as].mode : entry.mode;
-    blocks.add(numbers_[child], entry.name, type_in_directory(mode));
+  for (const std::size_t below : own.below) {
+    const Place& entry = stack_.places()[below];
+    if (entry.turn > turn) {
+      break;
+    }
+    if (entry.shown && entry.shown->layer <= turn) {
+      const mode_t mode = stack_.node(stack_.first_name(*entry.shown)).mode;
+      blocks.add(number_of(*entry.shown), entry.name, type_in_directory(mode));
+    } else {
+      blocks.add_gap(DirectoryBlocks::entry_size(entry.name.size()));
+    }
   }
   return blocks.take();
 }
 
-Result<void> Filler::write_blocks_of(ext2_ino_t number,
+Result<void> Filler::write_directories() {
+  for (std::size_t place = 0; place < stack_.places().size(); ++place) {
+    const auto& shown = stack_.places()[place].shown;
+    if (!shown || !S_ISDIR(stack_.node(*shown).mode)) {
+      continue;
+    }
+    open_slot(*shown);
+    std::vector<std::string> blocks = directory_blocks(place, stack_.places().size());
+    ext2_inode_large inode = inode_of(*shown);
+    TRY(write_directory(number_of(*shown), inode, blocks).context(stack_.path_of(*shown)));
+    TRY(write_attributes(*shown));
+  }
+  return {};
+}
+
+Result<void> Filler::write_lost_and_found() {
+  is_shown_ = true;
+  slots_.open(Ext4Slots::kLostAndFound, Use::shown);
+  const ext2_ino_t number = slots_.inode(Ext4Slots::kLostAndFound);
+  DirectoryBlocks entries;
+  entries.add(number, ".", EXT2_FT_DIR);
+  entries.add(EXT2_ROOT_INO, "..", EXT2_FT_DIR);
+  for (std::size_t i = 1; i < kLostAndFoundBlocks; ++i) {
+    entries.add_gap(DirectoryBlocks::kRoom);
+  }
+  std::vector<std::string> blocks = entries.take();
+  ext2_inode_large inode{};
+  inode.i_mode = S_IFDIR | 0700;
+  inode.i_links_count = 2;
+  inode.i_extra_isize = sizeof(ext2_inode_large) - EXT2_GOOD_OLD_INODE_SIZE;
+  const std::int64_t time = std::min(stack_.newest(0), epoch_);
+  set_times(inode, time, time);
+  return write_directory(number, inode, blocks);
+}
+
+Result<void> Filler::write_directory(ext2_ino_t number,
                                      ext2_inode_large& inode,
-                                     std::vector<std::string>& blocks,
-                                     const TreeNode& node) {
+                                     std::vector<std::string>& blocks) {
   Runs runs;
   for (std::size_t done = 0; done < blocks.size();) {
-    Run run = TRY(allocate(blocks.size() - done));
+    Ext4Slots::Run run = TRY(slots_.take(blocks.size() - done));
     run.logical = done;
     for (std::size_t i = 0; i < run.count; ++i) {
       char* block = blocks[done + i].data();
@@ -343,83 +406,30 @@ Result<void> Filler::write_blocks_of(ext2_ino_t number,
     runs.push_back(run);
   }
   inode.i_size = static_cast<std::uint32_t>(blocks.size() * kExt4Block);
-  return write_inode(number, inode, runs, node);
+  return write_inode(number, inode, runs);
 }
 
-Result<void> Filler::write_directory(std::size_t index) {
-  const TreeNode& node = tree_.nodes[index];
-  std::vector<std::string> blocks = directory_blocks(index);
-  ext2_inode_large inode = inode_of(node);
-  const std::uint32_t links = node.links + (index == 0 ? 1 : 0);
-  // Feature dir_nlink: more than fit are written as 1.
-  inode.i_links_count = static_cast<std::uint16_t>(links > kMostLinks ? 1 : links);
-  return write_blocks_of(numbers_[index], inode, blocks, node);
-}
+// ---- other files ----
 
-Result<void> Filler::write_lost_and_found() {
-  TreeNode node;
-  node.mode = S_IFDIR | 0700;
-  node.mtime = epoch_;
-  node.links = 2;
-  DirectoryBlocks entries;
-  entries.add(kLostAndFound, ".", EXT2_FT_DIR);
-  entries.add(EXT2_ROOT_INO, "..", EXT2_FT_DIR);
-  for (std::size_t i = 1; i < kLostAndFoundBlocks; ++i) {
-    entries.add_empty();
-  }
-  std::vector<std::string> blocks = entries.take();
-  ext2_inode_large inode = inode_of(node);
-  return write_blocks_of(kLostAndFound, inode, blocks, node);
-}
-
-Result<void> Filler::fill_directory(int directory, std::size_t index) {
-  for (const std::size_t child : tree_.nodes[index].children) {
-    TRY(fill_entry(directory, child));
-  }
-  return {};
-}
-
-Result<void> Filler::fill_entry(int directory, std::size_t index) {
-  const TreeNode& node = tree_.nodes[index];
-  if (node.same_as) {
-    return {};
-  }
-  if (S_ISDIR(node.mode)) {
-    if (node.children.empty()) {
-      return {};
-    }
-    const UniqueFd below(
-        ::openat(directory, node.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (!below) {
-      return system_error("cannot open " + tree_.path_of(index), errno);
-    }
-    return fill_directory(below.get(), index);
-  }
-  if (S_ISREG(node.mode)) {
-    return write_file(directory, index).context(tree_.path_of(index));
-  }
-  return S_ISLNK(node.mode) ? write_link(index) : write_special(index);
-}
-
-Result<void> Filler::write_link(std::size_t index) {
-  const TreeNode& node = tree_.nodes[index];
-  ext2_inode_large inode = inode_of(node);
-  inode.i_size = static_cast<std::uint32_t>(node.target.size());
+Result<void> Filler::write_link(Version version) {
+  const std::string& target = stack_.node(version).target;
+  ext2_inode_large inode = inode_of(version);
+  inode.i_size = static_cast<std::uint32_t>(target.size());
   Runs runs;
-  if (node.target.size() < kFastLink) {
-    std::memcpy(inode.i_block, node.target.data(), node.target.size());
+  if (target.size() < kFastLink) {
+    std::memcpy(inode.i_block, target.data(), target.size());
   } else {
-    runs.push_back(TRY(allocate(1)));
-    std::string block = node.target;
-    block.resize(kExt4Block);
-    device_.write(runs[0].physical * kExt4Block, block.size(), block.data());
+    runs.push_back(TRY(slots_.take(1)));
+    if (is_shown_) {
+      device_.write(runs[0].physical * kExt4Block, target.size(), target.data());
+    }
   }
-  return write_inode(numbers_[index], inode, runs, node);
+  return write_inode(version, inode, runs);
 }
 
-Result<void> Filler::write_special(std::size_t index) {
-  const TreeNode& node = tree_.nodes[index];
-  ext2_inode_large inode = inode_of(node);
+Result<void> Filler::write_special(Version version) {
+  const TreeNode& node = stack_.node(version);
+  ext2_inode_large inode = inode_of(version);
   if (S_ISCHR(node.mode) || S_ISBLK(node.mode)) {
     // The kernel's old and new device encodings (linux/kdev_t.h).
     if (node.major < 256 && node.minor < 256) {
@@ -428,24 +438,20 @@ Result<void> Filler::write_special(std::size_t index) {
       inode.i_block[1] = (node.minor & 0xff) | node.major << 8 | (node.minor & ~0xffU) << 12;
     }
   }
-  return write_inode(numbers_[index], inode, {}, node);
+  return write_inode(version, inode, {});
 }
 
-Result<void> Filler::write_file(int directory, std::size_t index) {
-  const TreeNode& node = tree_.nodes[index];
-  ext2_inode_large inode = inode_of(node);
+Result<void> Filler::write_content(Version version) {
+  const TreeNode& node = stack_.node(version);
+  ext2_inode_large inode = inode_of(version);
   inode.i_size = static_cast<std::uint32_t>(node.size);
   inode.i_size_high = static_cast<std::uint32_t>(node.size >> 32);
   Runs runs;
   if (node.size > 0) {
-    const UniqueFd file(
-        ::openat(directory, node.name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-    if (!file) {
-      return system_error("cannot open", errno);
-    }
-    TRY(copy_content(file.get(), node, runs));
+    const UniqueFd file = TRY(stack_.open(version));
+    TRY(copy_content(file.get(), node.size, runs));
   }
-  return write_inode(numbers_[index], inode, runs, node);
+  return write_inode(version, inode, runs);
 }
 
 namespace {
@@ -467,8 +473,8 @@ Result<void> read_exactly(int file, char* to, std::size_t size) {
 }
 }  // namespace
 
-Result<void> Filler::copy_content(int file, const TreeNode& node, Runs& runs) {
-  for (std::uint64_t done = 0; done < node.size;) {
+Result<void> Filler::copy_content(int file, std::uint64_t size, Runs& runs) {
+  for (std::uint64_t done = 0; done < size;) {
     // A hole of the source needs no reading; without support the whole file is data.
     const off_t data = ::lseek(file, static_cast<off_t>(done), SEEK_DATA);
     if (data < 0 && errno == ENXIO) {
@@ -476,12 +482,12 @@ Result<void> Filler::copy_content(int file, const TreeNode& node, Runs& runs) {
     }
     if (data >= 0) {
       done = static_cast<std::uint64_t>(data) / kExt4Block * kExt4Block;
-      if (done >= node.size) {
+      if (done >= size) {
         break;
       }
     }
     ::lseek(file, static_cast<off_t>(done), SEEK_SET);
-    const auto piece = static_cast<std::size_t>(std::min<std::uint64_t>(kBuffer, node.size - done));
+    const auto piece = static_cast<std::size_t>(std::min<std::uint64_t>(kBuffer, size - done));
     TRY(read_exactly(file, buffer_.data(), piece));
     const std::uint64_t blocks = blocks_for(piece);
     std::memset(buffer_.data() + piece, 0, blocks * kExt4Block - piece);
@@ -508,10 +514,12 @@ Result<void> Filler::copy_piece(const char* bytes,
       ++end;
     }
     while (at < end) {
-      Run run = TRY(allocate(end - at));
+      Ext4Slots::Run run = TRY(slots_.take(end - at));
       run.logical = first + at;
-      TRY(device_.write_through(
-          run.physical * kExt4Block, bytes + at * kExt4Block, run.count * kExt4Block));
+      if (is_shown_) {
+        TRY(device_.write_through(
+            run.physical * kExt4Block, bytes + at * kExt4Block, run.count * kExt4Block));
+      }
       at += run.count;
       const bool joins = !runs.empty() && runs.back().logical + runs.back().count == run.logical &&
                          runs.back().physical + runs.back().count == run.physical &&

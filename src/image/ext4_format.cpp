@@ -69,10 +69,10 @@ Result<ext2_super_block> parameters(const Ext4Options& options, std::uint64_t fi
   return super;
 }
 
-void set_identity(ext2_filsys filesystem, const Ext4Options& options) {
+void set_identity(ext2_filsys filesystem, const Ext4Options& options, std::int64_t oldest) {
   ext2_super_block& super = *filesystem->super;
   const auto epoch = static_cast<std::uint32_t>(options.epoch);
-  filesystem->now = options.epoch;  // what the library then writes as "now"
+  filesystem->now = oldest;  // what the library then writes as "now"
   super.s_mkfs_time = epoch;
   super.s_wtime = epoch;
   super.s_lastcheck = epoch;
@@ -124,15 +124,15 @@ Result<void> checked(errcode_t code, const char* what) {
 
 Result<Filesystem> format_ext4(Ext4Device& device,
                                const Ext4Options& options,
-                               std::uint64_t files) {
+                               const Ext4Contents& contents) {
   ::initialize_ext2_error_table();
-  ext2_super_block super = TRY(parameters(options, files));
+  ext2_super_block super = TRY(parameters(options, contents.files));
   ext2_filsys raw = nullptr;
   TRY(checked(ext2fs_initialize(
                   "disk", EXT2_FLAG_EXCLUSIVE | EXT2_FLAG_64BITS, &super, device.attach(), &raw),
               "cannot lay out the ext4 file system"));
   Filesystem filesystem(raw);
-  set_identity(raw, options);
+  set_identity(raw, options, contents.oldest);
   TRY(checked(ext2fs_allocate_tables(raw), "cannot place the ext4 tables"));
   mark_tables_zeroed(raw);
   reserve_inodes(raw);

@@ -23,8 +23,16 @@ Error ext2_error(const std::string& what, errcode_t code);
 /// ext2fs calls return 0 or a code.
 Result<void> checked(errcode_t code, const char* what);
 
-/// Without root directory; `files` is the number of inodes that will be wanted.
-Result<Filesystem> format_ext4(Ext4Device& device, const Ext4Options& options, std::uint64_t files);
+/// What will be put in.
+struct Ext4Contents {
+  std::uint64_t files = 0;  ///< inodes that will be wanted
+  std::int64_t oldest = 1;  ///< time of the library's own inodes, seconds since 1970
+};
+
+/// Without root directory.
+Result<Filesystem> format_ext4(Ext4Device& device,
+                               const Ext4Options& options,
+                               const Ext4Contents& contents);
 
 /// The journal, in the first free blocks.
 Result<void> add_journal(ext2_filsys filesystem);

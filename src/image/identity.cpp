@@ -29,6 +29,11 @@ Identity Identity::of(const std::vector<Digest>& diff_ids, const Layout& layout)
       {{"layers", layers}, {"layout", layout.to_json()}, {"writer", kDiskWriterVersion}})));
 }
 
+Identity Identity::of_lineage(const std::vector<Digest>& diff_ids) {
+  const std::string first = diff_ids.empty() ? "" : diff_ids.front().text();
+  return Identity(sha256(canonical({{"lineage", first}, {"writer", kDiskWriterVersion}})));
+}
+
 namespace {
 Digest derived(const Digest& seed, std::string_view role) {
   return sha256(seed.hex() + ' ' + std::string(role));

@@ -128,6 +128,7 @@ Result<Layout> Layout::make(const recipe::Disk& disk,
   layout.architecture = os.architecture;
   layout.firmware = disk.boot;
   layout.hardware = hardware;
+  layout.kernel_options = disk.kernel_options;
   layout.size = disk.size.value / kAlignment * kAlignment;
   append(layout, {Role::bios_boot, "bios", "", "", "", 0, 0}, kBiosBootSize);
   append(layout, {Role::esp, "esp", "vfat", "", "ESP", 0, 0}, kEspSize);
@@ -170,12 +171,16 @@ Json Layout::to_json() const {
   for (const Hardware entry : hardware) {
     devices.push_back(recipe::name_of(entry));
   }
-  return {{"os", os_family + "/" + os_release},
-          {"architecture", architecture},
-          {"firmware", boots},
-          {"hardware", devices},
-          {"size", size},
-          {"partitions", list}};
+  Json json = {{"os", os_family + "/" + os_release},
+               {"architecture", architecture},
+               {"firmware", boots},
+               {"hardware", devices},
+               {"size", size},
+               {"partitions", list}};
+  if (!kernel_options.empty()) {
+    json["kernel_options"] = kernel_options;
+  }
+  return json;
 }
 
 namespace {
@@ -224,6 +229,7 @@ Result<Layout> Layout::from_json(const Json& json) {
   for (const std::string& entry : find_strings(json, "hardware")) {
     layout.hardware.push_back(TRY(enum_of<Hardware>(kHardware, entry)));
   }
+  layout.kernel_options = find_strings(json, "kernel_options");
   const std::int64_t size = TRY(integer_at(json, "size"));
   layout.size = static_cast<std::uint64_t>(std::max<std::int64_t>(size, 0));
   const Json* list = find_value(json, "partitions");

@@ -16,6 +16,16 @@ Result<void> write_at(int file, std::uint64_t offset, std::string_view bytes) {
   return Ext4Device(file, 0).write_through(offset, bytes.data(), bytes.size());
 }
 
+Result<void> clear_region(int file, std::uint64_t offset, std::uint64_t size) {
+  if (::fallocate(file,
+                  FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                  static_cast<off_t>(offset),
+                  static_cast<off_t>(size)) != 0) {
+    return system_error("cannot clear a part of the disk", errno);
+  }
+  return {};
+}
+
 Result<std::vector<Extent>> data_extents(int file, std::uint64_t begin, std::uint64_t end) {
   std::vector<Extent> extents;
   while (begin < end) {

@@ -12,6 +12,9 @@ namespace goldmill::image {
 
 Result<void> write_at(int file, std::uint64_t offset, std::string_view bytes);
 
+/// The region reads as zeros again.
+Result<void> clear_region(int file, std::uint64_t offset, std::uint64_t size);
+
 struct Extent {
   std::uint64_t begin = 0;
   std::uint64_t end = 0;

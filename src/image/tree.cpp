@@ -9,13 +9,15 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include <goldmill/image/tree.hpp>
-#include <goldmill/system/file.hpp>
+#include <goldmill/store/layer_tree.hpp>
 
 namespace goldmill::image {
 
@@ -24,7 +26,8 @@ using system::UniqueFd;
 namespace {
 constexpr std::size_t kDeepest = 200;  // one open descriptor for each
 constexpr std::string_view kCapability = "security.capability";
-constexpr std::string_view kNode = "user.goldmill.node";
+constexpr std::string_view kNode = store::kNodeAttribute;
+constexpr std::string_view kOpaque = store::kOpaqueAttribute;
 
 using Attributes = std::vector<std::pair<std::string, std::string>>;
 
@@ -65,7 +68,7 @@ Result<Attributes> attributes_of(int file) {
   for (std::size_t at = 0; at < static_cast<std::size_t>(length);) {
     const std::string name(names.c_str() + at);
     at += name.size() + 1;
-    if (!is_kept(name) && name != kNode) {
+    if (!is_kept(name) && name != kNode && name != kOpaque) {
       continue;
     }
     const ssize_t size = ::fgetxattr(file, name.c_str(), value.data(), value.size());
@@ -103,17 +106,17 @@ Result<void> become_device(TreeNode& node, std::string_view text) {
 
 class Reader {
  public:
-  explicit Reader(const TreeSource& source) : source_(source) {}
+  explicit Reader(const std::vector<std::string>& hollow) : hollow_(hollow) {}
 
-  Result<Tree> run() {
+  Result<Tree> run(int directory) {
     // A duplicate would share its position with the caller's.
-    UniqueFd root(::openat(source_.directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const UniqueFd root(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     struct stat status {};
     if (!root || ::fstat(root.get(), &status) != 0) {
       return system_error("cannot read the tree", errno);
     }
     tree_.nodes.push_back(node_of(status));
-    tree_.nodes[0].attributes = TRY(attributes_of(root.get()));
+    TRY(take_attributes(root.get(), 0));
     TRY(read_directory(root.get(), 0, 0));
     return std::move(tree_);
   }
@@ -133,6 +136,7 @@ class Reader {
     } else if (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode)) {
       node.major = ::major(status.st_rdev);
       node.minor = ::minor(status.st_rdev);
+      node.whiteout = S_ISCHR(status.st_mode) && status.st_rdev == 0;
     } else if (S_ISDIR(status.st_mode)) {
       node.links = 2;
     }
@@ -165,9 +169,8 @@ class Reader {
   }
 
   bool is_hollow(std::size_t index) const {
-    return !source_.hollow.empty() &&
-           std::find(source_.hollow.begin(), source_.hollow.end(), tree_.path_of(index)) !=
-               source_.hollow.end();
+    return !hollow_.empty() &&
+           std::find(hollow_.begin(), hollow_.end(), tree_.path_of(index)) != hollow_.end();
   }
 
   Result<void> read_directory(int directory, std::size_t index, std::size_t depth) {
@@ -248,21 +251,28 @@ class Reader {
   Result<void> take_attributes(int file, std::size_t index) {
     TreeNode& node = tree_.nodes[index];
     node.attributes = TRY(attributes_of(file));
-    const auto placeholder =
-        std::find_if(node.attributes.begin(), node.attributes.end(), [](const auto& attribute) {
-          return attribute.first == kNode;
-        });
-    if (placeholder != node.attributes.end()) {
-      const std::string text = placeholder->second;
-      node.attributes.erase(placeholder);
-      if (S_ISREG(node.mode)) {
-        TRY(become_device(node, text));
-      }
+    node.opaque = take_mark(node, kOpaque) == "y" && S_ISDIR(node.mode);
+    const auto placeholder = take_mark(node, kNode);
+    if (placeholder && S_ISREG(node.mode)) {
+      TRY(become_device(node, *placeholder));
     }
     return {};
   }
 
-  const TreeSource& source_;
+  /// What the store notes about a file is no attribute of the guest's.
+  static std::optional<std::string> take_mark(TreeNode& node, std::string_view name) {
+    const auto found = std::find_if(node.attributes.begin(),
+                                    node.attributes.end(),
+                                    [&](const auto& entry) { return entry.first == name; });
+    if (found == node.attributes.end()) {
+      return std::nullopt;
+    }
+    std::string value = std::move(found->second);
+    node.attributes.erase(found);
+    return value;
+  }
+
+  const std::vector<std::string>& hollow_;
   Tree tree_;
   std::map<std::pair<dev_t, ino_t>, std::size_t> first_names_;
 };
@@ -276,8 +286,20 @@ std::string Tree::path_of(std::size_t index) const {
   return node.parent == 0 ? node.name : path_of(node.parent) + "/" + node.name;
 }
 
-Result<Tree> read_tree(const TreeSource& source) {
-  return Reader(source).run();
+Result<Tree> read_tree(int directory, const std::vector<std::string>& hollow) {
+  return Reader(hollow).run(directory);
+}
+
+Result<UniqueFd> open_in_tree(int directory, const std::string& path, int flags) {
+  struct open_how how {};
+  how.flags = static_cast<std::uint64_t>(flags | O_NOFOLLOW | O_CLOEXEC);
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+  UniqueFd file(
+      static_cast<int>(::syscall(SYS_openat2, directory, path.c_str(), &how, sizeof how)));
+  if (!file) {
+    return system_error("cannot open " + path + " of the tree", errno);
+  }
+  return file;
 }
 
 }  // namespace goldmill::image

@@ -56,6 +56,7 @@ class Disk : public testing::Test {
     DiskRequest request;
     request.layout = Layout::make(disk, {"debian", "12", "amd64"}, {}).value();
     request.seed = Identity::of({sha256("layer")}, request.layout).seed();
+    request.lineage = Identity::of_lineage({sha256("layer")}).seed();
     request.epoch = 1790000000;
     return request;
   }
@@ -64,7 +65,7 @@ class Disk : public testing::Test {
     const auto disk = TRY(system::open_file(path(name), O_RDWR | O_CREAT));
     const auto tree = TRY(system::open_directory(path("tree")));
     const auto assets = TRY(system::open_directory(path("assets")));
-    return write_disk(wanted, {tree.get(), disk.get(), assets.get()});
+    return write_disk(wanted, {disk.get(), assets.get(), {tree.get()}});
   }
 
   Digest digest(const std::string& name) const {

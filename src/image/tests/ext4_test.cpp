@@ -49,6 +49,10 @@ class Ext4 : public testing::Test {
     const auto file = TRY(system::open_file(image(name), O_RDWR | O_CREAT | O_TRUNC));
     EXPECT_EQ(::ftruncate(file.get(), static_cast<off_t>(offset_ + size)), 0);
     const auto directory = TRY(system::open_directory(tree()));
+    return write_ext4(file.get(), options(size), {{directory.get()}, "", std::move(hollow)});
+  }
+
+  Ext4Options options(std::uint64_t size) const {
     const Identity identity(sha256("test"));
     Ext4Options options;
     options.offset = offset_;
@@ -58,7 +62,7 @@ class Ext4 : public testing::Test {
     options.hash_seed = identity.uuid("hash seed");
     options.epoch = kEpoch;
     options.features = ext4_features();
-    return write_ext4(file.get(), options, {directory.get(), std::move(hollow)});
+    return options;
   }
 
   std::string place(const std::string& name = "disk") const {
@@ -97,6 +101,41 @@ TEST_F(Ext4, EmptyTreesOfManySizesAreClean) {
     ASSERT_TRUE(usage) << mib << " MiB: " << usage.error().text();
     expect_clean();
   }
+}
+
+TEST_F(Ext4, MeasuringGivesWhatWritingTakes) {
+  put("small", "x");
+  put("empty");
+  put("large", std::string(5U << 20, 'y'));
+  std::string holes(1U << 20, '\0');
+  for (std::size_t at = 0; at < holes.size(); at += 64U << 10) {
+    holes[at] = 'z';  // more pieces than an inode holds
+  }
+  put("holes", holes);
+  for (int i = 0; i < 500; ++i) {
+    put("many/" + std::string(100, 'n') + std::to_string(i), "");
+  }
+  fs::create_hard_link(tree() / "small", tree() / "second");
+  fs::create_symlink(std::string(200, 'l'), tree() / "long");
+  const std::uint64_t size = std::uint64_t{64} << 20;
+  const auto written = write(size);
+  ASSERT_TRUE(written) << written.error().text();
+  const auto directory = system::open_directory(tree());
+  const auto measured = measure_ext4(options(size), {{directory->get()}, "", {}});
+  ASSERT_TRUE(measured) << measured.error().text();
+  EXPECT_EQ(measured->usage.used_bytes, written->used_bytes);
+  EXPECT_EQ(measured->usage.free_bytes, written->free_bytes);
+  constexpr std::uint64_t kLostAndFound = 4 * 4096;
+  std::uint64_t sum = kLostAndFound;
+  for (const Ext4Share& share : measured->shares) {
+    sum += share.bytes;
+    const std::string said = debugfs("stat /" + share.path);
+    const std::size_t at = said.find("Blockcount: ");
+    ASSERT_NE(at, std::string::npos) << share.path;
+    EXPECT_EQ(std::stoull(said.substr(at + 12)) * 512, share.bytes) << share.path;
+  }
+  EXPECT_EQ(sum, written->used_bytes);
+  EXPECT_EQ(measured->shares.size(), 6U) << "root, holes, large, long, many, and small once";
 }
 
 TEST_F(Ext4, HasNoFeatureThatSomeGuestLacks) {

@@ -84,13 +84,16 @@ TEST(Layout, WhatCannotWorkIsRefused) {
 }
 
 TEST(Layout, SurvivesJson) {
-  const auto layout = layout_of(disk_of(2_GiB, {{"data", 1_MiB, "vfat", "/data", "D"}}));
+  recipe::Disk disk = disk_of(2_GiB, {{"data", 1_MiB, "vfat", "/data", "D"}});
+  disk.kernel_options = {"mitigations=off"};
+  const auto layout = layout_of(disk);
   ASSERT_TRUE(layout);
   const auto again = Layout::from_json(layout->to_json());
   ASSERT_TRUE(again) << again.error().text();
   EXPECT_EQ(canonical(again->to_json()), canonical(layout->to_json()));
   EXPECT_TRUE(again->has(Hardware::nvme));
   EXPECT_FALSE(again->has(Hardware::xen));
+  EXPECT_THAT(grub_config(*again), testing::HasSubstr("no_timer_check mitigations=off'\n"));
 }
 
 TEST(Layout, OverlappingPartitionsAreRefused) {

@@ -13,7 +13,7 @@
 namespace goldmill::image {
 
 /// Raised whenever the same layers and layout would give other bytes.
-inline constexpr int kDiskWriterVersion = 1;
+inline constexpr int kDiskWriterVersion = 2;
 
 struct Uuid {
   std::array<std::uint8_t, 16> bytes{};
@@ -31,6 +31,9 @@ class Identity {
   explicit Identity(const Digest& seed) : seed_(seed) {}
   /// From what decides the disk's bytes: layers, layout and the writer's version.
   static Identity of(const std::vector<Digest>& diff_ids, const Layout& layout);
+  /// The same for a base and all its variants, whose first layer is one. For file systems: each
+  /// block of metadata is checksummed with its file system's UUID.
+  static Identity of_lineage(const std::vector<Digest>& diff_ids);
 
   /// RFC 9562 version 8 (made by the application's own rule).
   Uuid uuid(std::string_view role) const;

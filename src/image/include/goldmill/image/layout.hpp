@@ -33,7 +33,8 @@ class Layout {
   std::string architecture;  ///< Debian's name
   std::vector<recipe::Firmware> firmware;
   std::vector<recipe::Hardware> hardware;
-  std::uint64_t size = 0;  ///< of the disk, bytes
+  std::vector<std::string> kernel_options = {};  ///< beside those that every image has
+  std::uint64_t size = 0;                        ///< of the disk, bytes
   std::vector<LayoutPartition> partitions;
 
   /// Errors: invalid_input (too small, a mount twice or one that the boot loader cannot follow).

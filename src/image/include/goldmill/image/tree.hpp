@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Tree: the names and metadata of a directory tree in a fixed order, with what a guest means by
+// Tree: the names and metadata of one layer's tree in a fixed order, with what a guest means by
 // them: placeholders are device nodes, namespace marks are gone.
 #pragma once
 
@@ -12,14 +12,9 @@
 #include <sys/types.h>
 
 #include <goldmill/base/result.hpp>
+#include <goldmill/system/file.hpp>
 
 namespace goldmill::image {
-
-struct TreeSource {
-  int directory = -1;  ///< never closed here
-  /// Paths below it ("var/lib") whose content is left out: another file system is mounted there.
-  std::vector<std::string> hollow = {};
-};
 
 struct TreeNode {
   std::string name;
@@ -37,6 +32,8 @@ struct TreeNode {
   std::vector<std::pair<std::string, std::string>> attributes;  ///< sorted by name
   std::vector<std::size_t> children;                            ///< sorted by name (bytes)
   std::optional<std::size_t> same_as;                           ///< the first name of the same file
+  bool whiteout = false;  ///< nothing: hides what lower layers have there
+  bool opaque = false;    ///< of a directory: hides what lower layers have in it
 };
 
 /// Nodes in the order of a walk that takes each directory's names sorted; [0] is the root.
@@ -46,8 +43,11 @@ struct Tree {
   std::string path_of(std::size_t index) const;
 };
 
-/// Reads everything but contents. Never follows a link. Errors: invalid_input for a tree that is
-/// deeper than 200 directories.
-Result<Tree> read_tree(const TreeSource& source);
+/// Reads everything but contents. Never follows a link. `hollow`: paths ("var/lib") whose content
+/// is left out. Errors: invalid_input for a tree that is deeper than 200 directories.
+Result<Tree> read_tree(int directory, const std::vector<std::string>& hollow = {});
+
+/// Opens what lies at a relative path, through no link at all.
+Result<system::UniqueFd> open_in_tree(int directory, const std::string& path, int flags);
 
 }  // namespace goldmill::image
