@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <cerrno>
-#include <deque>
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <goldmill/build/capture.hpp>
@@ -10,26 +8,15 @@
 #include <goldmill/system/file.hpp>
 #include <goldmill/system/worker.hpp>
 
+#include "open_directories.hpp"
+
 namespace goldmill::build {
 
 namespace fs = std::filesystem;
 using system::UniqueFd;
 
-namespace {
-/// Descriptors of directories for a worker's hands.
-struct Directories {
-  std::deque<UniqueFd> owned;
-  std::vector<int> hands;
-  Result<void> add(const fs::path& path) {
-    owned.push_back(TRY(system::open_file(path, O_PATH | O_DIRECTORY)));
-    hands.push_back(owned.back().get());
-    return {};
-  }
-};
-}  // namespace
-
 Result<CapturedLayer> capture_layer(const CaptureOptions& options) {
-  Directories directories;
+  OpenDirectories directories;
   TRY(directories.add(options.work));
   for (const fs::path& layer : options.layers) {
     TRY(directories.add(layer));
@@ -47,7 +34,7 @@ Result<CapturedLayer> capture_layer(const CaptureOptions& options) {
 }
 
 Result<void> commit_layer(const fs::path& work, const fs::path& trees, const Digest& diff_id) {
-  Directories directories;
+  OpenDirectories directories;
   TRY(directories.add(work));
   TRY(directories.add(trees));
   TRY(system::run_worker({.name = "build.commit",
@@ -68,7 +55,7 @@ Result<void> sync_layers(const fs::path& trees) {
 
 Result<std::vector<Finding>> check_image(const std::vector<ImageLayer>& layers,
                                          const std::vector<std::string>& allowed) {
-  Directories directories;
+  OpenDirectories directories;
   Json declared = Json::array();
   for (const ImageLayer& layer : layers) {
     TRY(directories.add(layer.tree));

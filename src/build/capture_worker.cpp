@@ -10,6 +10,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@
 
 #include "layer_workers.hpp"
 #include "mounts.hpp"
+#include "shared_files.hpp"
 #include "tree_walk.hpp"
 
 namespace goldmill::build {
@@ -28,10 +30,6 @@ using system::UniqueFd;
 
 namespace {
 constexpr std::size_t kMostReported = 1000;
-
-std::string path_by_descriptor(int directory, const std::string& name) {
-  return "/proc/self/fd/" + std::to_string(directory) + "/" + name;
-}
 
 // ---- seal ----
 
@@ -134,38 +132,8 @@ bool same_owner_and_mode(const struct stat& one, const struct stat& other) {
   return one.st_mode == other.st_mode && one.st_uid == other.st_uid && one.st_gid == other.st_gid;
 }
 
-Result<bool> same_content(int one_parent, int other_parent, const std::string& name) {
-  constexpr std::size_t kPiece = 1U << 18;
-  const UniqueFd one(::openat(one_parent, name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-  const UniqueFd other(::openat(other_parent, name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-  if (!one || !other) {
-    return system_error("cannot compare " + name, errno);
-  }
-  std::string left(kPiece, '\0');
-  std::string right(kPiece, '\0');
-  while (true) {
-    const ssize_t count = ::read(one.get(), left.data(), kPiece);
-    if (count < 0 || ::read(other.get(), right.data(), kPiece) != count) {
-      return false;
-    }
-    if (count == 0) {
-      return true;
-    }
-    if (left.compare(
-            0, static_cast<std::size_t>(count), right, 0, static_cast<std::size_t>(count)) != 0) {
-      return false;
-    }
-  }
-}
-
 Result<bool> same_attributes(int upper, int lower, const std::string& name) {
   return TRY(store::layer_attributes(upper, name)) == TRY(store::layer_attributes(lower, name));
-}
-
-std::string target_of(int parent, const std::string& name) {
-  std::array<char, 4096> target{};
-  const ssize_t size = ::readlinkat(parent, name.c_str(), target.data(), target.size());
-  return {target.data(), size < 0 ? 0 : static_cast<std::size_t>(size)};
 }
 
 /// Whether a non-directory says nothing that the layers below do not say. A name of an inode with
@@ -174,7 +142,8 @@ std::string target_of(int parent, const std::string& name) {
 Result<bool> is_unchanged(int upper, int lower, const std::string& name, const struct stat& now) {
   struct stat before {};
   if (lower < 0 || ::fstatat(lower, name.c_str(), &before, AT_SYMLINK_NOFOLLOW) != 0 ||
-      !same_owner_and_mode(now, before) || now.st_nlink > 1 || before.st_nlink > 1) {
+      !same_owner_and_mode(now, before) || now.st_nlink > 1 ||
+      (before.st_nlink > 1 && !is_shared(lower, name))) {
     return false;
   }
   if (S_ISLNK(now.st_mode)) {
@@ -183,7 +152,7 @@ Result<bool> is_unchanged(int upper, int lower, const std::string& name, const s
   if (now.st_size != before.st_size || !TRY(same_attributes(upper, lower, name))) {
     return false;
   }
-  return S_ISREG(now.st_mode) ? TRY(same_content(upper, lower, name)) : true;
+  return S_ISREG(now.st_mode) ? TRY(same_content({upper, name}, {lower, name})) : true;
 }
 
 Result<void> Pruner::set_time(int parent, const std::string& name, const struct stat& status) {
@@ -195,7 +164,8 @@ Result<void> Pruner::set_time(int parent, const std::string& name, const struct 
   return {};
 }
 
-/// The overlay's own notes go, but for "opaque", and that too where nothing is below.
+/// The overlay's own notes go, but for "opaque", and that too where nothing is below. So does what
+/// came up with a file from a layer that shares it.
 void strip_overlay_notes(int parent, const std::string& name, bool keep_opaque) {
   const std::string path = path_by_descriptor(parent, name);
   std::string list(65536, '\0');
@@ -203,17 +173,11 @@ void strip_overlay_notes(int parent, const std::string& name, bool keep_opaque) 
   for (std::size_t start = 0; size > 0 && start < static_cast<std::size_t>(size);) {
     const std::string key = list.c_str() + start;
     start += key.size() + 1;
-    if (key.starts_with("user.overlay.") && !(keep_opaque && key == store::kOpaqueAttribute)) {
+    if ((key.starts_with("user.overlay.") || key == store::kSharedAttribute) &&
+        !(keep_opaque && key == store::kOpaqueAttribute)) {
       (void)::lremovexattr(path.c_str(), key.c_str());
     }
   }
-}
-
-bool is_opaque(int parent, const std::string& name) {
-  char value = 0;
-  return ::lgetxattr(
-             path_by_descriptor(parent, name).c_str(), store::kOpaqueAttribute, &value, 1) == 1 &&
-         value == 'y';
 }
 
 /// True when the directory is gone, because it only stood for the one below.
@@ -277,8 +241,8 @@ Result<void> Pruner::directory(int upper, int lower, const std::string& path, st
   }
   return {};
 }
+}  // namespace
 
-/// The root's own owner, mode and times are the same in every layer.
 Result<void> make_plain_root(int work, std::int64_t epoch) {
   const std::array<timespec, 2> times = {timespec{epoch, 0}, timespec{epoch, 0}};
   strip_overlay_notes(work, "upper", false);
@@ -289,7 +253,6 @@ Result<void> make_plain_root(int work, std::int64_t epoch) {
   }
   return {};
 }
-}  // namespace
 
 Result<Json> capture_worker(system::WorkerContext& context) {
   const std::int64_t epoch = TRY(integer_at(context.request(), "epoch"));
@@ -316,6 +279,13 @@ Result<Json> capture_worker(system::WorkerContext& context) {
 
 Result<Json> commit_worker(system::WorkerContext& context) {
   const std::string name = TRY(string_at(context.request(), "name"));
+  const UniqueFd trees = TRY(open_subdirectory(context.hand(1), "."));
+  if (::flock(trees.get(), LOCK_EX) != 0) {  // of two who bring the same file, one comes second
+    return system_error("cannot lock the layers", errno);
+  }
+  if (::faccessat(trees.get(), name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0) {
+    TRY(share_big_files(context.hand(0), trees.get()));
+  }
   if (::renameat2(context.hand(0), "upper", context.hand(1), name.c_str(), RENAME_NOREPLACE) != 0 &&
       errno != EEXIST && errno != ENOTEMPTY) {
     return system_error("cannot move the layer to its name", errno);

@@ -4,7 +4,6 @@
 #include <deque>
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,6 +22,7 @@ using system::UniqueFd;
 namespace {
 constexpr std::size_t kMostLayers = 200;
 constexpr std::size_t kTailLines = 20;
+constexpr const char* kPreload = "/run/goldmill/preload.so";
 constexpr off_t kLargestCopy = 64 << 20;
 
 /// The start of every call: the request, and the descriptors in the order that it names.
@@ -59,16 +59,6 @@ Result<Prepared> prepare(const SandboxOptions& options) {
   return prepared;
 }
 
-Result<UniqueFd> memory_file(std::string_view content) {
-  UniqueFd file(::memfd_create("goldmill", MFD_CLOEXEC));
-  if (!file) {
-    return system_error("cannot make a memory file", errno);
-  }
-  TRY(system::write_all(file.get(), content));
-  ::lseek(file.get(), 0, SEEK_SET);
-  return file;
-}
-
 Result<void> add_bind(Prepared& prepared, const plan::Bind& bind) {
   if (!bind.target.starts_with('/') || bind.target.find("/..") != std::string::npos) {
     return Error{ErrorKind::internal, "bind target " + bind.target + " is not absolute"};
@@ -96,22 +86,21 @@ Result<void> add_bind(Prepared& prepared, const plan::Bind& bind) {
 /// "NAME=..." of `added` replaces the fixed one.
 std::vector<std::string> environment_with(const std::vector<std::string>& added,
                                           std::int64_t epoch) {
-  std::vector<std::string> all = {
-      "PATH=/run/goldmill/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-      "LC_ALL=C.UTF-8",
-      "HOME=/root",
-      "USER=root",
-      "LOGNAME=root",
-      "SHELL=/bin/sh",
-      "TERM=dumb",
-      "TZ=UTC",
-      "DEBIAN_FRONTEND=noninteractive",
-      "DEBCONF_NONINTERACTIVE_SEEN=true",
-      "SYSTEMD_OFFLINE=1",
-      // Compiled files must not depend on the order of a hash table.
-      "PYTHONHASHSEED=0",
-      "PERL_HASH_SEED=0",
-      "SOURCE_DATE_EPOCH=" + std::to_string(epoch)};
+  std::vector<std::string> all = {std::string("PATH=") + plan::kSandboxPath,
+                                  "LC_ALL=C.UTF-8",
+                                  "HOME=/root",
+                                  "USER=root",
+                                  "LOGNAME=root",
+                                  "SHELL=/bin/sh",
+                                  "TERM=dumb",
+                                  "TZ=UTC",
+                                  "DEBIAN_FRONTEND=noninteractive",
+                                  "DEBCONF_NONINTERACTIVE_SEEN=true",
+                                  "SYSTEMD_OFFLINE=1",
+                                  // Compiled files must not depend on the order of a hash table.
+                                  "PYTHONHASHSEED=0",
+                                  "PERL_HASH_SEED=0",
+                                  "SOURCE_DATE_EPOCH=" + std::to_string(epoch)};
   for (const std::string& entry : added) {
     const std::string name = entry.substr(0, entry.find('=') + 1);
     std::erase_if(all, [&](const std::string& old) { return old.starts_with(name); });
@@ -158,7 +147,7 @@ Result<void> OverlaySandbox::execute(const plan::Execution& execution, int kept_
   request.network = execution.network;
   request.real_initramfs = execution.real_initramfs;
   if (!execution.input.empty()) {
-    const int input = prepared.own(TRY(memory_file(execution.input)));
+    const int input = prepared.own(TRY(system::memory_file(execution.input)));
     request.input_hand = static_cast<int>(prepared.add(input));
   }
   if (kept_output >= 0) {
@@ -166,6 +155,11 @@ Result<void> OverlaySandbox::execute(const plan::Execution& execution, int kept_
   }
   for (const plan::Bind& bind : execution.binds) {
     TRY(add_bind(prepared, bind));
+  }
+  if (!options_.preload.empty()) {
+    const int object = prepared.own(TRY(system::memory_file(options_.preload)));
+    TRY(add_bind(prepared, {object, kPreload, false}));
+    request.environment.push_back(std::string("LD_PRELOAD=") + kPreload);
   }
   Tail tail(options_.log);
   const system::WorkerJob job{.name = "build.run",
@@ -207,7 +201,7 @@ Result<void> OverlaySandbox::run(const plan::Execution& execution) {
 }
 
 Result<std::string> OverlaySandbox::capture(const plan::Execution& execution) {
-  const UniqueFd file = TRY(memory_file(""));
+  const UniqueFd file = TRY(system::memory_file(""));
   TRY(execute(execution, file.get()));
   ::lseek(file.get(), 0, SEEK_SET);
   return system::read_all(file.get());
@@ -234,7 +228,7 @@ Result<Json> OverlaySandbox::call(std::string_view worker,
 }
 
 Result<std::string> OverlaySandbox::read(std::string_view path) {
-  const UniqueFd file = TRY(memory_file(""));
+  const UniqueFd file = TRY(system::memory_file(""));
   TRY(call("build.read", {{"path", path}}, {file.get()}, {}));
   ::lseek(file.get(), 0, SEEK_SET);
   return system::read_all(file.get());

@@ -120,6 +120,13 @@ constexpr std::string_view kNoHostKeys =
     "case \" $* \" in *\" /etc/ssh/ssh_host_\"*) exit 0 ;; esac\n"
     "exec /usr/bin/ssh-keygen \"$@\"\n";
 
+/// Each instance makes its database clusters itself: they hold a random identity. Only packages are
+/// held back, not a script that wants one.
+constexpr std::string_view kNoCluster =
+    "#!/bin/sh\n"
+    "[ -z \"$DPKG_MAINTSCRIPT_PACKAGE\" ] || exit 0\n"
+    "exec /usr/bin/pg_createcluster \"$@\"\n";
+
 /// /run is made for each program: nothing that a service writes there can enter a layer.
 Result<void> mount_run(int root, const SandboxRequest& request) {
   const UniqueFd run = TRY(new_mount("tmpfs", {{"mode", "0755"}}, kPlain));
@@ -132,6 +139,7 @@ Result<void> mount_run(int root, const SandboxRequest& request) {
   // No init runs here: libc's script would ask it to start again, and wait for it.
   TRY(write_new(run.get(), "goldmill/bin/ischroot", kNothing, 0755));
   TRY(write_new(run.get(), "goldmill/bin/ssh-keygen", kNoHostKeys, 0755));
+  TRY(write_new(run.get(), "goldmill/bin/pg_createcluster", kNoCluster, 0755));
   if (!request.real_initramfs) {
     TRY(write_new(run.get(), "goldmill/bin/update-initramfs", kNothing, 0755));
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <cerrno>
-#include <set>
+#include <map>
 #include <vector>
 
 #include <fcntl.h>
@@ -51,7 +51,19 @@ Result<WorkDirectory> WorkDirectory::make(const fs::path& home) {
 }
 
 namespace {
+/// What guest ids own in a home that stands in a work directory.
+Result<void> clear_inner_home(const fs::path& home) {
+  for (const char* area : {"trees", "assets", "work"}) {
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(home / area, ignored)) {
+      TRY(remove_guest_tree(home / area, entry.path().filename()));
+    }
+  }
+  return {};
+}
+
 Result<void> remove_work(const fs::path& path) {
+  TRY(clear_inner_home(path / kInnerHome));
   for (const char* name : {"upper", "overlay-work"}) {
     struct stat status {};
     if (::lstat((path / name).c_str(), &status) == 0) {
@@ -101,14 +113,35 @@ bool is_alive(const fs::path& work_directory) {
   return !lock && lock.error().kind == ErrorKind::conflict;
 }
 
-Result<Bytes> measure_guest_trees(const fs::path& parent, const std::vector<std::string>& names) {
+namespace {
+Result<Json> measured(const fs::path& parent, const std::vector<std::string>& names, bool alone) {
   const UniqueFd directory = TRY(system::open_directory(parent));
-  const Json answer = TRY(system::run_worker({.name = "build.measure",
-                                              .request = {{"names", names}},
-                                              .confinement = system::Confinement::guest_ids,
-                                              .hands = {directory.get()}})
-                              .context("measuring " + parent.string()));
-  return Bytes{static_cast<std::uint64_t>(TRY(integer_at(answer, "bytes")))};
+  return system::run_worker({.name = "build.measure",
+                             .request = {{"names", names}, {"alone", alone}},
+                             .confinement = system::Confinement::guest_ids,
+                             .hands = {directory.get()}})
+      .context("measuring " + parent.string());
+}
+}  // namespace
+
+Result<std::vector<std::optional<Bytes>>> measure_each_guest_tree(
+    const fs::path& parent, const std::vector<std::string>& names) {
+  const Json answer = TRY(measured(parent, names, false));
+  std::vector<std::optional<Bytes>> sizes;
+  for (const std::string& name : names) {
+    const auto bytes = find_integer(answer, name);
+    sizes.push_back(bytes ? std::optional(Bytes{static_cast<std::uint64_t>(*bytes)})
+                          : std::nullopt);
+  }
+  return sizes;
+}
+
+Result<Bytes> bytes_freed_by(const fs::path& parent, const std::vector<std::string>& names) {
+  Bytes sum;
+  for (const auto& bytes : TRY(measured(parent, names, true))) {
+    sum.value += bytes.get<std::uint64_t>();
+  }
+  return sum;
 }
 
 Result<void> discard_guest_trees(const fs::path& parent,
@@ -206,38 +239,61 @@ Result<Json> discard_worker(system::WorkerContext& context) {
 }
 
 namespace {
-/// Blocks of everything below; what has several names counts once.
-Result<std::uint64_t> blocks_of(int directory, std::set<ino_t>& seen, std::size_t depth) {
+class Measure {
+ public:
+  explicit Measure(bool alone) : alone_(alone) {}
+  Result<std::uint64_t> blocks(int directory, std::size_t depth = 0);
+
+ private:
+  /// What has several names counts with the first of them; where only that counts which no other
+  /// layer holds as well, with the last, if that is among them.
+  bool counts(const struct stat& status) {
+    return S_ISDIR(status.st_mode) || status.st_nlink == 1 ||
+           ++seen_[status.st_ino] == (alone_ ? status.st_nlink : 1);
+  }
+  bool alone_;
+  std::map<ino_t, nlink_t> seen_;
+};
+
+Result<std::uint64_t> Measure::blocks(int directory, std::size_t depth) {
   TRY(check_depth("a layer", depth));
-  std::uint64_t blocks = 0;
+  std::uint64_t sum = 0;
   for (const std::string& name : TRY(names_in(directory))) {
     struct stat status {};
     if (::fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
       return system_error("cannot look at " + name, errno);
     }
-    if (S_ISDIR(status.st_mode) || status.st_nlink == 1 || seen.insert(status.st_ino).second) {
-      blocks += static_cast<std::uint64_t>(status.st_blocks);
+    if (counts(status)) {
+      sum += static_cast<std::uint64_t>(status.st_blocks);
     }
     if (S_ISDIR(status.st_mode)) {
       const UniqueFd inside = TRY(open_subdirectory(directory, name));
-      blocks += TRY(blocks_of(inside.get(), seen, depth + 1));
+      sum += TRY(blocks(inside.get(), depth + 1));
     }
   }
-  return blocks;
+  return sum;
 }
 }  // namespace
 
+/// Answer: bytes by name; what is not there is not in it.
 Result<Json> measure_worker(system::WorkerContext& context) {
-  std::uint64_t blocks = 0;
+  const bool alone = find_bool(context.request(), "alone").value_or(false);
+  Measure measure(alone);
+  Json bytes = Json::object();
   for (const std::string& name : find_strings(context.request(), "names")) {
     const auto tree = open_subdirectory(context.hand(0), name);
-    if (!tree && tree.error().kind == ErrorKind::not_found) {
-      continue;
+    if (!tree) {
+      if (tree.error().kind == ErrorKind::not_found) {
+        continue;
+      }
+      return tree.error();
     }
-    std::set<ino_t> seen;
-    blocks += TRY(blocks_of(TRY(Result<int>(tree->get())), seen, 0));
+    if (!alone) {
+      measure = Measure(alone);  // each by itself
+    }
+    bytes[name] = TRY(measure.blocks(tree->get())) * 512;
   }
-  return Json{{"bytes", blocks * 512}};
+  return bytes;
 }
 
 Result<Json> remove_worker(system::WorkerContext& context) {

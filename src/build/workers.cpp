@@ -17,9 +17,14 @@ std::span<const system::WorkerEntry> workers() {
       system::WorkerEntry{"build.commit", &commit_worker},
       system::WorkerEntry{"build.check", &check_worker},
       system::WorkerEntry{"build.archive", &archive_worker},
+      system::WorkerEntry{"build.compare", &compare_worker},
+      system::WorkerEntry{"build.attribute", &attribute_worker},
       system::WorkerEntry{"build.measure", &measure_worker},
       system::WorkerEntry{"build.discard", &discard_worker},
       system::WorkerEntry{"build.remove", &remove_worker},
+      system::WorkerEntry{"build.pack", &pack_worker},
+      system::WorkerEntry{"build.unpack", &unpack_worker},
+      system::WorkerEntry{"build.identify", &identify_worker},
   };
   return kWorkers;
 }

@@ -14,7 +14,7 @@ struct Catalogue::Database : public store::Database {
 
 namespace {
 
-constexpr std::int64_t kSchemaVersion = 2;  // 2: claims
+constexpr std::int64_t kSchemaVersion = 3;  // 2: claims; 3: layer_blobs, contents
 
 constexpr const char* kTables[] = {
     "CREATE TABLE IF NOT EXISTS steps ("
@@ -33,6 +33,11 @@ constexpr const char* kTables[] = {
     " PRIMARY KEY (name, channel)) STRICT",
     "CREATE TABLE IF NOT EXISTS claims ("
     " owner TEXT NOT NULL, object TEXT NOT NULL, PRIMARY KEY (owner, object)) STRICT",
+    "CREATE TABLE IF NOT EXISTS layer_blobs ("
+    " layer TEXT PRIMARY KEY, blob TEXT NOT NULL, size INTEGER NOT NULL,"
+    " compression TEXT NOT NULL) STRICT",
+    "CREATE TABLE IF NOT EXISTS contents ("
+    " object TEXT PRIMARY KEY, digest TEXT NOT NULL) STRICT",
 };
 
 std::int64_t now() {
@@ -176,6 +181,18 @@ Result<std::optional<StepRecord>> Catalogue::newest_step(const std::string& imag
       step_of)));
 }
 
+Result<std::optional<StepRecord>> Catalogue::newest_step_on(const std::string& image,
+                                                            const std::string& kind,
+                                                            const Json& parents) {
+  return first_of(TRY(select<StepRecord>(
+      *database_,
+      std::string(kStepColumns) +
+          "WHERE image = ? AND kind = ? AND json_extract(description, '$.parents') = ?"
+          " ORDER BY created DESC, rowid DESC LIMIT 1",
+      {image, kind, dump(parents)},
+      step_of)));
+}
+
 Result<ImageRecord> Catalogue::add_image(ImageRecord image) {
   image.created = now();
   TRY(database_->transact([&]() -> Result<void> {
@@ -301,6 +318,64 @@ Result<std::vector<StepObject>> Catalogue::step_objects() {
 
 Result<void> Catalogue::forget_step(const Digest& key) {
   return database_->run("DELETE FROM steps WHERE key = ?", {key.hex()});
+}
+
+Result<void> Catalogue::record_blob(const Digest& layer, const LayerBlob& blob) {
+  return database_->run(
+      "INSERT OR REPLACE INTO layer_blobs (layer, blob, size, compression)"
+      " VALUES (?, ?, ?, ?)",
+      {layer.hex(),
+       blob.blob.hex(),
+       static_cast<std::int64_t>(blob.size),
+       blob.compression == Compression::gzip ? "gzip" : "zstd"});
+}
+
+Result<std::map<Digest, LayerBlob>> Catalogue::layer_blobs() {
+  std::map<Digest, LayerBlob> found;
+  TRY(database_->run("SELECT layer, blob, size, compression FROM layer_blobs",
+                     {},
+                     [&](const Row& row) -> Result<void> {
+                       found[TRY(Digest::parse(row.text(0)))] = {
+                           TRY(Digest::parse(row.text(1))),
+                           static_cast<std::uint64_t>(row.integer(2)),
+                           row.text(3) == "gzip" ? Compression::gzip : Compression::zstd};
+                       return {};
+                     }));
+  return found;
+}
+
+Result<void> Catalogue::forget_blob(const Digest& layer) {
+  return database_->run("DELETE FROM layer_blobs WHERE layer = ?", {layer.hex()});
+}
+
+Result<void> Catalogue::record_content(const std::string& object, const Digest& content) {
+  return database_->run("INSERT OR REPLACE INTO contents (object, digest) VALUES (?, ?)",
+                        {object, content.hex()});
+}
+
+Result<std::map<std::string, Digest>> Catalogue::contents() {
+  std::map<std::string, Digest> found;
+  TRY(database_->run(
+      "SELECT object, digest FROM contents", {}, [&](const Row& row) -> Result<void> {
+        found[row.text(0)] = TRY(Digest::parse(row.text(1)));
+        return {};
+      }));
+  return found;
+}
+
+Result<void> Catalogue::forget_content(const std::string& object) {
+  return database_->run("DELETE FROM contents WHERE object = ?", {object});
+}
+
+Result<std::vector<std::string>> Catalogue::damage() {
+  std::vector<std::string> found;
+  TRY(database_->run("PRAGMA integrity_check(20)", {}, [&](const Row& row) -> Result<void> {
+    if (row.text(0) != "ok") {
+      found.push_back(row.text(0));
+    }
+    return {};
+  }));
+  return found;
 }
 
 Result<void> Catalogue::alone(const std::function<Result<void>()>& work) {

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include <goldmill/store/home.hpp>
+#include <goldmill/store/oci_layout.hpp>
 #include <goldmill/system/file.hpp>
 
 namespace goldmill::store {
@@ -29,6 +30,7 @@ constexpr std::array kEntries = {Entry{"archives", 0700},
                                  Entry{"keyrings", 0700},
                                  Entry{"logs", 0700},
                                  Entry{"packages", 0755},
+                                 Entry{"snapshots", 0700},
                                  Entry{"trees", 0777},
                                  Entry{"work", 0777}};
 constexpr const char* kOciLayout = "{\"imageLayoutVersion\":\"1.0.0\"}\n";
@@ -98,10 +100,12 @@ Result<Home> Home::open(const fs::path& root) {
     TRY(make_exact(root / entry.name, entry.mode));
   }
   TRY(system::make_directories(root / "blobs" / "sha256", 0700));
+  Home home(root);
   if (!fs::exists(root / "oci-layout")) {
+    TRY(write_index(home, {}));
     TRY(system::write_file(root / "oci-layout", kOciLayout));
   }
-  return Home(root);
+  return home;
 }
 
 Result<Digest> Home::put_blob(std::string_view content) const {

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -42,7 +43,7 @@ std::string path_by_descriptor(int directory, const std::string& name) {
 bool belongs_to_layer(std::string_view name) {
   return name == "security.capability" || name.starts_with("system.posix_acl_") ||
          (name.starts_with("user.") && !name.starts_with("user.overlay.") &&
-          name != kNodeAttribute);
+          name != kNodeAttribute && name != kSharedAttribute);
 }
 
 std::optional<std::string> attribute(const std::string& path, const char* name) {
@@ -273,6 +274,80 @@ Result<LayerFacts> write_layer(int tree, std::int64_t epoch, const Sink& sink) {
   LayerWriter writer(epoch, sink);
   TRY(writer.directory(tree, "", 0));
   return writer.finish();
+}
+
+namespace {
+/// Compresses one stream, and hashes what comes out.
+class Packer {
+ public:
+  explicit Packer(int file) : archive_(::archive_write_new()), file_(file) {}
+  Packer(const Packer&) = delete;
+  Packer& operator=(const Packer&) = delete;
+  ~Packer() { ::archive_write_free(archive_); }
+
+  Result<void> open(Compression compression) {
+    const bool gzip = compression == Compression::gzip;
+    if (::archive_write_set_format_raw(archive_) != ARCHIVE_OK ||
+        (gzip ? ::archive_write_add_filter_gzip(archive_)
+              : ::archive_write_add_filter_zstd(archive_)) != ARCHIVE_OK ||
+        (gzip &&
+         ::archive_write_set_filter_option(archive_, "gzip", "timestamp", nullptr) != ARCHIVE_OK) ||
+        ::archive_write_set_bytes_in_last_block(archive_, 1) != ARCHIVE_OK ||  // no padding
+        ::archive_write_open(archive_, this, nullptr, &Packer::take, nullptr) != ARCHIVE_OK) {
+      return failure();
+    }
+    const std::unique_ptr<archive_entry, decltype(&::archive_entry_free)> entry(
+        ::archive_entry_new(), &::archive_entry_free);
+    ::archive_entry_set_filetype(entry.get(), AE_IFREG);
+    return ::archive_write_header(archive_, entry.get()) == ARCHIVE_OK ? Result<void>() : failure();
+  }
+  Result<void> add(std::string_view bytes) {
+    return ::archive_write_data(archive_, bytes.data(), bytes.size()) ==
+                   static_cast<la_ssize_t>(bytes.size())
+               ? Result<void>()
+               : failure();
+  }
+  Result<PackedLayer> finish(const LayerFacts& facts) {
+    if (::archive_write_close(archive_) != ARCHIVE_OK) {
+      return failure();
+    }
+    return PackedLayer{facts, hash_.finish(), size_};
+  }
+
+ private:
+  static la_ssize_t take(archive* /*archive*/, void* self, const void* data, std::size_t size) {
+    auto& packer = *static_cast<Packer*>(self);
+    const std::string_view bytes(static_cast<const char*>(data), size);
+    packer.written_ = system::write_all(packer.file_, bytes);
+    packer.hash_.update(bytes);
+    packer.size_ += size;
+    return packer.written_ ? static_cast<la_ssize_t>(size) : -1;
+  }
+  Error failure() const {
+    if (!written_) {
+      return written_.error();
+    }
+    const char* why = ::archive_error_string(archive_);
+    return {ErrorKind::internal,
+            std::string("cannot compress the layer: ") + (why == nullptr ? "no reason" : why)};
+  }
+
+  archive* archive_;
+  int file_;
+  Result<void> written_;
+  Sha256 hash_;
+  std::uint64_t size_ = 0;
+};
+}  // namespace
+
+Result<PackedLayer> pack_layer(int tree, Compression compression, int output) {
+  Packer packer(output);
+  TRY(packer.open(compression));
+  const LayerFacts facts =
+      TRY(write_layer(tree, std::numeric_limits<std::int64_t>::max(), [&](std::string_view bytes) {
+        return packer.add(bytes);
+      }));
+  return packer.finish(facts);
 }
 
 namespace {

@@ -5,10 +5,12 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <goldmill/build/capture.hpp>
 #include <goldmill/build/seal.hpp>
+#include <goldmill/build/stored_layer.hpp>
 #include <goldmill/build/work.hpp>
 #include <goldmill/system/file.hpp>
 
@@ -201,6 +203,75 @@ TEST_F(CaptureReal, NamesThatWereSeparatedStaySeparate) {
   ASSERT_TRUE(commit_layer(work, trees, layer->diff_id));
   OverlaySandbox view({.layers = {layers[0], layers[1], trees / layer->diff_id.hex()}});
   EXPECT_EQ(*view.capture({.argv = {"stat", "-c", "%h", "/srv/other"}}), "1\n");
+}
+
+class BigFilesReal : public CaptureReal {
+ protected:
+  struct Stored {
+    fs::path tree;
+    Digest diff_id;
+  };
+  static Stored stored(const std::string& script) {
+    Place place;
+    const auto layer = captured(place, script);
+    EXPECT_TRUE(layer) << layer.error().text();
+    EXPECT_TRUE(commit_layer(place.work, trees(), layer->diff_id));
+    return {trees() / layer->diff_id.hex(), layer->diff_id};
+  }
+  static fs::path trees() { return Home::get().path() / "trees"; }
+  static struct stat status_of(const fs::path& file) {
+    struct stat status {};
+    EXPECT_EQ(::lstat(file.c_str(), &status), 0) << file;
+    return status;
+  }
+  /// Of three million bytes each; every test has its own.
+  static std::string big_files(char byte) {
+    return std::string(
+               "mkdir -p /opt/a /opt/links; cd /opt; head -c 3000000 /dev/zero | tr '\\0' ") +
+           byte + " > big; cp big links/one; ln links/one links/other; echo small > small\n";
+  }
+};
+
+TEST_F(BigFilesReal, AreStoredOnceHoweverManyLayersHoldThem) {
+  const Stored one = stored(big_files('a') + "cp big a/big; cp big mode");
+  const Stored other = stored(big_files('a') + ("mkdir b; cp big b/big; cp big mode\n"
+                                                "chmod 600 mode; touch -d @1200000000 ."));
+  ASSERT_NE(one.diff_id, other.diff_id);
+  EXPECT_EQ(status_of(one.tree / "opt/big").st_ino, status_of(other.tree / "opt/big").st_ino);
+  // Not where the guest would see a link that nobody made, nor where anything differs.
+  EXPECT_EQ(status_of(one.tree / "opt/a/big").st_nlink, 1U);
+  EXPECT_EQ(status_of(other.tree / "opt/b/big").st_nlink, 1U);
+  EXPECT_EQ(status_of(other.tree / "opt/mode").st_nlink, 1U);
+  EXPECT_EQ(status_of(other.tree / "opt/links/one").st_nlink, 2U);
+  EXPECT_EQ(status_of(other.tree / "opt/small").st_nlink, 1U);
+  EXPECT_EQ(*identify_tree(one.tree), one.diff_id);
+  EXPECT_EQ(*identify_tree(other.tree), other.diff_id);
+}
+
+TEST_F(BigFilesReal, ThatAreSharedLeaveLaterLayersAsTheyWere) {
+  const Stored alone = stored(big_files('b') + "echo alone > who");
+  const auto touched = [&] {
+    const fs::path work = Home::get().work();
+    const std::vector<fs::path> layers = {Home::get().base(), alone.tree};
+    OverlaySandbox sandbox({.layers = layers, .work = work});
+    EXPECT_TRUE(sandbox.run(
+        {.argv = {"sh", "-ec", "cd /opt; touch big; cp big moved; echo x >> moved; ln moved m"}}));
+    return capture_layer({.work = work, .layers = layers, .epoch = 1700000000}).value();
+  };
+  const CapturedLayer before = touched();
+  (void)stored(big_files('b') + "echo shared > who");
+  ASSERT_EQ(status_of(alone.tree / "opt/big").st_nlink, 2U);
+  EXPECT_EQ(touched().diff_id, before.diff_id);
+}
+
+TEST_F(BigFilesReal, GoWithTheLastLayerThatHoldsThem) {
+  const Stored one = stored(big_files('c') + "echo 1 > who");
+  const Stored other = stored(big_files('c') + "echo 2 > who");
+  const std::string names[] = {one.tree.filename(), other.tree.filename()};
+  const auto each = measure_each_guest_tree(trees(), {names[0], names[1]}).value();
+  EXPECT_GT(each[0]->value, 6'000'000U);
+  EXPECT_GT(each[1]->value, 6'000'000U);
+  EXPECT_LT(bytes_freed_by(trees(), {names[0]}).value().value, 4'000'000U);
 }
 
 TEST_F(CaptureReal, SealedStepsLeaveNoIdentity) {

@@ -33,6 +33,8 @@ struct SandboxOptions {
   std::function<void(std::string_view line)> log = {};
   std::function<bool()> is_cancelled = {};
   SandboxLimits limits = {};
+  /// A shared object that every program loads first; empty: none.
+  std::string_view preload = {};
 };
 
 /// Every call is one worker in namespaces of its own; between calls nothing is mounted or runs.

@@ -19,6 +19,9 @@ namespace goldmill::build {
 /// (mode 0700). Errors: conflict when it does not.
 Result<void> prepare_home(const std::filesystem::path& home);
 
+/// A second home, which may stand in a work directory under this name and goes with it.
+inline constexpr const char* kInnerHome = "home";
+
 class WorkDirectory {
  public:
   static Result<WorkDirectory> make(const std::filesystem::path& home);
@@ -44,9 +47,14 @@ Result<int> reclaim(const std::filesystem::path& home);
 /// Does its owner live? False for one that is not there.
 bool is_alive(const std::filesystem::path& work_directory);
 
-/// Bytes on disk of trees that belong to guest ids, each hard link once a tree.
-Result<Bytes> measure_guest_trees(const std::filesystem::path& parent,
-                                  const std::vector<std::string>& names);
+/// Bytes on disk that go with these trees, which belong to guest ids: not of files that another
+/// tree shares.
+Result<Bytes> bytes_freed_by(const std::filesystem::path& parent,
+                             const std::vector<std::string>& names);
+
+/// Bytes on disk of each by itself, every file once; nothing for one that is not there.
+Result<std::vector<std::optional<Bytes>>> measure_each_guest_tree(
+    const std::filesystem::path& parent, const std::vector<std::string>& names);
 
 /// Moves trees that belong to guest ids out of `parent` into a work directory, where they go with
 /// it. One that is not there is no error.

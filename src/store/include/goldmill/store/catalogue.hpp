@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +16,7 @@
 #include <goldmill/base/digest.hpp>
 #include <goldmill/base/json.hpp>
 #include <goldmill/base/result.hpp>
+#include <goldmill/store/layer_tree.hpp>
 #include <goldmill/store/reference.hpp>
 
 namespace goldmill::store {
@@ -51,6 +53,13 @@ struct ImageRecord {
   std::string reference() const { return name + "@" + std::to_string(version); }
 };
 
+/// A layer as an OCI blob: the same tar, compressed.
+struct LayerBlob {
+  Digest blob;
+  std::uint64_t size = 0;  ///< in bytes
+  Compression compression = Compression::zstd;
+};
+
 class Catalogue {
  public:
   static Result<Catalogue> open(const std::filesystem::path& file);
@@ -62,6 +71,10 @@ class Catalogue {
   Result<void> record_step(const StepRecord& step);
   /// The newest step of this name that the image's builds ran: what `explain` compares with.
   Result<std::optional<StepRecord>> newest_step(const std::string& image, const std::string& name);
+  /// The image's step of this kind whose description has the same "parents".
+  Result<std::optional<StepRecord>> newest_step_on(const std::string& image,
+                                                   const std::string& kind,
+                                                   const Json& parents);
 
   /// Gives the next version of the name, or the version that has this digest already.
   Result<ImageRecord> add_image(ImageRecord image);
@@ -81,6 +94,17 @@ class Catalogue {
   /// What every step made.
   Result<std::vector<StepObject>> step_objects();
   Result<void> forget_step(const Digest& key);
+  /// The layer's blob in OCI layouts from now on.
+  Result<void> record_blob(const Digest& layer, const LayerBlob& blob);
+  Result<std::map<Digest, LayerBlob>> layer_blobs();
+  Result<void> forget_blob(const Digest& layer);
+  /// What a file or tree that is not named by its content held when it was made; `object` is its
+  /// path below the home.
+  Result<void> record_content(const std::string& object, const Digest& content);
+  Result<std::map<std::string, Digest>> contents();
+  Result<void> forget_content(const std::string& object);
+  /// What SQLite finds wrong in its own file; empty when nothing.
+  Result<std::vector<std::string>> damage();
   /// Nobody else writes while `work` runs; what it wrote is undone when it fails.
   Result<void> alone(const std::function<Result<void>()>& work);
   Result<std::vector<std::string>> channels_of(const ImageRecord& image);

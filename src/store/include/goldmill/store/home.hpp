@@ -26,12 +26,15 @@ class Home {
   std::filesystem::path packages() const { return root_ / "packages"; }
   std::filesystem::path archives() const { return root_ / "archives"; }
   std::filesystem::path keyrings() const { return root_ / "keyrings"; }
-  std::filesystem::path blob(const Digest& digest) const {
-    return root_ / "blobs" / "sha256" / digest.hex();
-  }
+  std::filesystem::path blob(const Digest& digest) const { return blobs() / digest.hex(); }
+  std::filesystem::path index() const { return root_ / "index.json"; }
+  std::filesystem::path blobs() const { return root_ / "blobs" / "sha256"; }
   std::filesystem::path disk(const Digest& image) const {
     return root_ / "disks" / (image.hex() + ".qcow2");
   }
+  /// What launch keeps to start warm instances of an image.
+  std::filesystem::path snapshots() const { return root_ / "snapshots"; }
+  std::filesystem::path snapshots(const Digest& image) const { return snapshots() / image.hex(); }
   std::filesystem::path assets(const Digest& key) const { return root_ / "assets" / key.hex(); }
   /// A path of this home as it is said in the catalogue: "trees/HEX".
   std::string name_of(const std::filesystem::path& path) const {
