@@ -302,6 +302,10 @@ Result<void> start_apt(const AptSettings& settings) {
   return {};
 }
 
+std::string index_prefix(const std::string& uri) {
+  return URItoFileName(uri.ends_with('/') ? uri : uri + "/");
+}
+
 fs::path release_file(const std::string& uri, const std::string& suite) {
   const std::string base = uri.ends_with('/') ? uri : uri + "/";
   const std::string index =
@@ -379,6 +383,18 @@ Result<std::vector<HostSource>> read_host_sources_here(const fs::path& root) {
   }
   _error->Discard();
   return found;
+}
+
+std::vector<std::string> host_configuration_paths() {
+  std::vector<std::string> paths = {_config->FindFile("Dir::Etc::main"),
+                                    _config->FindDir("Dir::Etc::parts"),
+                                    _config->FindFile("Dir::Etc::sourcelist"),
+                                    _config->FindDir("Dir::Etc::sourceparts"),
+                                    _config->FindDir("Dir::State::lists")};
+  if (const char* more = std::getenv("APT_CONFIG"); more != nullptr) {
+    paths.emplace_back(more);
+  }
+  return paths;
 }
 
 }  // namespace goldmill::guest

@@ -44,6 +44,11 @@ Result<void> write_scratch(const std::filesystem::path& path, std::string_view c
 
 /// libapt with the configuration below `root`, to read its source list. In this very process.
 Result<std::vector<HostSource>> read_host_sources_here(const std::filesystem::path& root);
+/// The files and directories that this answer follows from.
+std::vector<std::string> host_configuration_paths();
+
+/// How the names of an archive's indexes begin, as libapt stores them.
+std::string index_prefix(const std::string& uri);
 
 /// The local name of a suite's signed index, as libapt stores it.
 std::filesystem::path release_file(const std::string& uri, const std::string& suite);

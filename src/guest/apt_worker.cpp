@@ -15,11 +15,11 @@ namespace {
 
 Result<Json> list_host_sources(const system::WorkerContext& context) {
   const fs::path root = find_string(context.request(), "root").value_or("/");
-  Json answer = Json::array();
+  Json sources = Json::array();
   for (const HostSource& source : TRY(read_host_sources_here(root))) {
-    answer.push_back(to_json(source));
+    sources.push_back(to_json(source));
   }
-  return answer;
+  return Json{{"sources", std::move(sources)}, {"read_from", host_configuration_paths()}};
 }
 
 using Answer = Result<Json> (*)(const AptSettings& settings, const ResolveRequest& request);

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
 #include <cstdlib>
+#include <optional>
+#include <set>
+
+#include <sys/stat.h>
 
 #include <goldmill/guest/archive.hpp>
+#include <goldmill/system/file.hpp>
 #include <goldmill/system/worker.hpp>
 
 #include "apt_request.hpp"
@@ -138,14 +143,79 @@ ArchiveSettings ArchiveSettings::from_environment(const fs::path& home) {
           .proxy = {}};
 }
 
-Result<std::vector<HostSource>> read_host_sources(const fs::path& root) {
-  const Json answer = TRY(system::run_worker(
-      {.name = "apt", .request = {{"operation", "host_sources"}, {"root", root.string()}}}));
+namespace {
+
+void describe(std::string& text, const fs::path& path, int depth) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) != 0) {
+    return;
+  }
+  for (const std::int64_t part : {static_cast<std::int64_t>(status.st_ino),
+                                  static_cast<std::int64_t>(status.st_size),
+                                  static_cast<std::int64_t>(status.st_mtim.tv_sec),
+                                  static_cast<std::int64_t>(status.st_mtim.tv_nsec),
+                                  static_cast<std::int64_t>(status.st_ctim.tv_sec)}) {
+    text += std::to_string(part) + " ";
+  }
+  text += path.string() + "\n";
+  std::error_code ignored;
+  if (depth > 0 && fs::is_directory(path, ignored)) {
+    std::set<fs::path> entries;
+    for (const fs::directory_entry& entry : fs::directory_iterator(path, ignored)) {
+      entries.insert(entry.path());
+    }
+    for (const fs::path& entry : entries) {
+      describe(text, entry, depth - 1);
+    }
+  }
+}
+
+/// Changes whenever one of the files does, or what is in one of the directories.
+std::string fingerprint_of(const std::vector<std::string>& paths) {
+  std::string text = "1 " + variable("APT_CONFIG") + "\n";
+  for (const std::string& path : paths) {
+    describe(text, path, 1);
+  }
+  return sha256(text).hex();
+}
+
+Result<std::vector<HostSource>> sources_of(const Json& answer) {
   std::vector<HostSource> sources;
-  for (const Json& entry : answer) {
+  const Json* list = find_value(answer, "sources");
+  for (const Json& entry : list == nullptr ? Json::array() : *list) {
     sources.push_back(TRY(host_source_from_json(entry)));
   }
   return sources;
+}
+
+/// The kept answer, when nothing has changed since.
+std::optional<Json> remembered(const fs::path& memory) {
+  const auto text = system::read_file(memory, 1_MiB);
+  auto kept = text ? parse_json(*text, memory.string()) : Result<Json>(text.error());
+  if (!kept ||
+      find_string(*kept, "fingerprint") != fingerprint_of(find_strings(*kept, "read_from"))) {
+    return std::nullopt;
+  }
+  return *std::move(kept);
+}
+
+}  // namespace
+
+fs::path host_sources_memory(const fs::path& home) {
+  return home / "host-sources.json";
+}
+
+Result<std::vector<HostSource>> read_host_sources(const fs::path& memory, const fs::path& root) {
+  if (const auto kept = remembered(memory)) {
+    if (auto sources = sources_of(*kept)) {
+      return sources;
+    }
+  }
+  Json answer = TRY(system::run_worker(
+      {.name = "apt", .request = {{"operation", "host_sources"}, {"root", root.string()}}}));
+  answer["fingerprint"] = fingerprint_of(find_strings(answer, "read_from"));
+  (void)system::write_file(memory, canonical(answer));  // next time it is read again
+  return sources_of(answer);
 }
 
 Result<std::vector<Source>> choose_sources(const DebianRelease& release,
@@ -184,7 +254,8 @@ Result<std::vector<Source>> choose_sources(const DebianRelease& release,
 
 Result<std::vector<Source>> sources_for(const DebianRelease& release,
                                         const ArchiveRequest& request) {
-  const std::vector<HostSource> host = TRY(read_host_sources());
+  const std::vector<HostSource> host =
+      TRY(read_host_sources(host_sources_memory(request.settings.home)));
   fs::path keyring = release.keyring;
   if (release.family == "ubuntu") {
     keyring = TRY(ubuntu_keyring(host, request.settings));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include <goldmill/guest/apt_worker.hpp>
@@ -7,12 +8,16 @@
 #include <goldmill/guest/baseline_step.hpp>
 #include <goldmill/guest/debian_family.hpp>
 #include <goldmill/guest/fetcher.hpp>
+#include <goldmill/guest/file_owners.hpp>
 #include <goldmill/guest/initramfs_step.hpp>
+#include <goldmill/guest/kept_packages.hpp>
 #include <goldmill/guest/packages_step.hpp>
 #include <goldmill/guest/tree_files.hpp>
 #include <goldmill/guest/unpacker.hpp>
 #include <goldmill/system/file.hpp>
 
+#include "apt_door.hpp"
+#include "apt_session.hpp"
 #include "bootloader_step.hpp"
 #include "source_text.hpp"
 
@@ -21,12 +26,18 @@ namespace goldmill::guest {
 namespace {
 
 constexpr const char* kBootloader = "debian.bootloader";
+constexpr const char* kTools = "debian.tools";
+constexpr const char* kPuppetAgent = "puppet-agent";
+
+}  // namespace
 
 /// Brings package files into the cache; which archives that means is asked only when one is
 /// missing, so that a build whose packages are there never looks at the network's settings.
-struct Fetching {
+struct DebianFamily::Fetching {
   std::function<Result<std::vector<Source>>()> sources;
   std::string proxy;
+  std::filesystem::path kept;
+  std::function<void(std::string_view)> note;
   std::vector<PackageFile> known;
 
   Result<void> operator()(const Json& resolution,
@@ -38,19 +49,34 @@ struct Fetching {
       digests.insert(find_string(package, "sha256").value_or(""));
     }
     FetchRequest request{.cache_directory = cache, .proxy = proxy};
-    bool is_missing = false;
-    for (const PackageFile& package : known) {
-      if (digests.contains(package.sha256)) {
-        request.packages.push_back(package);
-        is_missing = is_missing || !std::filesystem::exists(cached_file(cache, package.sha256));
+    std::copy_if(known.begin(),
+                 known.end(),
+                 std::back_inserter(request.packages),
+                 [&](const PackageFile& package) { return digests.contains(package.sha256); });
+    return bring(std::move(request), progress.show);
+  }
+
+  Result<void> bring(FetchRequest request, const FetchProgress& progress) const {
+    const auto damaged = TRY(take_kept_packages(request.packages, kept, request.cache_directory));
+    for (const std::filesystem::path& file : damaged) {
+      if (note) {
+        note(file.string() + " is damaged and not used");
       }
     }
+    const bool is_missing = std::any_of(
+        request.packages.begin(), request.packages.end(), [&](const PackageFile& package) {
+          return !std::filesystem::exists(cached_file(request.cache_directory, package.sha256));
+        });
     if (is_missing) {
       request.sources = TRY(sources());
     }
-    return fetch(request, progress.show);
+    auto fetched = guest::fetch(request, progress);
+    return damaged.empty() ? std::move(fetched)
+                           : std::move(fetched).context(damaged.front().string() + " is damaged");
   }
 };
+
+namespace {
 
 /// What a packages step is keyed by: not where a package lies in an archive.
 Json step_resolution(const Resolution& resolution) {
@@ -87,6 +113,32 @@ class BootloaderWithTools : public plan::StepKind {
  private:
   FetchPackages fetch_;
   std::unique_ptr<plan::StepKind> inner_ = make_bootloader_kind();
+};
+
+/// Unpacks packages into a tree of their own. Their scripts are not run: nothing starts from there
+/// but by its path.
+class ToolsStep : public plan::StepKind {
+ public:
+  explicit ToolsStep(FetchPackages fetch) : fetch_(std::move(fetch)) {}
+  std::string_view name() const override { return kTools; }
+  int version() const override { return 1; }
+
+  Result<Json> run(const plan::Step& step, plan::StepContext& context) override {
+    const Json& tools = step.options.at("tools");
+    TRY(fetch_(tools, context.package_cache, context.progress));
+    const system::UniqueFd cache = TRY(system::open_directory(context.package_cache));
+    Json request = {{"phases", {"create"}},
+                    {"native", step.options.at("architecture")},
+                    {"packages", tools.at("packages")}};
+    const Json answer = TRY(context.sandbox.call("unpack", request, {cache.get()}, {}));
+    request["phases"] = {"place"};
+    request["contested"] = answer.at("contested");
+    TRY(context.sandbox.call("unpack", request, {cache.get()}, {}));
+    return Json::object();
+  }
+
+ private:
+  FetchPackages fetch_;
 };
 
 InitramfsInput initramfs_input(const std::map<std::string, std::string>& installed,
@@ -170,6 +222,13 @@ Result<ResolveRequest> DebianFamily::request_for(const RecipeView& view,
       names.erase(name);
     }
   }
+  for (const recipe::ProvisionStep& step : view.own.provision) {
+    const auto* puppet = std::get_if<recipe::PuppetStep>(&step.action);
+    if (puppet != nullptr && puppet->keep_agent) {
+      names.insert(kPuppetAgent);
+      request.asked_at[kPuppetAgent] = step.position.text();
+    }
+  }
   for (const recipe::PackageRequest& package : view.own.packages) {
     names.erase(package.name);
     const bool is_local = package.kind == recipe::PackageRequest::Kind::local;
@@ -194,6 +253,9 @@ Result<Json> DebianFamily::wishes(const RecipeView& view) const {
         sha256(repository.uri + "\n" + repository.key.filename().string()).text());
   }
   json["repositories"] = std::move(repositories);
+  for (const auto& [name, asked_at] : view.step_tools) {
+    json["step_tools"].push_back(name);
+  }
   return json;
 }
 
@@ -204,17 +266,56 @@ Result<PinnedPackages> DebianFamily::resolve(const RecipeView& view,
   ResolveRequest request = TRY(request_for(view, parent));
   request.keep = keep;
   PinnedPackages pinned;
-  if (request.install.empty() && request.remove.empty() && !request.new_root) {
-    return pinned;
+  if (!request.install.empty() || !request.remove.empty() || request.new_root) {
+    request.sources = TRY(sources(view.own));
+    if (request.new_root) {
+      request.tools = TRY(grub_packages(*release_, os_.architecture));
+    }
+    auto root = TRY(guest::resolve_root(request, progress));
+    pinned.packages = std::move(root.packages);
+    pinned.tools = std::move(root.tools);
   }
-  request.sources = TRY(sources(view.own));
-  if (request.new_root) {
-    request.tools = TRY(grub_packages(*release_, os_.architecture));
+  if (!view.step_tools.empty()) {
+    pinned.step_tools = TRY(resolve_step_tools(view, std::move(request), progress));
   }
-  auto root = TRY(guest::resolve_root(request, progress));
-  pinned.packages = std::move(root.packages);
-  pinned.tools = std::move(root.tools);
   return pinned;
+}
+
+/// As into an empty root, but without what is essential there: only what the tools depend on.
+Result<Resolution> DebianFamily::resolve_step_tools(const RecipeView& view,
+                                                    ResolveRequest request,
+                                                    const FetchProgress& progress) const {
+  if (request.sources.empty()) {
+    request.sources = TRY(sources(view.own));
+  }
+  request.dpkg_status.clear();
+  request.extended_states.clear();
+  request.install.clear();
+  request.remove.clear();
+  request.tools.clear();
+  request.new_root = false;
+  request.recommends = false;
+  request.asked_at = view.step_tools;
+  for (const auto& [name, asked_at] : view.step_tools) {
+    request.install.push_back({.name = name});
+  }
+  return guest::resolve(request, progress);
+}
+
+std::optional<plan::Step> DebianFamily::tools_step(const PinnedPackages& pinned) const {
+  if (pinned.step_tools.packages.empty()) {
+    return std::nullopt;
+  }
+  plan::Step step;
+  step.name = "tools";
+  for (const std::string& name : pinned.step_tools.manual) {
+    step.name += (step.name == "tools" ? ": " : ", ") + name;
+  }
+  step.kind = kTools;
+  step.options = {{"architecture", os_.architecture},
+                  {"tools", step_resolution(pinned.step_tools)}};
+  step.produces = plan::Produces::tools;
+  return step;
 }
 
 std::vector<TreeFile> DebianFamily::given_files(const GivenFiles& given) const {
@@ -240,7 +341,10 @@ Result<std::string> DebianFamily::guest_sources(const recipe::Recipe& merged) co
   const ArchiveRequest request{
       os_.architecture, {}, ArchiveSettings::from_environment(settings_.home)};
   const auto sources =
-      TRY(choose_sources(*release_, TRY(read_host_sources()), request, release_->keyring));
+      TRY(choose_sources(*release_,
+                         TRY(read_host_sources(host_sources_memory(settings_.home))),
+                         request,
+                         release_->keyring));
   for (const Source& source : sources) {
     if (!is_for_guests(source.uri)) {
       return Error{ErrorKind::invalid_input,
@@ -274,7 +378,8 @@ Result<DebianFamily::Steps> DebianFamily::steps(const RecipeView& view,
                                                 const StepsInput& input) const {
   Steps steps;
   const PinnedPackages& pinned = input.pinned;
-  if (!pinned.packages.packages.empty() || !pinned.packages.removed.empty()) {
+  if (!pinned.packages.packages.empty() || !pinned.packages.removed.empty() ||
+      !view.own.debconf.empty()) {
     plan::Step packages;
     packages.name = "packages";
     packages.kind = "debian.packages";
@@ -282,6 +387,10 @@ Result<DebianFamily::Steps> DebianFamily::steps(const RecipeView& view,
     packages.options = {{"architecture", os_.architecture},
                         {"resolution", step_resolution(pinned.packages)},
                         {"accounts", pinned.accounts}};
+    for (const recipe::DebconfAnswer& answer : view.own.debconf) {
+      packages.options["debconf"].push_back(answer.package + " " + answer.question + " " +
+                                            answer.type + " " + answer.value);
+    }
     steps.before.push_back(std::move(packages));
   }
   if (view.parent == nullptr) {
@@ -310,24 +419,90 @@ Result<DebianFamily::Steps> DebianFamily::steps(const RecipeView& view,
   return steps;
 }
 
+DebianFamily::Fetching DebianFamily::fetching(const RecipeView& view,
+                                              const PinnedPackages& pinned) const {
+  Fetching fetching{[this, own = view.own] { return sources(own); },
+                    view.own.proxy,
+                    settings_.kept,
+                    settings_.note,
+                    pinned.packages.packages};
+  for (const Resolution* more : {&pinned.tools, &pinned.step_tools}) {
+    fetching.known.insert(fetching.known.end(), more->packages.begin(), more->packages.end());
+  }
+  for (const auto& [step, packages] : pinned.step_packages) {
+    fetching.known.insert(fetching.known.end(), packages.begin(), packages.end());
+  }
+  return fetching;
+}
+
+Result<void> DebianFamily::fetch(const RecipeView& view,
+                                 const PinnedPackages& pinned,
+                                 const FetchProgress& progress) const {
+  const Fetching fetching = this->fetching(view, pinned);
+  return fetching.bring({.packages = fetching.known,
+                         .cache_directory = settings_.home / "packages",
+                         .proxy = view.own.proxy,
+                         .verify = true},
+                        progress);
+}
+
+/// The directory of the sources' verified indexes, which are read when they never were.
+Result<std::filesystem::path> DebianFamily::indexes(const std::vector<Source>& sources,
+                                                    const std::string& proxy) const {
+  const auto directory = state_of(settings_.home / "archives", sources, os_.architecture);
+  std::error_code ignored;
+  if (!std::filesystem::exists(directory / "refreshed", ignored)) {
+    TRY(guest::resolve({.architecture = os_.architecture,
+                        .sources = sources,
+                        .state_directory = settings_.home / "archives",
+                        .cache_directory = settings_.home / "packages",
+                        .proxy = proxy}));
+  }
+  return directory / "lists";
+}
+
+std::unique_ptr<plan::PackageDoor> DebianFamily::door(const RecipeView& view,
+                                                      const PinnedPackages& pinned,
+                                                      const DoorInput& input) const {
+  AptDoorRequest request{.architecture = os_.architecture,
+                         .scratch = input.scratch,
+                         .cache = settings_.home / "packages",
+                         .recommends = view.merged.recommends.value_or(false)};
+  if (const auto known = pinned.step_packages.find(input.step);
+      known != pinned.step_packages.end()) {
+    request.locked = known->second;
+  }
+  request.only_locked = input.only_locked;
+  request.sources = [this, own = view.own] { return sources(own); };
+  request.indexes = [this, proxy = view.own.proxy](const std::vector<Source>& sources) {
+    return indexes(sources, proxy);
+  };
+  request.fetch = [fetching = fetching(view, pinned),
+                   cache = request.cache](const PackageFile& package) {
+    return fetching.bring(
+        {.packages = {package}, .cache_directory = cache, .proxy = fetching.proxy}, {});
+  };
+  return std::make_unique<AptDoor>(std::move(request));
+}
+
 std::vector<std::unique_ptr<plan::StepKind>> DebianFamily::kinds(
     const RecipeView& view, const PinnedPackages& pinned) const {
-  Fetching fetching{
-      [this, own = view.own] { return sources(own); }, view.own.proxy, pinned.packages.packages};
-  fetching.known.insert(
-      fetching.known.end(), pinned.tools.packages.begin(), pinned.tools.packages.end());
+  const Fetching fetching = this->fetching(view, pinned);
   std::vector<std::unique_ptr<plan::StepKind>> kinds;
   kinds.push_back(std::make_unique<PackagesStep>(fetching));
   kinds.push_back(agent_step_kind());
   kinds.push_back(baseline_step_kind());
   kinds.push_back(initramfs_step_kind());
   kinds.push_back(std::make_unique<BootloaderWithTools>(fetching));
+  kinds.push_back(std::make_unique<ToolsStep>(fetching));
   return kinds;
 }
 
 std::span<const system::WorkerEntry> workers() {
-  static constexpr system::WorkerEntry kWorkers[] = {
-      {"apt", apt_worker}, {"unpack", unpack_worker}, {kTreeFilesWorker, tree_files_worker}};
+  static constexpr system::WorkerEntry kWorkers[] = {{"apt", apt_worker},
+                                                     {"unpack", unpack_worker},
+                                                     {kTreeFilesWorker, tree_files_worker},
+                                                     {kFileOwnersWorker, file_owners_worker}};
   return kWorkers;
 }
 

@@ -15,6 +15,8 @@
 #include <goldmill/system/file.hpp>
 #include <goldmill/system/worker.hpp>
 
+#include "package_file.hpp"
+
 namespace goldmill::guest {
 
 namespace fs = std::filesystem;
@@ -24,24 +26,6 @@ namespace {
 
 fs::path partial_directory(const fs::path& cache) {
   return cache / "partial";
-}
-
-Result<Digest> digest_of(int descriptor) {
-  Sha256 hash;
-  std::array<char, 1 << 16> piece{};
-  while (true) {
-    const ssize_t count = ::read(descriptor, piece.data(), piece.size());
-    if (count < 0 && errno == EINTR) {
-      continue;
-    }
-    if (count < 0) {
-      return system_error("cannot read a package file", errno);
-    }
-    if (count == 0) {
-      return hash.finish();
-    }
-    hash.update(std::string_view(piece.data(), static_cast<std::size_t>(count)));
-  }
 }
 
 /// Who downloads a file. The lock's own file goes with its holder: a waiter checks that what it
@@ -115,21 +99,14 @@ class Fetch {
 
   Result<bool> is_there(const PackageFile& package) {
     const fs::path path = target(package.sha256);
-    auto file = system::open_file(path, O_RDONLY | O_NOFOLLOW);
-    if (!file) {
-      return false;
-    }
-    struct stat status {};
-    bool good = ::fstat(file->get(), &status) == 0 && S_ISREG(status.st_mode) &&
-                static_cast<std::uint64_t>(status.st_size) == package.size;
-    if (good && request_.verify && !verified_.contains(package.sha256)) {
-      good = TRY(digest_of(file->get())).hex() == package.sha256;
+    const bool hash = request_.verify && !verified_.contains(package.sha256);
+    const FileState state = TRY(state_of_file(path, package, hash ? Compare::hash : Compare::size));
+    if (state == FileState::damaged) {
+      ::unlink(path.c_str());
+    } else if (hash && state == FileState::good) {
       verified_.insert(package.sha256);
     }
-    if (!good) {
-      ::unlink(path.c_str());
-    }
-    return good;
+    return state == FileState::good;
   }
 
   Result<std::map<std::string, const PackageFile*>> find_missing() {
@@ -266,29 +243,6 @@ Result<void> check_is_package(int descriptor, const fs::path& file) {
   return {};
 }
 
-Result<void> copy_to(int from, const fs::path& to) {
-  const UniqueFd copy = TRY(system::open_file(to, O_WRONLY | O_CREAT | O_EXCL, 0644));
-  std::array<char, 1 << 16> piece{};
-  while (true) {
-    const ssize_t count = ::read(from, piece.data(), piece.size());
-    if (count < 0 && errno == EINTR) {
-      continue;
-    }
-    if (count < 0) {
-      return system_error("cannot read a package file", errno);
-    }
-    if (count == 0) {
-      break;
-    }
-    TRY(system::write_all(copy.get(),
-                          std::string_view(piece.data(), static_cast<std::size_t>(count))));
-  }
-  if (::fsync(copy.get()) != 0) {
-    return system_error("cannot write " + to.string(), errno);
-  }
-  return {};
-}
-
 }  // namespace
 
 fs::path cached_file(const fs::path& cache_directory, const std::string& sha256) {
@@ -308,7 +262,7 @@ Result<std::string> add_to_cache(const fs::path& file, const fs::path& cache_dir
   const fs::path copy = scratch.path() / "package.deb";
   TRY(copy_to(original.get(), copy));
   const UniqueFd copied = TRY(system::open_file(copy, O_RDONLY));
-  const std::string sha256 = TRY(digest_of(copied.get())).hex();
+  const std::string sha256 = TRY(system::digest_of(copied.get())).hex();
   if (::rename(copy.c_str(), cached_file(cache_directory, sha256).c_str()) != 0) {
     return system_error("cannot keep a copy of " + file.string(), errno);
   }

@@ -78,6 +78,27 @@ Result<void> remove_manual_databases(GuestTree& tree) {
   return {};
 }
 
+/// ssl-cert links its certificate under a hash of this machine's name; the certificate is sealed
+/// away, and an instance's own gets a link of its own.
+Result<void> remove_certificate_links(GuestTree& tree) {
+  const std::string directory = "/etc/ssl/certs/";
+  constexpr std::string_view kCertificate = "ssl-cert-snakeoil.pem";
+  if (!TRY(tree.look(directory + std::string(kCertificate)))) {
+    return {};
+  }
+  for (const std::string& name : TRY(tree.names(directory.substr(0, directory.size() - 1)))) {
+    const GuestPlace place = TRY(tree.place(directory + name));
+    std::array<char, 64> target{};
+    const ssize_t size =
+        ::readlinkat(place.descriptor(), name.c_str(), target.data(), target.size());
+    if (size > 0 &&
+        std::string_view(target.data(), static_cast<std::size_t>(size)) == kCertificate) {
+      TRY(tree.remove_file(directory + name));
+    }
+  }
+  return {};
+}
+
 Result<void> rewrite_shadow(GuestTree& tree, std::int64_t epoch) {
   const std::string old = TRY(tree.read_or_empty("/etc/shadow"));
   const std::string fresh = with_days_until(old, epoch);
@@ -220,6 +241,7 @@ std::optional<std::string> with_dates(std::string_view keystore, std::int64_t ep
 Result<void> normalise(GuestTree& tree, std::int64_t epoch) {
   TRY(remove_leftovers(tree));
   TRY(remove_manual_databases(tree));
+  TRY(remove_certificate_links(tree));
   TRY(rewrite_shadow(tree, epoch));
   return rewrite_keystore(tree, epoch);
 }

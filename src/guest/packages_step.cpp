@@ -32,7 +32,7 @@ class Installation {
     const bool is_new = !has_database();
     TRY(is_new ? install_new() : install_onto());
     show("configure", 1, 1);
-    TRY(call({"mark", "normalise"}));
+    TRY(call({"mark", "normalise", "first-boot"}));
     return result();
   }
 
@@ -94,11 +94,29 @@ class Installation {
       TRY(dpkg(names));
     }
     TRY(call({"accounts"}));
+    TRY(answer_questions());
     return dpkg({"--configure", "-a"});
+  }
+
+  /// Before a package that asks is configured; debconf takes answers to questions that it does not
+  /// know yet.
+  Result<void> answer_questions() {
+    const auto lines = find_strings(options_, "debconf");
+    if (lines.empty()) {
+      return {};
+    }
+    if (!context_.sandbox.read("/usr/bin/debconf-set-selections")) {
+      return Error{ErrorKind::not_found,
+                   "the image has no debconf, whose questions the recipe answers",
+                   "add the package debconf, or remove 'debconf:'"};
+    }
+    return shell("printf '%s\\n' \"$@\" | debconf-set-selections\n", lines)
+        .context("answers to debconf");
   }
 
   Result<void> install_onto() {
     case_ = "added";
+    TRY(answer_questions());
     show("unpack", 0, 1);
     if (!resolution_.value("removed", Json::array()).empty()) {
       why_dpkg_ = "packages are removed";

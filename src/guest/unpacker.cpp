@@ -14,6 +14,7 @@
 
 #include "account_files.hpp"
 #include "additions.hpp"
+#include "first_boot.hpp"
 #include "normaliser.hpp"
 #include "placement.hpp"
 #include "tree_writer.hpp"
@@ -89,6 +90,8 @@ class Unpacker {
                            find_strings(request_, "removed")));
       } else if (phase == "normalise") {
         TRY(normalise(tree_, find_integer(request_, "epoch").value_or(0)));
+      } else if (phase == "first-boot") {
+        TRY(add_first_boot_units(tree_));
       } else {
         return Error{ErrorKind::internal, "no phase named " + phase};
       }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
 
+#include <goldmill/plan/package_door.hpp>
 #include <goldmill/plan/plan.hpp>
 
 namespace goldmill::plan {
@@ -97,6 +98,18 @@ std::string value_difference(const std::string& name, const Json& before, const 
                                                         : name + " " + old_text + " -> " + new_text;
 }
 
+const char* name_of(Produces produces) {
+  switch (produces) {
+    case Produces::assets:
+      return "assets";
+    case Produces::tools:
+      return "tools";
+    case Produces::layer:
+      break;
+  }
+  return "layer";
+}
+
 }  // namespace
 
 Json describe(const Step& step, const std::vector<Digest>& parent_layers) {
@@ -109,7 +122,7 @@ Json describe(const Step& step, const std::vector<Digest>& parent_layers) {
           {"options", step.options},
           {"inputs", step.inputs},
           {"network", step.network},
-          {"produces", step.produces == Produces::layer ? "layer" : "assets"},
+          {"produces", name_of(step.produces)},
           {"parents", std::move(parents)}};
 }
 
@@ -144,6 +157,28 @@ std::string reason_of(const Json& description, const std::optional<DoneStep>& be
 
 }  // namespace
 
+Step with_packages(Step step, const Json& packages) {
+  Json discovered = Json::array();
+  for (const Json& package : packages.is_array() ? packages : Json::array()) {
+    Json entry = Json::object();
+    for (const char* key : {"name", "version", "architecture", "sha256"}) {
+      entry[key] = find_string(package, key).value_or("");
+    }
+    discovered.push_back(std::move(entry));
+  }
+  if (!discovered.empty()) {
+    step.options["discovered"] = std::move(discovered);
+  }
+  return step;
+}
+
+Digest declaration_of(const Step& step) {
+  Step bare = step;
+  bare.options.erase("discovered");
+  bare.inputs.erase("epoch");
+  return key_of(bare, {});
+}
+
 std::vector<Digest> parents_of(const Step& step, const std::vector<Digest>& layers) {
   return step.produces == Produces::layer ? layers : std::vector<Digest>();
 }
@@ -156,10 +191,7 @@ Result<Plan> make_plan(const std::string& image,
   std::string runs_before;
   for (Step& step : steps) {
     PlannedStep planned{std::move(step), std::nullopt, std::nullopt, "", std::nullopt};
-    const auto before = TRY(history.newest(image, planned.step.name));
-    if (before) {
-      planned.expected_seconds = before->seconds;
-    }
+    auto before = TRY(history.newest(image, planned.step.name));
     const bool is_layer = planned.step.produces == Produces::layer;
     if (is_layer && !runs_before.empty()) {
       planned.reason = runs_before + " runs before it";
@@ -168,13 +200,20 @@ Result<Plan> make_plan(const std::string& image,
       planned.key = key_of(planned.step, parents);
       planned.done = TRY(history.find(*planned.key));
       if (!planned.done) {
-        planned.reason = reason_of(describe(planned.step, parents), before);
+        const Json description = describe(planned.step, parents);
+        if (!before) {
+          before = TRY(history.newest_at(image, description));
+        }
+        planned.reason = reason_of(description, before);
       }
     }
     if (is_layer && planned.done && planned.done->layer) {
       parent_layers.push_back(*planned.done->layer);
     } else if (is_layer && runs_before.empty()) {
       runs_before = planned.step.name;
+    }
+    if (before) {
+      planned.expected_seconds = before->seconds;
     }
     plan.steps.push_back(std::move(planned));
   }

@@ -143,10 +143,13 @@ void add_language(const recipe::Baseline& baseline, std::vector<TreeFile>& files
   const std::string locale = "LANG=" + baseline.locale.value_or("C.UTF-8") + "\n";
   files.push_back(text_file("/etc/default/locale", locale));  // PAM's: logins
   files.push_back(text_file("/etc/locale.conf", locale));     // systemd's: services
-  if (baseline.keyboard) {
+  if (baseline.keyboard) {                                    // "de-nodeadkeys": layout and variant
+    const std::string layout = baseline.keyboard->substr(0, baseline.keyboard->find('-'));
+    const std::string variant =
+        layout == *baseline.keyboard ? "" : baseline.keyboard->substr(layout.size() + 1);
     files.push_back(text_file("/etc/default/keyboard",
-                              "XKBMODEL=\"pc105\"\nXKBLAYOUT=\"" + *baseline.keyboard +
-                                  "\"\nXKBVARIANT=\"\"\nXKBOPTIONS=\"\"\nBACKSPACE=\"guess\"\n"));
+                              "XKBMODEL=\"pc105\"\nXKBLAYOUT=\"" + layout + "\"\nXKBVARIANT=\"" +
+                                  variant + "\"\nXKBOPTIONS=\"\"\nBACKSPACE=\"guess\"\n"));
   }
 }
 

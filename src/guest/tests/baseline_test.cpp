@@ -165,6 +165,13 @@ TEST(Baseline, MachineIdIsEmptyAndThere) {
   EXPECT_EQ(files.at("/etc/machine-id").content, "");
 }
 
+TEST(Baseline, AKeyboardHasALayoutAndAVariant) {
+  recipe::Recipe recipe = make_recipe();
+  recipe.baseline.keyboard = "de-nodeadkeys";
+  const std::string text = files_of(recipe).at("/etc/default/keyboard").content;
+  EXPECT_THAT(text, HasSubstr("XKBLAYOUT=\"de\"\nXKBVARIANT=\"nodeadkeys\"\n"));
+}
+
 TEST(Baseline, PolicyCanBeOff) {
   recipe::Recipe recipe = make_recipe();
   EXPECT_TRUE(files_of(recipe).contains("/etc/sysctl.d/60-goldmill-standard.conf"));

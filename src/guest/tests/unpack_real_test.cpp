@@ -155,7 +155,9 @@ class Differential : public ::testing::TestWithParam<Release> {
         release.merges_by_hook ? "--hook-dir=/usr/share/mmdebstrap/hooks/maybe-merged-usr " : "";
     run("export SOURCE_DATE_EPOCH=" + std::to_string(kEpoch) +
         " DEBIAN_FRONTEND=noninteractive TZ=UTC LC_ALL=C\n"
-        "mmdebstrap --quiet --mode=root --variant=minbase --format=directory --include=" +
+        // What it mounts goes with it, also when somebody kills it.
+        "unshare --mount mmdebstrap --quiet --mode=root --variant=minbase --format=directory "
+        "--include=" +
         release.packages + " --skip=essential/unlink --skip=cleanup/apt " + hook +
         "--aptopt='APT::Keep-Downloaded-Packages \"true\"' --aptopt='Acquire::Languages "
         "\"none\"' " +

@@ -23,6 +23,16 @@ class Memory : public History {
     const auto found = last.find(step);
     return found == last.end() ? std::optional<DoneStep>() : found->second;
   }
+  Result<std::optional<DoneStep>> newest_at(const std::string& /*image*/,
+                                            const Json& description) override {
+    for (const auto& [name, step] : last) {
+      if (step.description.at("kind") == description.at("kind") &&
+          step.description.at("parents") == description.at("parents")) {
+        return std::optional(step);
+      }
+    }
+    return std::optional<DoneStep>();
+  }
   void remember(const Step& step, const std::vector<Digest>& parents, const Digest& layer) {
     const DoneStep record{key_of(step, parents), layer, describe(step, parents), {}, 2.5};
     done[record.key] = record;
@@ -77,6 +87,22 @@ TEST(Plan, DoneStepsAreNeverRunAgainAndReasonsNameTheInput) {
   EXPECT_EQ(newer.steps[1].reason, "packages runs before it");
 }
 
+TEST(Plan, AStepWhoseNameIsItsTextIsComparedWithWhatStoodThere) {
+  Memory memory;
+  memory.remember(packages("1"), {}, sha256("layer 1"));
+  Step before = script("a");
+  before.name = "shell: a";
+  memory.remember(before, {sha256("layer 1")}, sha256("layer 2"));
+  Step now = script("b");
+  now.name = "shell: b";
+  const Plan plan = make_plan("base", {packages("1"), now}, {}, memory).value();
+  EXPECT_TRUE(plan.steps[1].reason.starts_with("setup.sh sha256:")) << plan.steps[1].reason;
+  EXPECT_EQ(plan.steps[1].expected_seconds, 2.5);
+  Step elsewhere = now;
+  elsewhere.kind = "files";
+  EXPECT_EQ(make_plan("base", {packages("1"), elsewhere}, {}, memory)->steps[1].reason, "new");
+}
+
 TEST(Plan, SameLayerAfterARerunEndsTheChain) {
   Memory memory;
   memory.remember(packages("2"), {}, sha256("layer 1"));  // another version, the same bytes
@@ -121,6 +147,19 @@ TEST(Plan, AssetsDependOnTheirInputsOnly) {
   const Plan plan = make_plan("base", {script("new"), assets}, {}, memory).value();
   EXPECT_FALSE(plan.steps[0].done);
   EXPECT_TRUE(plan.steps[1].done);
+}
+
+TEST(Plan, ToolsStandOnNothingAndNothingStandsOnThem) {
+  Memory memory;
+  Step tools = packages("1");
+  tools.name = "tools";
+  tools.produces = Produces::tools;
+  memory.remember(tools, {}, sha256("tools"));
+  memory.remember(script("a"), {}, sha256("layer"));
+  const Plan plan = make_plan("base", {tools, script("a"), tools}, {}, memory).value();
+  for (const PlannedStep& planned : plan.steps) {
+    EXPECT_TRUE(planned.done) << planned.step.name;
+  }
 }
 
 TEST(Difference, IsSaidInWords) {

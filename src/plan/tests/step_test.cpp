@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <gtest/gtest.h>
 
+#include <goldmill/plan/package_door.hpp>
 #include <goldmill/plan/step.hpp>
 
 namespace goldmill::plan {
@@ -34,6 +35,7 @@ TEST(StepKey, ChangesWithEverythingThatChangesTheLayer) {
                                     [](Step& step) { step.inputs["tini"] = "sha256:01"; },
                                     [](Step& step) { step.inputs["other"] = ""; },
                                     [](Step& step) { step.produces = Produces::assets; },
+                                    [](Step& step) { step.produces = Produces::tools; },
                                     [](Step& step) { step.network = true; }}) {
     Step changed = example();
     change(changed);
@@ -47,6 +49,29 @@ TEST(StepKey, IgnoresNamesAndPathsOfThisMachine) {
   moved.name = "another label";
   moved.sources = {{"script", "/home/somebody/setup.sh"}};
   EXPECT_EQ(key_of(moved, {}), key_of(example(), {}));
+}
+
+TEST(StepKey, CoversWhatTheStepDiscovered) {
+  const Step before = example();
+  const Json packages =
+      Json::array({Json{{"name", "apache2"}, {"version", "1"}, {"sha256", "00"}, {"source", 1}}});
+  const Step found = with_packages(before, packages);
+  EXPECT_NE(key_of(found, {}), key_of(before, {}));
+  Json newer = packages;
+  newer[0]["sha256"] = "01";
+  EXPECT_NE(key_of(with_packages(before, newer), {}), key_of(found, {}));
+  newer = packages;
+  newer[0]["source"] = 0;
+  EXPECT_EQ(key_of(with_packages(before, newer), {}), key_of(found, {})) << "not where it lies";
+  EXPECT_EQ(key_of(with_packages(before, Json::array()), {}), key_of(before, {}));
+}
+
+TEST(StepKey, DeclarationIsWhatTheStepItselfSays) {
+  Step dated = with_packages(example(), Json::array({Json{{"name", "apache2"}}}));
+  dated.inputs["epoch"] = "1";
+  EXPECT_EQ(declaration_of(dated), declaration_of(example()));
+  dated.inputs["manifest"] = "sha256:01";
+  EXPECT_NE(declaration_of(dated), declaration_of(example()));
 }
 
 }  // namespace

@@ -40,9 +40,13 @@ struct HostSource {
   std::string label;
 };
 
-/// The archives of this machine's apt configuration, read by libapt itself (in a worker).
+/// The archives of this machine's apt configuration, read by libapt itself (in a worker). The last
+/// answer is kept in the file `memory` and holds until a file that it follows from changes.
 /// `root` is "/" but in tests. Errors: unavailable, when apt's configuration cannot be read.
-Result<std::vector<HostSource>> read_host_sources(const std::filesystem::path& root = "/");
+Result<std::vector<HostSource>> read_host_sources(const std::filesystem::path& memory,
+                                                  const std::filesystem::path& root = "/");
+/// Where a home keeps it.
+std::filesystem::path host_sources_memory(const std::filesystem::path& home);
 
 /// What overrides the machine's configuration; each member empty when not said.
 struct ArchiveSettings {

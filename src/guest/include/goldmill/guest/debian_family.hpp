@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -17,6 +18,7 @@
 #include <goldmill/guest/debian_release.hpp>
 #include <goldmill/guest/resolver.hpp>
 #include <goldmill/guest/tree_files.hpp>
+#include <goldmill/plan/package_door.hpp>
 #include <goldmill/plan/step.hpp>
 #include <goldmill/plan/step_kind.hpp>
 #include <goldmill/recipe/recipe.hpp>
@@ -33,6 +35,8 @@ struct ParentPackages {
 struct FamilySettings {
   std::filesystem::path home;  ///< $GOLDMILL_HOME
   Refresh refresh = Refresh::if_missing;
+  std::filesystem::path kept = {};  ///< where packages are kept beside the lock; may be missing
+  std::function<void(std::string_view line)> note = {};  ///< told to people
 };
 
 /// One recipe among its ancestors. `own` is as written, `merged` has everything that holds.
@@ -40,12 +44,17 @@ struct RecipeView {
   const recipe::Recipe& own;
   const recipe::Recipe& merged;
   const recipe::Recipe* parent = nullptr;  ///< the parent's merged recipe, for a variant
+  /// Packages that the recipe's steps use from outside -> where it asks for them.
+  std::map<std::string, std::string> step_tools = {};
 };
 
 /// What a lock file pins of a recipe's packages.
 struct PinnedPackages {
   Resolution packages;
-  Resolution tools;                ///< the boot loader's; empty for a variant
+  Resolution tools;            ///< the boot loader's; empty for a variant
+  Resolution step_tools = {};  ///< what the recipe's steps use from outside; in no image
+  /// What steps discovered while they ran, by the step's name.
+  std::map<std::string, std::vector<PackageFile>> step_packages = {};
   Json accounts = Json::object();  ///< lines by file: {"passwd": [...], "group": [...], ...}
 };
 
@@ -98,16 +107,41 @@ class DebianFamily {
   };
   Result<Steps> steps(const RecipeView& view, const StepsInput& input) const;
 
+  /// The step that makes the tree of `step_tools`, which Step::tools name; nothing without any.
+  std::optional<plan::Step> tools_step(const PinnedPackages& pinned) const;
+
+  /// Brings what `pinned` names into the package cache: what is kept first, then the archive's.
+  Result<void> fetch(const RecipeView& view,
+                     const PinnedPackages& pinned,
+                     const FetchProgress& progress) const;
+
+  /// How a step's programs get packages.
+  struct DoorInput {
+    std::string step;               ///< its name
+    std::filesystem::path scratch;  ///< a directory of its own
+    bool only_locked = false;       ///< nothing but what an earlier run got
+  };
+  std::unique_ptr<plan::PackageDoor> door(const RecipeView& view,
+                                          const PinnedPackages& pinned,
+                                          const DoorInput& input) const;
+
   /// The kinds that run our steps. Package files come from `pinned`, fetched when missing.
   std::vector<std::unique_ptr<plan::StepKind>> kinds(const RecipeView& view,
                                                      const PinnedPackages& pinned) const;
 
  private:
+  struct Fetching;
   DebianFamily(const DebianRelease& release, recipe::Os os, FamilySettings settings);
 
   Result<ResolveRequest> request_for(const RecipeView& view, const ParentPackages& parent) const;
   Result<std::vector<Source>> sources(const recipe::Recipe& own) const;
+  Result<Resolution> resolve_step_tools(const RecipeView& view,
+                                        ResolveRequest request,
+                                        const FetchProgress& progress) const;
+  Result<std::filesystem::path> indexes(const std::vector<Source>& sources,
+                                        const std::string& proxy) const;
   std::vector<TreeFile> given_files(const GivenFiles& given) const;
+  Fetching fetching(const RecipeView& view, const PinnedPackages& pinned) const;
 
   const DebianRelease* release_;
   recipe::Os os_;

@@ -30,6 +30,10 @@ class History {
   /// The step of this name that the image's builds did last.
   virtual Result<std::optional<DoneStep>> newest(const std::string& image,
                                                  const std::string& step) = 0;
+  /// The step of the described kind that the image's builds did last on the described layers: what
+  /// stood at this place, when a step's name says what is in it.
+  virtual Result<std::optional<DoneStep>> newest_at(const std::string& image,
+                                                    const Json& description) = 0;
 };
 
 struct PlannedStep {
@@ -57,8 +61,8 @@ struct Plan {
 /// What `explain` and keys are about: kind, version, options, inputs, parents.
 Json describe(const Step& step, const std::vector<Digest>& parent_layers);
 
-/// The layers that are part of a step's key. Assets depend on their declared inputs only, so that
-/// a new kernel does not make the boot loader again.
+/// The layers that are part of a step's key. Assets and tools depend on their declared inputs only,
+/// so that a new kernel does not make the boot loader again.
 std::vector<Digest> parents_of(const Step& step, const std::vector<Digest>& layers);
 
 /// Decides for each step whether it runs.

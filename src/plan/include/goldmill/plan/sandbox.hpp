@@ -13,6 +13,10 @@
 
 namespace goldmill::plan {
 
+/// The PATH of what runs inside: the sandbox's own programs stand before the tree's.
+inline constexpr const char* kSandboxPath =
+    "/run/goldmill/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// Something of this machine shown inside, read-only unless said otherwise.
 struct Bind {
   int source = -1;     ///< descriptor of a file or directory, opened by the caller

@@ -18,6 +18,8 @@ enum class Produces : std::uint8_t {
   /// Files beside the tree, never in it: what a boot loader needs, a report. Written by the
   /// step into the directory mounted at /run/goldmill/output.
   assets,
+  /// A tree that stands on nothing: programs which later steps use from outside, in no image.
+  tools,
 };
 
 struct Step {
@@ -31,9 +33,14 @@ struct Step {
   /// Files of this machine that the run needs; their content is in `inputs`, their paths are in
   /// no key.
   std::map<std::string, std::filesystem::path> sources = {};
+  /// Packages whose programs the run uses from outside the image -> where the recipe asks for
+  /// them. Their versions are in `inputs`.
+  std::map<std::string, std::string> tools = {};
   /// Names of the recipe's secrets shown to it.
   std::vector<std::string> secrets = {};
   bool network = false;
+  /// "file:line:column" of the recipe's entry that it comes from, for messages; in no key.
+  std::string asked_at = {};
 };
 
 /// SHA-256 over the canonical form of kind, version, options, inputs and the parents' diff_ids.

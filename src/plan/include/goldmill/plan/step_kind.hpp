@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include <goldmill/base/result.hpp>
+#include <goldmill/plan/package_door.hpp>
 #include <goldmill/plan/sandbox.hpp>
 #include <goldmill/plan/step.hpp>
 
@@ -24,6 +25,10 @@ struct StepContext {
   Progress& progress;
   /// $GOLDMILL_HOME/packages: verified package files by digest, shared between builds.
   std::filesystem::path package_cache;
+  /// The tree with the programs of Step::tools; empty when the step has none.
+  std::filesystem::path tools = {};
+  /// For programs that install packages; nullptr where none can be had.
+  PackageDoor* packages = nullptr;
 };
 
 class StepKind {
