@@ -2,7 +2,7 @@
 // Reads `baseline:`, with the users' public keys.
 #include <algorithm>
 #include <array>
-#include <set>
+#include <map>
 
 #include <goldmill/recipe/public_key.hpp>
 
@@ -58,6 +58,7 @@ Result<std::vector<std::string>> read_keys(const Source& source, const Node& lis
 
 Result<User> read_user(const Source& source, const Node& node) {
   User user;
+  user.position = source.document.position(node);
   read_text(node, "name", user.name);
   if (user.name == "root") {
     return source.document.error(*node.find("name"),
@@ -81,11 +82,14 @@ Result<User> read_user(const Source& source, const Node& node) {
 
 Result<std::vector<User>> read_users(const Source& source, const Node& list) {
   std::vector<User> users;
-  std::set<std::string> names;
+  std::map<std::string, const Node*> names;
   for (const Node& item : list.items) {
     users.push_back(TRY(read_user(source, item)));
-    if (!names.insert(users.back().name).second) {
-      return source.document.error(item, "the user '" + users.back().name + "' is there twice");
+    const auto [first, is_new] = names.emplace(users.back().name, &item);
+    if (!is_new) {
+      return source.document.error(item,
+                                   "the user '" + users.back().name + "' is there twice",
+                                   "keep one of them" + source.elsewhere(item, *first->second));
     }
   }
   return users;

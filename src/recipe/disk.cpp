@@ -121,6 +121,9 @@ Result<Disk> read_disk(const Source& source, const Node& node) {
       return source.document.error(*boot, "'disk.boot' is empty", "write bios, uefi or both");
     }
   }
+  if (const Node* options = node.find("kernel_options")) {
+    disk.kernel_options = texts_of(*options);
+  }
   if (const Node* list = node.find("partitions")) {
     if (const Node* filesystem = node.find("filesystem")) {
       return source.document.error(*filesystem,

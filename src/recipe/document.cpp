@@ -37,6 +37,7 @@ Error Document::error(const Node& node, const std::string& message, std::string 
 namespace {
 
 constexpr const char* kNoAliases = "aliases (*name) are not allowed in a recipe";
+constexpr const char* kBinaryTag = "tag:yaml.org,2002:binary";
 constexpr const char* kNoAliasesHint =
     "write the value again, or declare it once under 'parameters:'";
 
@@ -116,6 +117,9 @@ class TreeBuilder : public YAML::EventHandler {
     node.text = value;
     node.style =
         tag == "!" || tag == "tag:yaml.org,2002:str" ? Node::Style::quoted : Node::Style::plain;
+    if (tag == kBinaryTag) {
+      node.style = Node::Style::binary;
+    }
     add(std::move(node));
   }
 
@@ -153,7 +157,7 @@ class TreeBuilder : public YAML::EventHandler {
              "anchors (&name) are not allowed in a recipe",
              "write the value where it is needed, or declare it once under 'parameters:'");
     }
-    if (!is_core_tag(tag)) {
+    if (!is_core_tag(tag) && !(tag == kBinaryTag && kind == Node::Kind::scalar)) {
       refuse(mark,
              "the tag '" + escape_controls(tag.substr(0, 60)) + "' is not allowed",
              "remove it: the recipe's keys already say what type each value has");
@@ -305,7 +309,7 @@ Result<Document> parse_document(std::string_view text, const std::string& file) 
   } catch (const std::exception& failure) {
     return error_at({file, 1, 1}, std::string("not valid YAML: ") + failure.what());
   }
-  return Document{file, builder.take_root()};
+  return Document{{file}, builder.take_root()};
 }
 
 }  // namespace goldmill::recipe

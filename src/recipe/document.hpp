@@ -22,12 +22,14 @@ inline constexpr std::size_t kNodeLimit = 100'000;
 struct Node {
   enum class Kind : std::uint8_t { null, scalar, list, map };
   /// Quoted text is never a number or boolean; a substituted parameter may be anything.
-  enum class Style : std::uint8_t { plain, quoted, substituted };
+  /// A binary one is base64, as written after !!binary.
+  enum class Style : std::uint8_t { plain, quoted, substituted, binary };
 
   Kind kind = Kind::null;
   Style style = Style::plain;
   int line = 0;
   int column = 0;
+  std::size_t source = 0;  ///< which of Document::files it stands in
   std::string text = {};
   std::vector<Node> keys = {};   ///< map: keys[i] names items[i]; duplicates are kept
   std::vector<Node> items = {};  ///< list, map
@@ -38,10 +40,11 @@ struct Node {
 };
 
 struct Document {
-  std::string file;
+  std::vector<std::string> files;  ///< the document's own, then those of parts brought in
   Node root;
 
-  Position position(const Node& node) const { return {file, node.line, node.column}; }
+  const std::string& file_of(const Node& node) const { return files.at(node.source); }
+  Position position(const Node& node) const { return {file_of(node), node.line, node.column}; }
   /// invalid_input, its message starting with the node's "file:line:column: ".
   Error error(const Node& node, const std::string& message, std::string hint = {}) const;
 };

@@ -83,6 +83,9 @@ Ordered schema_of(const Value& value) {
     }
     case Type::map:
     case Type::step:
+      if (!value.short_form.empty()) {
+        return {{"anyOf", {schema_of(*value_at(value, value.short_form)), map_schema(value)}}};
+      }
       return map_schema(value);
     case Type::anything:
       return Ordered::object();

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The table of a recipe's keys.
+#include <algorithm>
+
 #include "schema.hpp"
 
 namespace goldmill::recipe {
@@ -54,6 +56,8 @@ const Shape kPackage{
     "[a-z0-9][a-z0-9+.-]{1,100}(:[a-z0-9]{1,16})?=([0-9]{1,6}:)?[0-9][A-Za-z0-9.+~-]{0,100}|"
     "(\\./|\\.\\./|/)[^\\n\\t]+\\.deb",
     "write NAME, NAME=VERSION, -NAME or ./FILE.deb"};
+const Shape kPackageOrNothing{
+    "a package's name", "([a-z0-9][a-z0-9+.-]{1,100})?", "write Debian's name of it, or \"\""};
 const Shape kHttpUri{
     "a proxy", "https?://[A-Za-z0-9._\\[\\]:@%~!$&'()*+,;=-]+/?", "write http://HOST:PORT"};
 const Shape kArchiveUri{"an archive's URI",
@@ -73,11 +77,25 @@ const Shape kVariable{
 const Shape kMode{
     "a file mode", "0?[0-7]{3}|0?[0-7]{4}|0o[0-7]{3,4}", "write it in octal: \"0644\" or \"0755\""};
 const Shape kUnit{"a systemd unit", "[A-Za-z0-9:_.@\\\\-]{1,200}", "write such as nginx.service"};
+const Shape kKernelOption{"a word of the kernel's command line",
+                          "[A-Za-z0-9][A-Za-z0-9._,:=/@+%-]{0,200}",
+                          "write one word, such as mitigations=auto; root= and console= are set"};
 const Shape kLabel{"a label", "[A-Za-z0-9._-]{1,11}", "at most 11 letters, digits, '.', '-', '_'"};
 const Shape kPartitionName{
     "a partition's name", "[A-Za-z0-9._-]{1,36}", "at most 36 letters, digits, '.', '-', '_'"};
 const Shape kMount{
     "a mount point", "/|(/[A-Za-z0-9._-]{1,64}){1,8}", "write such as / or /var/lib"};
+const Shape kHostName{"a host's name",
+                      "[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?",
+                      "write such as puppet.example.org"};
+const Shape kHostGroup{
+    "a group of hosts", "[A-Za-z_][A-Za-z0-9_]{0,62}", "letters, digits and '_'"};
+const Shape kDebconfOwner{
+    "a package's name", "[a-z0-9][a-z0-9+.-]{1,100}", "write the package that asks"};
+const Shape kQuestion{"a debconf question",
+                      "[A-Za-z0-9][A-Za-z0-9+._-]{0,100}(/[A-Za-z0-9+._-]{1,100}){1,5}",
+                      "write PACKAGE/QUESTION; 'debconf-show PACKAGE' lists them"};
+const Shape kAnswer{"one line of text", "[^\\n]*", "debconf's answers have one line"};
 const Shape kLine{"one line of text", "[^\\n]+", "write it on one line"};
 
 Value of(Type type, const Shape* shape = nullptr) {
@@ -136,6 +154,12 @@ Value map_of(std::vector<Field> fields, std::vector<std::string> one_of = {}) {
   Value value = of(Type::map);
   value.fields = std::move(fields);
   value.one_of = std::move(one_of);
+  return value;
+}
+
+Value debconf_value() {
+  Value value = number_or(kAnswer);
+  value.bare_words = true;
   return value;
 }
 
@@ -255,6 +279,11 @@ Value disk() {
        .value = list_of(one_of({"bios", "uefi"})),
        .doc = "Firmware that can start the disk.",
        .standard = "[bios, uefi]"},
+      {.key = "kernel_options",
+       .value = list_of(number_or(kKernelOption)),
+       .doc = "Further words of the kernel's command line.",
+       .standard = "[]",
+       .example = "[transparent_hugepage=never]"},
       {.key = "partitions",
        .value = list_of(partition),
        .doc = "Partitions in order, instead of one root file system. The last one is the root "
@@ -360,34 +389,42 @@ Value puppet_step() {
   return map_of({
       {.key = "manifest",
        .value = text(kSourcePath),
-       .doc = "The manifest.",
+       .doc = "The manifest, or a directory of manifests.",
        .example = "web.pp",
        .required = true},
       {.key = "modules",
        .value = list_of(free_text()),
-       .doc = "Modules that it needs.",
+       .doc = "Modules that it needs: a directory (with a '/' in it), or Debian's package "
+              "puppet-module-AUTHOR-NAME; NAME alone is puppetlabs'.",
        .standard = "[]",
-       .example = "[apache]"},
+       .example = "[apache, ./modules/site]"},
       {.key = "hiera",
        .value = text(kSourcePath),
-       .doc = "Hiera configuration.",
+       .doc = "Hiera's configuration with the data directories that it names, or a directory that "
+              "holds hiera.yaml.",
        .example = "hiera.yaml"},
       {.key = "environment",
        .value = text(kSourcePath),
-       .doc = "Environment directory.",
+       .doc = "An environment's directory: its modules, hiera.yaml and data.",
        .example = "environments/production"},
       {.key = "facts",
        .value = dictionary_of(anything(), nullptr),
-       .doc = "Additional facts.",
+       .doc = "Facts beside the image's own; they win.",
        .standard = "{}",
        .example = "{role: web}"},
       {.key = "keep_agent",
        .value = boolean(),
-       .doc = "Leave Puppet's agent in the image.",
+       .doc = "Puts Puppet's agent into the image, enabled; each instance has a name of its own.",
        .standard = "false"},
+      {.key = "server",
+       .value = text(kHostName),
+       .doc = "Server of the kept agent.",
+       .standard = "puppet",
+       .example = "puppet.example.org"},
       {.key = "booted",
        .value = boolean(),
-       .doc = "Run in the booted image, for manifests that need live services.",
+       .doc = "Run in the booted image, for manifests that need live services. Planned; building "
+              "it is not there yet.",
        .standard = "false"},
   });
 }
@@ -396,17 +433,30 @@ Value ansible_step() {
   return map_of({
       {.key = "playbook",
        .value = text(kSourcePath),
-       .doc = "The playbook.",
+       .doc =
+           "The playbook. What stands beside it in directories of Ansible's own names (roles, "
+           "templates, files, group_vars, ...), and files beside it that it names, belong to it.",
        .example = "site.yml",
        .required = true},
       {.key = "roles",
-       .value = list_of(free_text()),
-       .doc = "Roles that it needs.",
+       .value = list_of(text(kSourcePath)),
+       .doc = "Roles from elsewhere: each a role's directory, or a directory of roles.",
        .standard = "[]",
-       .example = "[web]"},
-      {.key = "variables",
+       .example = "[../roles]"},
+      {.key = "collections",
+       .value = list_of(free_text()),
+       .doc = "Collections that it needs: NAMESPACE.NAME for one of Debian's package ansible, or "
+              "a directory (with a '/' in it).",
+       .standard = "[]",
+       .example = "[community.postgresql, ./acme]"},
+      {.key = "groups",
+       .value = list_of(text(kHostGroup)),
+       .doc = "Groups that the image is in; it is in 'all' in any case.",
+       .standard = "[]",
+       .example = "[db]"},
+      {.key = "extra_vars",
        .value = dictionary_of(anything(), nullptr),
-       .doc = "Variables.",
+       .doc = "Variables; they win, as those of --extra-vars do.",
        .standard = "{}",
        .example = "{port: 8080}"},
   });
@@ -425,20 +475,23 @@ Value provision_step() {
        .example = R"([{content: "hello\n", target: /etc/motd}])"},
       {.key = "puppet",
        .value = puppet_step(),
-       .doc = "Applies a Puppet manifest. Planned; building it is not there yet.",
+       .doc = "Applies a Puppet manifest from outside; Puppet does not enter the image.",
        .example = "{manifest: web.pp, modules: [apache]}"},
       {.key = "ansible",
        .value = ansible_step(),
-       .doc = "Runs an Ansible playbook. Planned; building it is not there yet.",
+       .doc =
+           "Applies an Ansible playbook from outside; neither Ansible nor Python enter the image.",
        .example = "{playbook: site.yml}"},
       {.key = "cloud_config",
-       .value = dictionary_of(anything(), nullptr),
-       .doc = "Applies cloud-config data. Planned; building it is not there yet.",
-       .example = R"({runcmd: ["echo hello"]})"},
+       .value = anything(),
+       .doc = "Applies cloud-init user-data: a file that begins with '#cloud-config', or the "
+              "document itself. Keys that make no sense for an image are refused.",
+       .example = "user-data.yaml"},
       {.key = "packages",
        .value = list_of(text(kPackage)),
-       .doc = "Installs packages between other steps. Planned; building it is not there yet.",
-       .example = "[htop]"},
+       .doc = "Installs packages, or removes them, at this place in the order; written as under "
+              "'packages:' of the recipe.",
+       .example = "[htop, -nano]"},
   };
   return step;
 }
@@ -493,6 +546,31 @@ Value secret() {
       {"file", "env"});
 }
 
+Value debconf_answer() {
+  return map_of({
+      {.key = "package",
+       .value = text(kDebconfOwner),
+       .doc = "The package that asks.",
+       .example = "postfix",
+       .required = true},
+      {.key = "question",
+       .value = text(kQuestion),
+       .doc = "The question's name.",
+       .example = "postfix/main_mailer_type",
+       .required = true},
+      {.key = "type",
+       .value = one_of({"string", "boolean", "select", "multiselect"}),
+       .doc = "Its type. A password is refused: it would stand in the image for all to read.",
+       .example = "select",
+       .required = true},
+      {.key = "value",
+       .value = debconf_value(),
+       .doc = "The answer, as the package's untranslated choices have it.",
+       .example = "Local only",
+       .required = true},
+  });
+}
+
 std::vector<Field> sources_of_packages() {
   return {
       {.key = "repositories",
@@ -518,6 +596,12 @@ std::vector<Field> sources_of_packages() {
        .doc = "Packages: NAME, NAME=VERSION, ./FILE.deb, or -NAME to remove one.",
        .standard = "[]",
        .example = "[default-jre-headless, -nano]"},
+      {.key = "debconf",
+       .value = list_of(debconf_answer()),
+       .doc = "Answers to what packages ask, known before they are installed.",
+       .standard = "[]",
+       .example = "[{package: postfix, question: postfix/main_mailer_type, type: select, "
+                  "value: Local only}]"},
       {.key = "proxy",
        .value = text(kHttpUri),
        .doc = "Proxy for fetching packages; never written into the image.",
@@ -529,6 +613,22 @@ Value parameter_values() {
   Value value = free_text();
   value.bare_numbers = true;
   return dictionary_of(std::move(value), &kParameterName);
+}
+
+/// `parts/java.yaml`, or {part: parts/java.yaml, set: {...}}.
+Value part_entry() {
+  Value value = map_of({{.key = "part",
+                         .value = text(kSourcePath),
+                         .doc = "The part's file.",
+                         .example = "parts/java.yaml",
+                         .required = true},
+                        {.key = "set",
+                         .value = parameter_values(),
+                         .doc = "Values for parameters that the part declares.",
+                         .standard = "{}",
+                         .example = R"({java: "21"})"}});
+  value.short_form = "part";
+  return value;
 }
 
 // NOLINTNEXTLINE(readability-function-size): a table, one entry per key
@@ -559,9 +659,11 @@ Value whole_recipe() {
        .doc = "The image to build on; this makes the recipe a variant.",
        .example = "base"},
       {.key = "include",
-       .value = anything(),
-       .doc = "Not there yet.",
-       .not_yet = "build on another recipe with 'from:', or repeat what is needed here"},
+       .value = list_of(part_entry()),
+       .doc = "Parts of recipes that are brought in here, with values for their parameters; see "
+              "docs/parts.md.",
+       .standard = "[]",
+       .example = "[parts/java.yaml, {part: parts/proxy.yaml, set: {port: \"3128\"}}]"},
       {.key = "hardware",
        .value = list_of(one_of({"virtio", "nvme", "vmware", "hyperv", "xen"})),
        .doc = "Where the image must boot: chooses the kernel and the drivers of its initramfs.",
@@ -603,6 +705,40 @@ Value whole_recipe() {
   return map_of(std::move(fields), {"os", "from"});
 }
 
+Value whole_part() {
+  Value part = whole_recipe();
+  part.one_of.clear();
+  std::erase_if(part.fields, [](const Field& field) {
+    return field.key == "os" || field.key == "from" || field.key == "architecture";
+  });
+  part.fields.front() = {.key = "part",
+                         .value = text(kRecipeName),
+                         .doc = "The name of the part; its file is no recipe by itself.",
+                         .example = "java",
+                         .required = true};
+  return part;
+}
+
+Value package_name() {
+  Value value = text(kPackageOrNothing);
+  value.bare_numbers = true;
+  return value;
+}
+
+Value whole_settings() {
+  return map_of({{.key = "enforce",
+                  .value = list_of(part_entry()),
+                  .doc = "Parts that every recipe has, whatever it says.",
+                  .standard = "[]",
+                  .example = "[parts/site.yaml]"},
+                 {.key = "package_names",
+                  .value = dictionary_of(package_name(), nullptr),
+                  .doc = "Names of packages in Fedora and Red Hat with those in Debian, for "
+                         "Kickstart profiles; \"\" for what Debian has not.",
+                  .standard = "{}",
+                  .example = R"({httpd: nginx, site-tools: ""})"}});
+}
+
 }  // namespace
 
 const Value& recipe_schema() {
@@ -610,8 +746,24 @@ const Value& recipe_schema() {
   return kSchema;
 }
 
+const Value& part_schema() {
+  static const Value kSchema = whole_part();
+  return kSchema;
+}
+
+const Value& settings_schema() {
+  static const Value kSchema = whole_settings();
+  return kSchema;
+}
+
 const Field& parameters_field() {
   return recipe_schema().fields.at(1);
+}
+
+const Value* value_at(const Value& map, std::string_view key) {
+  const auto found = std::find_if(
+      map.fields.begin(), map.fields.end(), [key](const Field& field) { return field.key == key; });
+  return found == map.fields.end() ? nullptr : &found->value;
 }
 
 }  // namespace goldmill::recipe

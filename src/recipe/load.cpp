@@ -4,12 +4,17 @@
 
 #include <fcntl.h>
 
+#include <goldmill/base/digest.hpp>
 #include <goldmill/base/suggestion.hpp>
 #include <goldmill/recipe/load.hpp>
+#include <goldmill/recipe/profile.hpp>
+#include <goldmill/recipe/settings.hpp>
+#include <goldmill/recipe/snapshot.hpp>
 #include <goldmill/system/file.hpp>
 
 #include "document.hpp"
 #include "parameters.hpp"
+#include "parts.hpp"
 #include "reader.hpp"
 #include "schema.hpp"
 
@@ -54,27 +59,91 @@ bool says_recipe(std::string_view text) {
   return text.starts_with("recipe:") || text.find("\nrecipe:") != std::string_view::npos;
 }
 
-Result<Loaded> load_one(const fs::path& file,
-                        const std::map<std::string, std::string>& set,
-                        std::set<std::string>& used) {
-  const std::string text = TRY(read_recipe_file(file));
-  Document document = TRY(parse_document(text, file.string()));
-  if (document.root.kind == Node::Kind::null) {
-    return error_at({file.string(), 1, 1},
+Result<void> check_kind(const Document& document) {
+  const Node& root = document.root;
+  if (root.kind == Node::Kind::null) {
+    return error_at({document.files.front(), 1, 1},
                     "the recipe is empty",
                     "start with 'recipe: NAME' and 'os: debian/12'");
   }
-  const auto parameters = TRY(read_parameters(document, set, used));
+  if (root.find("part") != nullptr && root.find("recipe") == nullptr) {
+    return document.error(root,
+                          "this is a part of recipes, not a recipe",
+                          "name it in a recipe: 'include: [" + document.files.front() + "]'");
+  }
+  return {};
+}
+
+std::string file_or_name(const PackageRequest& request) {
+  return request.name.empty() ? request.file.string() : request.name;
+}
+
+/// Of a base the lists are one, and read_packages() has looked at it.
+Result<void> check_packages(const Recipe& recipe) {
+  for (const PackageRequest& enforced : recipe.site->packages) {
+    for (const PackageRequest& own : recipe.packages) {
+      if (file_or_name(own) == file_or_name(enforced) &&
+          (own.kind != enforced.kind || own.version != enforced.version)) {
+        return error_at(own.position,
+                        "the package " + as_quote(file_or_name(own)) +
+                            " is asked for otherwise than at " + enforced.position.text(),
+                        "remove it here: the site's settings enforce that part");
+      }
+    }
+  }
+  return {};
+}
+
+/// With what it includes, and what is enforced.
+Result<Recipe> assembled(Document document, const std::vector<fs::path>& settings) {
+  Assembly assembly;
+  TRY(assembly.read_settings(settings));
+  const Document whole = TRY(assembly.assemble(std::move(document)));
+  Recipe recipe = TRY(read_recipe(Source{whole}));
+  recipe.parts = assembly.parts();
+  add_origins(whole, whole.root, "", recipe.origins);
+  if (const auto site = assembly.site()) {
+    recipe.site = std::make_shared<const Recipe>(TRY(read_recipe(Source{*site})));
+    recipe.site_digest = sha256(to_snapshot(*recipe.site).dump()).text();
+    TRY(check_packages(recipe));
+  }
+  return recipe;
+}
+
+/// The profile's lines instead of those of the text that it became. They have no column.
+void name_lines(const ProfileRecipe& profile, Recipe& recipe) {
+  const std::string own = recipe.origin.file;
+  std::erase_if(recipe.origins, [&own](const auto& entry) { return entry.second.file == own; });
+  for (const kickstart::ImportRow& row : profile.rows) {
+    for (const std::string& key : row.keys) {
+      recipe.origins.emplace(key, Position{row.file, row.line, 0});
+    }
+  }
+}
+
+Result<Loaded> load_one(const fs::path& file,
+                        const LoadOptions& options,
+                        std::set<std::string>& used) {
+  std::optional<ProfileRecipe> profile;
+  if (kind_of_file(file) != AnswerFile::none) {
+    profile = TRY(recipe_of_profile(file, options.os, TRY(package_names(options.settings))));
+  }
+  const std::string text = profile ? profile->yaml : TRY(read_recipe_file(file));
+  Document document = TRY(parse_document(text, file.string()));
+  TRY(check_kind(document));
+  const auto parameters = TRY(read_parameters(document, options.set, used));
   TRY(substitute(document, parameters));
   TRY(validate(document, document.root, recipe_schema(), ""));
-  std::error_code failure;
-  const fs::path absolute = fs::absolute(file, failure).lexically_normal();
   Loaded loaded;
-  loaded.recipe = TRY(read_recipe(Source{document, absolute.parent_path()}));
-  loaded.recipe.file = absolute;
-  loaded.recipe.parameters = parameters;
   const Node* declared = document.root.find(parameters_field().key);
   loaded.parameters = document.position(declared == nullptr ? document.root : *declared);
+  loaded.recipe = TRY(assembled(std::move(document), options.settings));
+  std::error_code failure;
+  loaded.recipe.file = fs::absolute(file, failure).lexically_normal();
+  loaded.recipe.parameters = parameters;
+  if (profile) {
+    name_lines(*profile, loaded.recipe);
+  }
   return loaded;
 }
 
@@ -135,7 +204,7 @@ Result<std::vector<fs::path>> find_recipes(const fs::path& directory) {
 
 Result<Recipe> load(const fs::path& file, const LoadOptions& options) {
   std::set<std::string> used;
-  Loaded loaded = TRY(load_one(file, options.set, used));
+  Loaded loaded = TRY(load_one(file, options, used));
   std::vector<std::string> declared;
   add_names(loaded.recipe, declared);
   TRY(check_all_used(options, used, declared, loaded.parameters));
@@ -150,7 +219,7 @@ Result<Lineage> load_lineage(const fs::path& file, const LoadOptions& options) {
   Position parameters;
   fs::path next = file;
   while (true) {
-    Loaded loaded = TRY(load_one(next, options.set, used));
+    Loaded loaded = TRY(load_one(next, options, used));
     Recipe& recipe = loaded.recipe;
     if (lineage.recipes.empty()) {
       parameters = loaded.parameters;

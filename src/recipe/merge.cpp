@@ -48,6 +48,9 @@ void merge(Disk& target, const Disk& newer, const std::vector<std::string>& keys
   if (given("boot")) {
     target.boot = newer.boot;
   }
+  if (given("kernel_options")) {
+    target.kernel_options = newer.kernel_options;
+  }
   if (given("partitions")) {
     target.partitions = newer.partitions;
   }
@@ -79,6 +82,44 @@ void merge(Recipe& target, const Recipe& newer, Disk& disk) {
   add_new(target.promises.commands, newer.promises.commands);
   add_new(target.promises.services, newer.promises.services);
   add_new(target.promises.ports, newer.promises.ports);
+}
+
+/// By `is_same`, which says that an entry is there already.
+template <typename T, typename IsSame>
+void add_missing(std::vector<T>& target, const std::vector<T>& more, const IsSame& is_same) {
+  std::vector<T> missing;
+  for (const T& entry : more) {
+    if (std::none_of(
+            target.begin(), target.end(), [&](const T& other) { return is_same(entry, other); })) {
+      missing.push_back(entry);
+    }
+  }
+  target.insert(target.begin(), missing.begin(), missing.end());
+}
+
+/// An inherited list may be from before the site's settings.
+void add_enforced(Recipe& target, const Recipe& site) {
+  const auto equal = [](const auto& one, const auto& other) { return one == other; };
+  const auto same_name = [](const User& one, const User& other) { return one.name == other.name; };
+  if (site.baseline.firewall_inbound) {
+    add_missing(*target.baseline.firewall_inbound, *site.baseline.firewall_inbound, equal);
+  }
+  if (site.baseline.users) {
+    add_missing(*target.baseline.users, *site.baseline.users, same_name);
+  }
+  if (site.clouds) {
+    add_missing(*target.clouds, *site.clouds, equal);
+  }
+  if (!site.hardware.empty()) {
+    add_missing(target.hardware, site.hardware, equal);
+  }
+  if (site.disk) {
+    add_missing(target.disk->kernel_options, site.disk->kernel_options, equal);
+  }
+  add_missing(target.apt_sources, site.apt_sources, equal);
+  add_missing(target.promises.commands, site.promises.commands, equal);
+  add_missing(target.promises.services, site.promises.services, equal);
+  add_missing(target.promises.ports, site.promises.ports, equal);
 }
 
 template <typename T>
@@ -129,7 +170,27 @@ Recipe merged(const std::vector<Recipe>& lineage) {
   result.promises.services = inherited.promises.services;
   result.promises.ports = inherited.promises.ports;
   fill_defaults(result);
+  if (result.site) {
+    add_enforced(result, *result.site);
+  }
   return result;
+}
+
+Recipe with_enforced(Recipe own, const Recipe& parent) {
+  if (!own.site || own.site_digest == parent.site_digest) {
+    return own;
+  }
+  const Recipe& site = *own.site;
+  const auto same_package = [](const PackageRequest& one, const PackageRequest& other) {
+    return one.name == other.name && one.file == other.file;
+  };
+  const auto never = [](const auto& /*one*/, const auto& /*other*/) { return false; };
+  add_missing(own.packages, site.packages, same_package);
+  add_missing(own.debconf, site.debconf, never);
+  add_missing(own.provision, site.provision, never);
+  add_missing(own.secrets, site.secrets, never);
+  add_missing(own.repositories, site.repositories, never);
+  return own;
 }
 
 }  // namespace goldmill::recipe

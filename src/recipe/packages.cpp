@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <map>
 #include <set>
 
 #include "reader.hpp"
@@ -107,17 +108,47 @@ Result<std::vector<Deb822Field>> fields_of(const Document& document, const Node&
 
 Result<std::vector<PackageRequest>> read_packages(const Source& source, const Node& list) {
   std::vector<PackageRequest> requests;
-  std::set<std::string> names;
+  std::map<std::string, const Node*> names;
   for (const Node& item : list.items) {
     requests.push_back(TRY(read_package(source, item)));
     const PackageRequest& last = requests.back();
-    if (!names.insert(last.name.empty() ? last.file.string() : last.name).second) {
-      return source.document.error(item,
-                                   "the package " + as_quote(item.text) + " is there twice",
-                                   "keep one of the entries");
+    const auto [first, is_new] =
+        names.emplace(last.name.empty() ? last.file.string() : last.name, &item);
+    if (!is_new) {
+      return source.document.error(
+          item,
+          "the package " + as_quote(item.text) + " is there twice",
+          "keep one of the entries" + source.elsewhere(item, *first->second));
     }
   }
   return requests;
+}
+
+Result<std::vector<DebconfAnswer>> read_debconf(const Source& source, const Node& list) {
+  std::vector<DebconfAnswer> answers;
+  std::map<std::string, const Node*> questions;
+  for (const Node& item : list.items) {
+    DebconfAnswer answer;
+    answer.position = source.document.position(item);
+    read_text(item, "package", answer.package);
+    read_text(item, "question", answer.question);
+    read_text(item, "type", answer.type);
+    read_text(item, "value", answer.value);
+    if (answer.type == "boolean" && answer.value != "true" && answer.value != "false") {
+      return source.document.error(
+          *item.find("value"),
+          "the answer to a boolean question is true or false, not " + as_quote(answer.value));
+    }
+    const auto [first, is_new] = questions.emplace(answer.package + " " + answer.question, &item);
+    if (!is_new) {
+      return source.document.error(
+          item,
+          "the question " + as_quote(answer.question) + " is answered twice",
+          "keep one of the answers" + source.elsewhere(item, *first->second));
+    }
+    answers.push_back(std::move(answer));
+  }
+  return answers;
 }
 
 Result<std::vector<Repository>> read_repositories(const Source& source, const Node& list) {

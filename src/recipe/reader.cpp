@@ -12,12 +12,20 @@ namespace goldmill::recipe {
 
 namespace fs = std::filesystem;
 
-fs::path Source::resolve(const std::string& text) const {
-  return (directory / text).lexically_normal();
+fs::path Source::resolve(const Node& node, const std::string& text) const {
+  std::error_code failure;
+  const fs::path file = fs::absolute(document.file_of(node), failure);
+  return (file.parent_path() / text).lexically_normal();
+}
+
+std::string Source::elsewhere(const Node& node, const Node& first) const {
+  const Position position = document.position(first);
+  return "; the first is " + (node.source == first.source ? "in line " + std::to_string(first.line)
+                                                          : "at " + position.text());
 }
 
 Result<fs::path> Source::existing(const Node& node, const std::string& text) const {
-  fs::path path = resolve(text);
+  fs::path path = resolve(node, text);
   std::error_code failure;
   if (!fs::exists(path, failure)) {
     return document.error(node,
@@ -158,6 +166,9 @@ Result<void> read_package_sources(const Source& source, Recipe& recipe) {
   }
   if (const Node* list = root.find("packages")) {
     recipe.packages = TRY(read_packages(source, *list));
+  }
+  if (const Node* list = root.find("debconf")) {
+    recipe.debconf = TRY(read_debconf(source, *list));
   }
   read_text(root, "proxy", recipe.proxy);
   return {};

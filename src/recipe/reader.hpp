@@ -16,10 +16,11 @@ namespace goldmill::recipe {
 /// What reading needs beside the node: where errors point to, where paths start.
 struct Source {
   const Document& document;
-  std::filesystem::path directory;  ///< absolute; the recipe's own
 
-  /// `text` relative to the recipe's directory.
-  std::filesystem::path resolve(const std::string& text) const;
+  /// `text` relative to the directory of the file that `node` stands in; absolute.
+  std::filesystem::path resolve(const Node& node, const std::string& text) const;
+  /// "; the first is at FILE:LINE:COLUMN".
+  std::string elsewhere(const Node& node, const Node& first) const;
   /// As resolve(), for what must exist. Errors: invalid_input at `node`.
   Result<std::filesystem::path> existing_file(const Node& node, const std::string& text) const;
   Result<std::filesystem::path> existing(const Node& node, const std::string& text) const;
@@ -39,6 +40,7 @@ Result<Disk> read_disk(const Source& source, const Node& node);
 Result<std::vector<PackageRequest>> read_packages(const Source& source, const Node& list);
 Result<std::vector<Repository>> read_repositories(const Source& source, const Node& list);
 Result<std::vector<std::string>> read_apt_sources(const Source& source, const Node& apt);
+Result<std::vector<DebconfAnswer>> read_debconf(const Source& source, const Node& list);
 Result<std::vector<Secret>> read_secrets(const Source& source, const Node& list);
 Result<std::vector<ProvisionStep>> read_provision(const Source& source,
                                                   const Node& list,

@@ -4,7 +4,16 @@
 namespace goldmill::recipe {
 
 std::string Position::text() const {
-  return file + ":" + std::to_string(line) + ":" + std::to_string(column);
+  return file + ":" + std::to_string(line) + (column == 0 ? "" : ":" + std::to_string(column));
+}
+
+std::string without_user_info(std::string uri) {
+  const std::size_t host = uri.find("://");
+  const std::size_t at = uri.find('@');
+  if (host != std::string::npos && at != std::string::npos && at < uri.find('/', host + 3)) {
+    uri.erase(host + 3, at - host - 2);
+  }
+  return uri;
 }
 
 const char* name_of(Hardware hardware) {

@@ -31,7 +31,7 @@ std::string type_of(const Value& value) {
     case Type::dictionary:
       return "map of names to " + type_of(*value.item);
     case Type::map:
-      return "map";
+      return value.short_form.empty() ? "map" : "map, or its `" + value.short_form + "` alone";
     case Type::step:
       return "map with one key";
     case Type::anything:

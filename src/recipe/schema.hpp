@@ -3,6 +3,7 @@
 // Schema and the reference; a key is added there and nowhere else.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -41,6 +42,7 @@ struct Value {
   const Shape* shape = nullptr;
   std::vector<std::string> allowed = {};  ///< text: one of these
   bool bare_numbers = false;              ///< text: 17 and 0644 count as written
+  bool bare_words = false;                ///< text: true and no count as written
   bool secret = false;                    ///< text: never shown in an error
   long long least = 0;
   long long most = 0;
@@ -48,6 +50,8 @@ struct Value {
   std::vector<Field> fields;
   /// map: exactly one of these keys must be there.
   std::vector<std::string> one_of = {};
+  /// map: the key that a lone text stands for.
+  std::string short_form = {};
 };
 
 struct Field {
@@ -63,8 +67,18 @@ struct Field {
 /// The whole recipe, a map.
 const Value& recipe_schema();
 
+/// A part of recipes: the recipe's keys but those that only a whole recipe can say.
+const Value& part_schema();
+
+/// A site's settings, and a file of them, valid; empty for an empty one.
+const Value& settings_schema();
+Result<Document> read_settings(const std::filesystem::path& file);
+
 /// The `parameters:` entry alone: it is read before everything else.
 const Field& parameters_field();
+
+/// What stands below a map's key, or nullptr.
+const Value* value_at(const Value& map, std::string_view key);
 
 /// Checks a node and all below it. Errors: invalid_input with position and hint, the first in
 /// the file's order. `path` is the dotted key, "" for the whole recipe.

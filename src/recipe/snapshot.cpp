@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
 
+#include <goldmill/base/digest.hpp>
 #include <goldmill/recipe/snapshot.hpp>
 
 namespace goldmill::recipe {
@@ -123,10 +124,14 @@ Json to_json(const Disk& disk) {
                           {"mount", part.mount},
                           {"label", part.label}});
   }
-  return {{"size", disk.size.value},
-          {"filesystem", disk.filesystem},
-          {"boot", std::move(boot)},
-          {"partitions", std::move(partitions)}};
+  Json json = {{"size", disk.size.value},
+               {"filesystem", disk.filesystem},
+               {"boot", std::move(boot)},
+               {"partitions", std::move(partitions)}};
+  if (!disk.kernel_options.empty()) {
+    json["kernel_options"] = disk.kernel_options;
+  }
+  return json;
 }
 
 Disk disk_from(const Json& json) {
@@ -137,6 +142,7 @@ Disk disk_from(const Json& json) {
   for (const std::string& name : find_strings(json, "boot")) {
     disk.boot.push_back(name == "uefi" ? Firmware::uefi : Firmware::bios);
   }
+  disk.kernel_options = find_strings(json, "kernel_options");
   const Json* partitions = find_value(json, "partitions");
   for (const Json& part : partitions == nullptr ? Json::array() : *partitions) {
     disk.partitions.push_back({find_string(part, "name").value_or(""),
@@ -146,6 +152,121 @@ Disk disk_from(const Json& json) {
                                find_string(part, "label").value_or("")});
   }
   return disk;
+}
+
+std::string text_of(const PackageRequest& request) {
+  switch (request.kind) {
+    case PackageRequest::Kind::remove:
+      return "-" + request.name;
+    case PackageRequest::Kind::local:
+      return "file:" + request.file.filename().string();
+    case PackageRequest::Kind::install:
+      break;
+  }
+  return request.name + (request.version.empty() ? "" : "=" + request.version);
+}
+
+Json to_json(const Repository& repository) {
+  return {{"uri", without_user_info(repository.uri)},
+          {"suites", repository.suites},
+          {"components", repository.components}};
+}
+
+Json to_json(const ShellStep& shell) {
+  return {{"shell",
+           {{"script", shell.script}, {"network", shell.network}, {"secrets", shell.secrets}}}};
+}
+
+/// A content may be meant for few eyes: its digest tells as much.
+Json to_json(const FilesStep& step) {
+  Json files = Json::array();
+  for (const FileCopy& copy : step.files) {
+    files.push_back(
+        {{"target", copy.target},
+         {"mode", copy.mode},
+         {"owner", copy.owner},
+         {"group", copy.group},
+         {"source",
+          copy.source.empty() ? sha256(copy.content).text() : copy.source.filename().string()}});
+  }
+  return {{"files", std::move(files)}};
+}
+
+Json to_json(const PuppetStep& puppet) {
+  Json modules = Json::array();
+  for (const PuppetModule& module : puppet.modules) {
+    modules.push_back(module.name);
+  }
+  return {{"puppet",
+           {{"manifest", puppet.title},
+            {"modules", std::move(modules)},
+            {"facts", puppet.facts},
+            {"keep_agent", puppet.keep_agent}}}};
+}
+
+Json to_json(const AnsibleStep& ansible) {
+  const auto names = [](const std::vector<AnsiblePart>& parts) {
+    Json list = Json::array();
+    for (const AnsiblePart& part : parts) {
+      list.push_back(part.name);
+    }
+    return list;
+  };
+  return {{"ansible",
+           {{"playbook", ansible.title},
+            {"roles", names(ansible.roles)},
+            {"collections", names(ansible.collections)},
+            {"groups", ansible.groups},
+            {"extra_vars", ansible.extra_vars}}}};
+}
+
+Json to_json(const PackagesStep& step) {
+  Json packages = Json::array();
+  for (const PackageRequest& request : step.packages) {
+    packages.push_back(text_of(request));
+  }
+  return {{"packages", std::move(packages)}};
+}
+
+/// What files hold may be meant for few eyes: their digests tell as much.
+Json to_json(const CloudConfigStep& step) {
+  Json config = step.config;
+  if (config.contains("files")) {
+    for (Json& file : config["files"]) {
+      file["content"] = sha256(file.value("content", "")).text();
+    }
+  }
+  return {{"cloud_config", {{"file", step.title}, {"config", std::move(config)}}}};
+}
+
+/// What this recipe asks for itself, beside what its ancestors did.
+Json requests_of(const Recipe& recipe) {
+  Json packages = Json::array();
+  for (const PackageRequest& request : recipe.packages) {
+    packages.push_back(text_of(request));
+  }
+  Json repositories = Json::array();
+  for (const Repository& repository : recipe.repositories) {
+    repositories.push_back(to_json(repository));
+  }
+  Json provision = Json::array();
+  for (const ProvisionStep& step : recipe.provision) {
+    provision.push_back(
+        std::visit([](const auto& action) { return to_json(action); }, step.action));
+  }
+  Json secrets = Json::array();
+  for (const Secret& secret : recipe.secrets) {
+    secrets.push_back({{"name", secret.name}, {"version", secret.version}});
+  }
+  Json requests = {{"packages", std::move(packages)},
+                   {"repositories", std::move(repositories)},
+                   {"provision", std::move(provision)},
+                   {"secrets", std::move(secrets)}};
+  for (const DebconfAnswer& answer : recipe.debconf) {
+    requests["debconf"].push_back(
+        {{"package", answer.package}, {"question", answer.question}, {"value", answer.value}});
+  }
+  return requests;
 }
 
 }  // namespace
@@ -161,15 +282,20 @@ Json to_snapshot(const Recipe& merged) {
           {"release", merged.os->release},
           {"architecture", merged.os->architecture}};
   }
-  return {{"name", merged.name},
-          {"os", std::move(os)},
-          {"hardware", std::move(hardware)},
-          {"clouds", maybe(merged.clouds)},
-          {"baseline", to_json(merged.baseline)},
-          {"apt_sources", merged.apt_sources},
-          {"recommends", maybe(merged.recommends)},
-          {"disk", merged.disk ? to_json(*merged.disk) : Json()},
-          {"promises", to_json(merged.promises)}};
+  Json json = {{"name", merged.name},
+               {"requests", requests_of(merged)},
+               {"os", std::move(os)},
+               {"hardware", std::move(hardware)},
+               {"clouds", maybe(merged.clouds)},
+               {"baseline", to_json(merged.baseline)},
+               {"apt_sources", merged.apt_sources},
+               {"recommends", maybe(merged.recommends)},
+               {"disk", merged.disk ? to_json(*merged.disk) : Json()},
+               {"promises", to_json(merged.promises)}};
+  if (!merged.site_digest.empty()) {
+    json["site"] = merged.site_digest;
+  }
+  return json;
 }
 
 Result<Recipe> from_snapshot(const Json& json) {
@@ -192,9 +318,10 @@ Result<Recipe> from_snapshot(const Json& json) {
   recipe.recommends = find_bool(json, "recommends");
   if (const Json* disk = find_value(json, "disk"); disk != nullptr && disk->is_object()) {
     recipe.disk = disk_from(*disk);
-    recipe.disk_keys = {"size", "filesystem", "boot", "partitions"};
+    recipe.disk_keys = {"size", "filesystem", "boot", "kernel_options", "partitions"};
   }
   recipe.promises = promises_from(object_at(json, "promises"));
+  recipe.site_digest = find_string(json, "site").value_or("");
   return recipe;
 }
 

@@ -6,6 +6,7 @@
 
 #include <goldmill/base/suggestion.hpp>
 
+#include "cloud_config.hpp"
 #include "reader.hpp"
 #include "schema.hpp"
 
@@ -136,6 +137,116 @@ Json json_of(const Node& node) {
   return node.text;
 }
 
+/// "apache", "puppetlabs-apache": what a package can be named after.
+bool is_module_name(std::string_view text) {
+  return !text.empty() && std::islower(static_cast<unsigned char>(text.front())) != 0 &&
+         text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_-") == std::string::npos;
+}
+
+Result<PuppetModule> read_module(const Source& source, const Node& node) {
+  PuppetModule module{node.text, {}, source.document.position(node)};
+  if (node.text.find('/') == std::string::npos) {
+    if (!is_module_name(node.text)) {
+      return source.document.error(node,
+                                   as_quote(node.text) + " is no name of a Puppet module",
+                                   "write NAME or AUTHOR-NAME for Debian's package of it, or a "
+                                   "directory with a '/' in it: ./" +
+                                       node.text);
+    }
+    return module;
+  }
+  module.directory = TRY(source.existing(node, node.text));
+  std::error_code failure;
+  if (!std::filesystem::is_directory(module.directory, failure)) {
+    return source.document.error(node, as_quote(node.text) + " is not a module's directory");
+  }
+  return module;
+}
+
+Result<PuppetStep> read_puppet(const Source& source, const Node& node) {
+  PuppetStep step;
+  const Node& manifest = *node.find("manifest");
+  step.title = manifest.text;
+  step.manifest = TRY(source.existing(manifest, manifest.text));
+  for (const auto& [key, target] :
+       {std::pair{"hiera", &step.hiera}, {"environment", &step.environment}}) {
+    if (const Node* path = node.find(key)) {
+      *target = TRY(source.existing(*path, path->text));
+    }
+  }
+  if (const Node* modules = node.find("modules")) {
+    for (const Node& item : modules->items) {
+      step.modules.push_back(TRY(read_module(source, item)));
+    }
+  }
+  if (const Node* facts = node.find("facts")) {
+    step.facts = json_of(*facts);
+  }
+  read_boolean(node, "keep_agent", step.keep_agent);
+  read_boolean(node, "booted", step.booted);
+  read_text(node, "server", step.server);
+  if (!step.server.empty() && !step.keep_agent) {
+    return source.document.error(*node.find("server"),
+                                 "a server is of no use without an agent in the image",
+                                 "add 'keep_agent: true', or remove 'server'");
+  }
+  return step;
+}
+
+/// "community.postgresql": a namespace and a name.
+bool is_collection_name(std::string_view text) {
+  return std::count(text.begin(), text.end(), '.') == 1 && text.front() != '.' &&
+         text.back() != '.' &&
+         text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_.") == std::string_view::npos;
+}
+
+Result<AnsiblePart> read_part(const Source& source, const Node& node, bool may_be_packaged) {
+  AnsiblePart part{node.text, {}, source.document.position(node)};
+  if (may_be_packaged && node.text.find('/') == std::string::npos) {
+    if (!is_collection_name(node.text)) {
+      return source.document.error(node,
+                                   as_quote(node.text) + " is no name of a collection",
+                                   "write NAMESPACE.NAME for one that Debian packages, or a "
+                                   "directory with a '/' in it");
+    }
+    return part;
+  }
+  part.directory = TRY(source.existing(node, node.text));
+  std::error_code failure;
+  if (!std::filesystem::is_directory(part.directory, failure)) {
+    return source.document.error(node, as_quote(node.text) + " is not a directory");
+  }
+  return part;
+}
+
+Result<AnsibleStep> read_ansible(const Source& source, const Node& node) {
+  AnsibleStep step;
+  const Node& playbook = *node.find("playbook");
+  step.title = playbook.text;
+  step.playbook = TRY(source.existing_file(playbook, playbook.text));
+  for (const auto& [key, target] :
+       {std::pair{"roles", &step.roles}, {"collections", &step.collections}}) {
+    const Node* list = node.find(key);
+    for (const Node& item : list == nullptr ? std::vector<Node>() : list->items) {
+      target->push_back(TRY(read_part(source, item, target == &step.collections)));
+    }
+  }
+  if (const Node* groups = node.find("groups")) {
+    step.groups = texts_of(*groups);
+  }
+  if (const Node* variables = node.find("extra_vars")) {
+    step.extra_vars = json_of(*variables);
+  }
+  return step;
+}
+
+Result<PackagesStep> read_packages_step(const Source& source, const Node& list) {
+  if (list.items.empty()) {
+    return source.document.error(list, "this 'packages' step is empty");
+  }
+  return PackagesStep{TRY(read_packages(source, list))};
+}
+
 }  // namespace
 
 Result<std::vector<Secret>> read_secrets(const Source& source, const Node& list) {
@@ -147,7 +258,7 @@ Result<std::vector<Secret>> read_secrets(const Source& source, const Node& list)
     read_text(item, "version", secret.version);
     read_text(item, "env", secret.variable);
     if (const Node* file = item.find("file")) {
-      secret.file = source.resolve(file->text);
+      secret.file = source.resolve(*file, file->text);
     }
     if (!names.insert(secret.name).second) {
       return source.document.error(item, "the secret '" + secret.name + "' is there twice");
@@ -170,8 +281,14 @@ Result<std::vector<ProvisionStep>> read_provision(const Source& source,
       step.action = TRY(read_shell(source, options, secrets));
     } else if (kind == "files") {
       step.action = TRY(read_files(source, options));
+    } else if (kind == "puppet") {
+      step.action = TRY(read_puppet(source, options));
+    } else if (kind == "ansible") {
+      step.action = TRY(read_ansible(source, options));
+    } else if (kind == "packages") {
+      step.action = TRY(read_packages_step(source, options));
     } else {
-      step.action = OtherStep{kind, json_of(options)};
+      step.action = TRY(read_cloud_config(source, options));
     }
     steps.push_back(std::move(step));
   }

@@ -127,7 +127,7 @@ Result<void> check_text_style(const Document& document,
   const std::string in_quotes = shape == nullptr || std::regex_match(node.text, compiled(*shape))
                                     ? "write it in quotes: \"" + node.text.substr(0, 60) + "\""
                                     : shape->hint;
-  if (is_boolean_word(node.text)) {
+  if (!value.bare_words && is_boolean_word(node.text)) {
     return document.error(node,
                           subject(path) + " is " + as_quote(node.text) +
                               ", which many YAML readers take for a "
@@ -344,8 +344,15 @@ Result<void> check_dictionary(const Document& document,
   return {};
 }
 
+constexpr const char* kNoBinary = "!!binary is not allowed here";
+constexpr const char* kNoBinaryHint =
+    "only the contents of cloud_config's 'write_files' may be binary: copy a file with 'files:'";
+
 /// Duplicates are refused also where another module gives the keys their meaning.
 Result<void> check_anything(const Document& document, const Node& node, const std::string& path) {
+  if (node.style == Node::Style::binary && !path.ends_with("cloud_config")) {
+    return document.error(node, kNoBinary, kNoBinaryHint);
+  }
   TRY(check_duplicates(document, node, path));
   for (const Node& item : node.items) {
     TRY(check_anything(document, item, path));
@@ -391,6 +398,12 @@ Result<void> validate(const Document& document,
                       const std::string& path) {
   if (value.type == Type::anything) {
     return check_anything(document, node, path);
+  }
+  if (node.style == Node::Style::binary) {
+    return document.error(node, kNoBinary, kNoBinaryHint);
+  }
+  if (node.kind == Node::Kind::scalar && !value.short_form.empty()) {
+    return validate(document, node, *value_at(value, value.short_form), path);
   }
   if (node.kind != kind_for(value.type)) {
     return wrong_type(document, node, value, path);

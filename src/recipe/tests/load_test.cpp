@@ -110,6 +110,8 @@ apt:
 TEST_F(LoadTest, ReadsStepsAndSecrets) {
   write("setup.sh", "echo ${HOME}\n");
   write("motd", "hello\n");
+  write("web.pp", "");
+  std::filesystem::create_directory(at("site"));
   const auto recipe = load_text(R"(
 recipe: web
 from: base:stable
@@ -120,7 +122,8 @@ provision:
   - files:
       - {source: motd, target: /etc/motd, mode: 0600, owner: 33, group: adm}
       - {content: "x", target: /etc/x, mode: "4755"}
-  - puppet: {manifest: web.pp, facts: {n: 3, f: 1.5, b: true, s: "7", o: 0644}}
+  - puppet: {manifest: web.pp, facts: {n: 3, f: 1.5, b: true, s: "7", o: 0644},
+             modules: [apache, ./site]}
 )");
   ASSERT_TRUE(recipe) << recipe.error().text();
   EXPECT_EQ(recipe->secrets[0].variable, "TOKEN");
@@ -136,9 +139,36 @@ provision:
   EXPECT_EQ(files[0].mode, 0600U) << "a bare 0600 is octal as written";
   EXPECT_EQ(files[0].owner, "33");
   EXPECT_EQ(files[1].mode, 04755U);
-  const auto& puppet = std::get<OtherStep>(recipe->provision[3].action);
-  EXPECT_EQ(puppet.kind, "puppet");
-  EXPECT_EQ(canonical(puppet.options["facts"]), R"({"b":true,"f":"1.5","n":3,"o":"0644","s":"7"})");
+  const auto& puppet = std::get<PuppetStep>(recipe->provision[3].action);
+  EXPECT_EQ(puppet.manifest, at("web.pp"));
+  EXPECT_EQ(puppet.modules[0].name, "apache");
+  EXPECT_EQ(puppet.modules[0].directory, "");
+  EXPECT_EQ(puppet.modules[1].directory, at("site"));
+  EXPECT_EQ(canonical(puppet.facts), R"({"b":true,"f":"1.5","n":3,"o":"0644","s":"7"})");
+}
+
+TEST_F(LoadTest, ReadsPackagesAndPlaybooksAmongTheSteps) {
+  write("db.yml", "");
+  std::filesystem::create_directory(at("own"));
+  const auto recipe = load_text(R"(
+recipe: db
+from: base
+provision:
+  - packages: [less=590-2, -nano]
+  - ansible: {playbook: db.yml, roles: [own], collections: [community.postgresql, ./own],
+              groups: [db], extra_vars: {port: 8080}}
+)");
+  ASSERT_TRUE(recipe) << recipe.error().text();
+  const auto& packages = std::get<PackagesStep>(recipe->provision[0].action).packages;
+  EXPECT_EQ(packages[0].version, "590-2");
+  EXPECT_EQ(packages[1].kind, PackageRequest::Kind::remove);
+  const auto& ansible = std::get<AnsibleStep>(recipe->provision[1].action);
+  EXPECT_EQ(ansible.playbook, at("db.yml"));
+  EXPECT_EQ(ansible.roles[0].directory, at("own")) << "a role is always a directory";
+  EXPECT_EQ(ansible.collections[0].directory, "");
+  EXPECT_EQ(ansible.collections[1].directory, at("own"));
+  EXPECT_THAT(ansible.groups, ElementsAre("db"));
+  EXPECT_EQ(canonical(ansible.extra_vars), R"({"port":8080})");
 }
 
 TEST_F(LoadTest, ReadsPartitions) {

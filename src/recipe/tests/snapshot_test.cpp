@@ -39,6 +39,36 @@ promises: {disk_used: 400MiB, boot_seconds: 20, commands: ["true"], services: [s
   EXPECT_EQ(read->clouds, std::vector<std::string>{"openstack"});
 }
 
+TEST_F(Snapshot, TellsWhatIsAskedForButNothingSecret) {
+  write("token", "geheim");
+  const auto file = write("web.yaml", R"(recipe: web
+from: base
+packages: [nginx, curl=7.88.1, -vim]
+secrets:
+  - {name: token, version: "3", file: token}
+provision:
+  - shell: {script: "make it", secrets: [token]}
+  - files: [{target: /etc/key, content: "geheim", mode: "0600"}]
+)");
+  const auto recipe = load(file);
+  ASSERT_TRUE(recipe) << recipe.error().text();
+  const Json requests = to_snapshot(merged({*recipe})).at("requests");
+  EXPECT_EQ(requests.at("packages"), (Json{"nginx", "curl=7.88.1", "-vim"}));
+  EXPECT_EQ(requests.at("secrets"), (Json{{{"name", "token"}, {"version", "3"}}}));
+  EXPECT_EQ(requests.at("provision").at(0).at("shell").at("script"), "make it");
+  EXPECT_EQ(requests.at("provision").at(1).at("files").at(0).at("target"), "/etc/key");
+  EXPECT_EQ(requests.dump().find("geheim"), std::string::npos) << requests.dump(2);
+}
+
+TEST_F(Snapshot, LeavesThePasswordOfARepositoryOut) {
+  Recipe recipe;
+  recipe.repositories = {{.uri = "https://me:geheim@mirror.example.org/debian"},
+                         {.uri = "https://mirror.example.org/a@b"}};
+  const Json requests = to_snapshot(recipe).at("requests");
+  EXPECT_EQ(requests.at("repositories").at(0).at("uri"), "https://mirror.example.org/debian");
+  EXPECT_EQ(requests.at("repositories").at(1).at("uri"), "https://mirror.example.org/a@b");
+}
+
 TEST_F(Snapshot, RefusesWhatIsNone) {
   EXPECT_FALSE(from_snapshot(Json()));
   EXPECT_FALSE(from_snapshot({{"name", "base"}}));

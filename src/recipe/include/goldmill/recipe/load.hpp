@@ -15,10 +15,15 @@ namespace goldmill::recipe {
 struct LoadOptions {
   /// --set KEY=VALUE; each KEY must be declared by the recipe, or by one of the lineage.
   std::map<std::string, std::string> set;
+  /// Of an installer's answer file, which does not say it: "debian/12".
+  std::string os = {};
+  /// Settings whose parts every recipe has, see settings.hpp.
+  std::vector<std::filesystem::path> settings = {};
 };
 
-/// Reads and validates one recipe. Errors: not_found; invalid_input with file:line:column and,
-/// for a slip, "did you mean". Bounded in size, nesting and aliases.
+/// Reads and validates one recipe, or the one that an installer's answer file stands for, see
+/// kind_of_file(). Errors: not_found; invalid_input with file:line:column and, for a slip,
+/// "did you mean". Bounded in size, nesting and aliases.
 Result<Recipe> load(const std::filesystem::path& file, const LoadOptions& options = {});
 
 /// The recipe and its ancestors, base first. `from: NAME` is looked for as NAME.yaml beside the
@@ -40,6 +45,10 @@ Result<std::vector<std::filesystem::path>> find_recipes(const std::filesystem::p
 /// filled in. Packages, provision and secrets are its own only. `is_base()` still tells them
 /// apart: `from` stays.
 Recipe merged(const std::vector<Recipe>& lineage);
+
+/// A variant, with the enforced packages and steps when its parent was built without them or with
+/// others. `parent` is merged.
+Recipe with_enforced(Recipe own, const Recipe& parent);
 
 /// The JSON Schema of a recipe, for editors; and the same as Markdown reference.
 std::string json_schema();

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -66,6 +67,7 @@ struct User {
   std::string password_hash = {};          ///< crypt(5) form, or "": locked
   std::string shell = "/bin/bash";
   std::vector<std::string> groups = {};
+  Position position = {};  ///< of what an image keeps: none
 };
 
 /// What must hold on every instance, whatever the OS. Absent optionals take the defaults that
@@ -95,6 +97,7 @@ struct Disk {
   Bytes size = 4_GiB;
   std::string filesystem = "ext4";
   std::vector<Firmware> boot = {Firmware::bios, Firmware::uefi};
+  std::vector<std::string> kernel_options = {};
   std::vector<Partition> partitions;  ///< empty: one root file system
 };
 
@@ -129,15 +132,62 @@ struct FilesStep {
   std::vector<FileCopy> files = {};
 };
 
-/// puppet, ansible, cloud_config, packages: options as written; provision/ knows what they mean.
-/// Fractions stay text, since JSON's canonical form has none.
-struct OtherStep {
-  std::string kind = {};
-  Json options = {};
+/// A module of Puppet's: a directory, or Debian's package puppet-module-AUTHOR-NAME.
+struct PuppetModule {
+  std::string name = {};                 ///< as written
+  std::filesystem::path directory = {};  ///< absolute; or empty: a package
+  Position position = {};
+};
+
+/// A manifest applied from outside: Puppet is not in the image unless `keep_agent`.
+struct PuppetStep {
+  std::string title = {};               ///< the manifest as written
+  std::filesystem::path manifest = {};  ///< absolute; a file, or a directory of manifests
+  std::vector<PuppetModule> modules = {};
+  std::filesystem::path hiera = {};        ///< hiera.yaml, or a directory that has one; or empty
+  std::filesystem::path environment = {};  ///< or empty
+  Json facts = Json::object();             ///< fractions stay text
+  bool keep_agent = false;
+  std::string server = {};  ///< of a kept agent; "": Puppet's default
+  bool booted = false;
+};
+
+/// A role of Ansible's (a directory), or a collection: a directory, or one that Debian packages.
+struct AnsiblePart {
+  std::string name = {};                 ///< as written
+  std::filesystem::path directory = {};  ///< absolute; or empty: packaged
+  Position position = {};
+};
+
+/// A playbook applied from outside: neither Ansible nor Python enter the image.
+struct AnsibleStep {
+  std::string title = {};               ///< the playbook as written
+  std::filesystem::path playbook = {};  ///< absolute
+  std::vector<AnsiblePart> roles = {};
+  std::vector<AnsiblePart> collections = {};
+  std::vector<std::string> groups = {};  ///< of the inventory, that the image is in
+  Json extra_vars = Json::object();      ///< fractions stay text
+};
+
+/// Packages at one place in the order of the steps, as `packages:` names them.
+struct PackagesStep {
+  std::vector<PackageRequest> packages = {};
+};
+
+/// A cloud-init user-data document, checked and in one form. Keys that it does not say are absent:
+/// "packages": ["NAME", "NAME=VERSION"], "files": [{"path", "content", "base64", "gzip", "owner",
+/// "mode", "append", "defer"}], "groups": [{"name", "members"}], "users": [{"name", "gecos",
+/// "homedir", "primary_group", "groups", "shell", "expiredate", "uid", "system", "no_create_home",
+/// "no_user_group", "lock_passwd", "passwd", "sudo": [rules], "keys": [lines]}], "runcmd": script,
+/// "timezone", "locale", "ntp": {"enabled", "servers", "pools"}, "ca_certs": [PEM].
+struct CloudConfigStep {
+  std::string title = {};  ///< the file as written; "" when it stands in the recipe
+  Json config = Json::object();
 };
 
 struct ProvisionStep {
-  std::variant<ShellStep, FilesStep, OtherStep> action = {};
+  std::variant<ShellStep, FilesStep, PuppetStep, AnsibleStep, PackagesStep, CloudConfigStep>
+      action = {};
   Position position = {};
 };
 
@@ -150,9 +200,30 @@ struct Secret {
   std::string variable = {};        ///< environment variable of the caller
 };
 
+/// The answer to a question that a package asks while it is set up: debconf's.
+struct DebconfAnswer {
+  std::string package = {};   ///< whose question it is
+  std::string question = {};  ///< "postfix/main_mailer_type"
+  std::string type = {};      ///< "string", "boolean", "select", "multiselect"
+  std::string value = {};
+  Position position = {};
+};
+
+/// A piece of recipe that stands in a file of its own and was brought in.
+struct PartUse {
+  std::string name = {};
+  std::string file = {};   ///< as errors show it
+  Position included = {};  ///< where a recipe, a part or the site's settings name it
+  bool enforced = false;   ///< by the site's settings, for every recipe
+  std::map<std::string, std::string> parameters = {};
+};
+
+/// A URI as it may be shown: without a password in it.
+std::string without_user_info(std::string uri);
+
 struct Recipe {
   std::string name;
-  std::filesystem::path file;      ///< absolute path of the recipe itself
+  std::filesystem::path file;      ///< absolute path of the recipe itself; "" of an image's
   std::optional<Os> os;            ///< a base has it ...
   std::string from;                ///< ... a variant has this: NAME, NAME@VERSION or NAME:CHANNEL
   Position origin;                 ///< of the value of `os:` or `from:`
@@ -164,6 +235,7 @@ struct Recipe {
   std::vector<std::string> apt_sources;  ///< deb822 stanzas for the guest's own apt
   std::optional<bool> recommends;
   std::vector<PackageRequest> packages;
+  std::vector<DebconfAnswer> debconf;
   std::vector<ProvisionStep> provision;
   std::vector<Secret> secrets;
   std::string proxy;                   ///< for fetching packages; never in the image
@@ -171,6 +243,13 @@ struct Recipe {
   std::vector<std::string> disk_keys;  ///< keys of `disk:` that were written
   Promises promises;
   std::map<std::string, std::string> parameters;  ///< after --set
+  std::vector<PartUse> parts;                     ///< in the order in which they were brought in
+  /// Where the text stands that says a thing, by dotted key; a list has one entry for each item.
+  std::multimap<std::string, Position> origins;
+  /// What the site's settings enforce, by itself, and its digest; nothing where they enforce
+  /// nothing. An image knows by the digest with what it was built.
+  std::shared_ptr<const Recipe> site;
+  std::string site_digest;
 
   bool is_base() const { return from.empty(); }
 };

@@ -9,8 +9,9 @@
 
 namespace goldmill::recipe {
 
-/// Name, OS, hardware, clouds, baseline, disk, promises, apt's sources; no packages, provisioning
-/// or secrets.
+/// What from_snapshot() reads back: name, OS, hardware, clouds, baseline, disk, promises, apt's
+/// sources. And, for whoever compares images, what the recipe itself asks for: packages,
+/// repositories, provisioning. Secrets by name and version only.
 Json to_snapshot(const Recipe& merged);
 
 /// Errors: invalid_input.

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Words that a recipe made from an answer file may hold.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <goldmill/base/json.hpp>
+
+namespace goldmill::kickstart {
+
+/// A name that a recipe may have, from the file's.
+std::string recipe_name(const std::filesystem::path& file);
+
+/// Words between commas and blanks.
+std::vector<std::string> listed(std::string_view text);
+
+/// A key of the recipe, unless it would say nothing.
+void put(Json& recipe, const char* key, Json value);
+
+/// Debian policy 5.6.7.
+bool is_package_name(std::string_view name);
+
+/// A recipe replaces ${NAME} by a parameter; a script's own must stay.
+std::string without_parameters(std::string_view script);
+
+/// As a recipe's `disk.kernel_options` takes it.
+bool is_kernel_option(std::string_view option);
+/// A kernel option that the image says itself, or that only matters with an installer, a splash or
+/// another initramfs.
+bool is_given_option(std::string_view option);
+
+}  // namespace goldmill::kickstart

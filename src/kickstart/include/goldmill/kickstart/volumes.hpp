@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Volumes: the file systems that an answer file asks for, as a recipe's `disk:`.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <goldmill/base/json.hpp>
+
+namespace goldmill::kickstart {
+
+struct Volume {
+  std::string mount;       ///< absolute path, or "swap"
+  std::string filesystem;  ///< "ext4", "swap", "vfat"
+  std::string label;
+  std::uint64_t mib = 0;
+  bool grows = false;
+};
+
+class Volumes {
+ public:
+  /// Whether it takes the place of an earlier one with the same mount.
+  bool add(const Volume& volume);
+  std::size_t size() const { return volumes_.size(); }
+  /// {"size", "partitions"} for a recipe's `disk:`; empty without volumes. The root comes last,
+  /// since it grows with the disk. One root alone needs no list.
+  Json disk() const;
+
+ private:
+  std::vector<Volume> volumes_;
+};
+
+}  // namespace goldmill::kickstart

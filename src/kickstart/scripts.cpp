@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Sections of a profile: %packages and %post.
+#include <algorithm>
+
+#include <goldmill/kickstart/package_names.hpp>
+#include <goldmill/kickstart/recipe_words.hpp>
+
+#include "translation.hpp"
+#include "words.hpp"
+
+namespace goldmill::kickstart {
+
+void Translation::packages(const Section& section) {
+  std::string options;
+  for (const auto& [option, values] : section.header.options) {
+    options += (options.empty() ? "--" : ", --") + option;
+  }
+  options.empty()
+      ? mapped(section.header)
+      : changed(section.header,
+                options + ": recommended packages and documentation are left out anyway");
+  int line = section.header.line;
+  for (const std::string& text : section.lines) {
+    ++line;
+    const std::string_view entry = trimmed(std::string_view(text).substr(0, text.find('#')));
+    if (!entry.empty()) {
+      package({line, std::string(entry), "", {}, {}}, entry);
+    }
+  }
+}
+
+/// The last word on a package counts.
+void Translation::want(const std::string& name, bool removes) {
+  std::erase(packages_, name);
+  std::erase(packages_, "-" + name);
+  packages_.push_back((removes ? "-" : "") + name);
+}
+
+void Translation::package(const Command& line, std::string_view entry) {
+  const bool removes = entry.starts_with('-');
+  const std::string_view name = trimmed(entry.substr(removes ? 1 : 0));
+  if (name.starts_with('@')) {
+    const std::string group(trimmed(name.substr(1)));
+    const auto* members = members_of_group(group);
+    if (removes || members == nullptr) {
+      return not_applicable(line, "Debian has no such group; name its packages");
+    }
+    for (const std::string& member : *members) {
+      want(member, false);
+    }
+    return changed(line, members->empty() ? "a base has it" : "its packages by Debian's names");
+  }
+  if (name.find_first_of("*?[") != std::string_view::npos) {
+    return not_applicable(line, "a pattern: name the packages");
+  }
+  const auto own = names_.find(std::string(name));
+  const std::string known = own == names_.end() ? debian_name(std::string(name)) : own->second;
+  if (known.empty()) {
+    return not_applicable(line, "Debian has no such package, or has it in every system");
+  }
+  if (!is_package_name(known)) {
+    return not_applicable(line, "no package of Debian has such a name");
+  }
+  want(known, removes);
+  known == name ? mapped(line) : changed(line, known);
+}
+
+void Translation::post(const Section& section) {
+  if (section.header.has("nochroot")) {
+    return not_applicable(section.header, "there is no installer whose files it could see");
+  }
+  const std::string interpreter = section.header.value("interpreter");
+  const bool is_shell = interpreter.empty() || interpreter.ends_with("sh");
+  std::string script = "#!" + (interpreter.empty() ? "/bin/bash" : interpreter) + "\n";
+  if (is_shell && section.header.has("erroronfail")) {
+    script += "# --erroronfail\n";
+  } else if (is_shell) {
+    script += "trap 'exit 0' EXIT  # without --erroronfail its failure counts for nothing\n";
+  }
+  const std::string log =
+      section.header.has("log") ? section.header.value("log") : section.header.value("logfile");
+  if (is_shell && !log.empty()) {
+    script += "exec >'" + log + "' 2>&1\n";
+  }
+  for (const std::string& line : section.lines) {
+    script += line + "\n";
+  }
+  while (script.ends_with("\n\n")) {
+    script.pop_back();
+  }
+  shell(script, true);
+  changed(section.header,
+          "a step that runs in the image and reaches the network; commands as Debian has them");
+}
+
+void Translation::shell(const std::string& script, bool network) {
+  Json step = {{"script", without_parameters(script)}};
+  if (network) {
+    step["network"] = true;
+  }
+  steps_.push_back({{"shell", std::move(step)}});
+}
+
+}  // namespace goldmill::kickstart

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "translation.hpp"
+
+#include <algorithm>
+
+#include <goldmill/kickstart/recipe_words.hpp>
+
+namespace goldmill::kickstart {
+
+namespace {
+struct Reason {
+  const char* names;
+  const char* note;
+};
+
+/// Commands that an image has no use for.
+constexpr Reason kReasons[] = {
+    {" text graphical cmdline interactive autostep vnc rdp sshpw logging mediacheck rescue ",
+     "it is about how the installer is run, and none runs"},
+    {" install upgrade cdrom harddrive nfs liveimg hmc driverdisk updates device deviceprobe "
+     "ostreesetup ostreecontainer bootc method ",
+     "packages come from the archive of the recipe's os"},
+    {" url repo module ", "an archive of RPM packages; the recipe's `repositories:` adds others"},
+    {" clearpart zerombr ignoredisk mount snapshot ", "the image's disk is new and its own"},
+    {" reboot poweroff halt shutdown ", "nothing runs while an image is built"},
+    {" firstboot eula key rhsm syspurpose unsupported_hardware ",
+     "the recipe's os asks no such question"},
+    {" skipx xconfig monitor mouse ", "a desktop comes with its packages"},
+    {" iscsi iscsiname fcoe zfcp zipl dmraid multipath nvdimm lilocheck ",
+     "the disk is the virtual machine's"},
+    {" langsupport ", "the recipe has one `locale:`"},
+    {" auth authconfig authselect ", "PAM is the recipe's os's own: shadow passwords, yescrypt"},
+    {" realm ", "joining needs a machine that runs: do it at first boot"},
+    {" selinux ", "Debian and Ubuntu confine services by AppArmor, which is on"},
+    {" timesource ", "the recipe's os asks its own time servers"}};
+
+const char* reason_for(const std::string& name) {
+  const std::string word = " " + name + " ";
+  for (const Reason& reason : kReasons) {
+    if (std::string_view(reason.names).find(word) != std::string_view::npos) {
+      return reason.note;
+    }
+  }
+  return "goldmill has nothing like it";
+}
+}  // namespace
+
+void Translation::say(const Command& command, Verdict verdict, std::string note) {
+  rows_.push_back({file_, command.line, command.text, verdict, std::move(note)});
+}
+void Translation::mapped(const Command& command, std::string note) {
+  say(command, Verdict::mapped, std::move(note));
+}
+void Translation::changed(const Command& command, std::string note) {
+  say(command, Verdict::changed, std::move(note));
+}
+void Translation::not_applicable(const Command& command, std::string note) {
+  say(command, Verdict::not_applicable, std::move(note));
+}
+
+void Translation::command(const Command& command) {
+  const Json before = state();
+  const std::size_t first_row = rows_.size();
+  translate(command);
+  name_keys(before, first_row);
+}
+
+void Translation::section(const Section& section) {
+  const Json before = state();
+  const std::size_t first_row = rows_.size();
+  translate(section);
+  name_keys(before, first_row);
+}
+
+/// By the recipe's dotted keys; of lists how many entries there are says enough.
+Json Translation::state() const {
+  Json state = {{"baseline.users", users_},
+                {"disk.partitions", volumes_.size()},
+                {"packages", packages_},
+                {"provision", steps_.size() + account_lines_.size() + groups_.size()}};
+  for (const auto& [key, value] : baseline_.items()) {
+    state["baseline." + key + (key == "firewall" ? ".inbound" : "")] = value;
+  }
+  const Json disk = recipe_.value("disk", Json::object());
+  for (const auto& [key, value] : disk.items()) {
+    state["disk." + key] = value;
+  }
+  return state;
+}
+
+void Translation::name_keys(const Json& before, std::size_t first_row) {
+  const Json now = state();
+  for (const auto& [key, value] : now.items()) {
+    if (before.contains(key) && before[key] == value) {
+      continue;
+    }
+    for (std::size_t row = first_row; row < rows_.size(); ++row) {
+      rows_[row].keys.push_back(key);
+    }
+  }
+}
+
+void Translation::translate(const Command& command) {
+  using Method = void (Translation::*)(const Command&);
+  static const std::map<std::string, Method> kMethods = {{"bootloader", &Translation::bootloader},
+                                                         {"btrfs", &Translation::btrfs},
+                                                         {"firewall", &Translation::firewall},
+                                                         {"group", &Translation::group},
+                                                         {"keyboard", &Translation::keyboard},
+                                                         {"lang", &Translation::lang},
+                                                         {"lilo", &Translation::bootloader},
+                                                         {"logvol", &Translation::logvol},
+                                                         {"network", &Translation::network},
+                                                         {"part", &Translation::part},
+                                                         {"partition", &Translation::part},
+                                                         {"raid", &Translation::raid},
+                                                         {"rootpw", &Translation::rootpw},
+                                                         {"services", &Translation::services},
+                                                         {"sshkey", &Translation::sshkey},
+                                                         {"timezone", &Translation::timezone},
+                                                         {"user", &Translation::user}};
+  const auto method = kMethods.find(command.name);
+  if (method != kMethods.end()) {
+    return (this->*method->second)(command);
+  }
+  if (command.name == "autopart") {
+    return changed(command, "one root file system that fills the disk; no swap, no LVM");
+  }
+  if (command.name == "reqpart") {
+    return mapped(command, "the boot partitions are always added");
+  }
+  if (command.name == "volgroup") {
+    return changed(command, "its logical volumes become partitions");
+  }
+  not_applicable(command, reason_for(command.name));
+}
+
+void Translation::translate(const Section& section) {
+  const std::string& name = section.header.name;
+  if (name == "%packages") {
+    return packages(section);
+  }
+  if (name == "%post") {
+    return post(section);
+  }
+  not_applicable(section.header,
+                 name == "%addon" ? "an addition to the installer"
+                                  : "a script of the installer's own, and none runs");
+}
+
+Import Translation::finish(const std::string& name, const std::string& os) {
+  recipe_["recipe"] = name;
+  recipe_["os"] = os;
+  finish_accounts();
+  finish_disk();
+  put(recipe_, "baseline", std::move(baseline_));
+  put(recipe_, "packages", packages_);
+  put(recipe_, "provision", std::move(steps_));
+  std::stable_sort(rows_.begin(), rows_.end(), [](const ImportRow& one, const ImportRow& two) {
+    return one.file == two.file && one.line < two.line;
+  });
+  return {std::move(recipe_), std::move(rows_)};
+}
+
+}  // namespace goldmill::kickstart

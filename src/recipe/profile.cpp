@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <fstream>
+#include <sstream>
+
+#include <goldmill/preseed/import.hpp>
+#include <goldmill/preseed/preseed.hpp>
+#include <goldmill/recipe/profile.hpp>
+#include <goldmill/system/file.hpp>
+
+#include "user_data.hpp"
+
+namespace goldmill::recipe {
+
+namespace {
+
+bool looks_like_preseed(const std::filesystem::path& file) {
+  const auto text = system::read_file(file, Bytes{preseed::kLargestFile});
+  std::istringstream lines(text ? *text : std::string());
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("#_preseed_V1")) {
+      return true;
+    }
+    std::istringstream words(line);
+    std::string owner;
+    std::string question;
+    std::string type;
+    words >> owner >> question >> type;
+    if (!owner.empty() && !owner.starts_with('#')) {
+      const bool is_question = question.find('/') != std::string::npos || owner == "d-i";
+      return is_question && (preseed::is_type(type) || type == "\\");
+    }
+  }
+  return false;
+}
+
+bool begins_with_cloud_config(const std::filesystem::path& file) {
+  std::error_code failure;
+  if (!std::filesystem::is_regular_file(file, failure)) {
+    return false;
+  }
+  std::ifstream stream(file);
+  std::string line;
+  return std::getline(stream, line) && line.starts_with("#cloud-config") &&
+         line.find_first_not_of(" \t\r", 13) == std::string::npos;
+}
+
+Result<kickstart::Import> import(AnswerFile kind, const kickstart::ImportRequest& request) {
+  switch (kind) {
+    case AnswerFile::preseed:
+      return preseed::import_preseed(request);
+    case AnswerFile::user_data:
+      return import_user_data(request);
+    case AnswerFile::kickstart:
+    case AnswerFile::none:
+      break;
+  }
+  return kickstart::import_profile(request);
+}
+}  // namespace
+
+const char* name_of(AnswerFile kind) {
+  switch (kind) {
+    case AnswerFile::kickstart:
+      return "a Kickstart profile";
+    case AnswerFile::preseed:
+      return "a preseed file";
+    case AnswerFile::user_data:
+      return "cloud-init's user-data";
+    case AnswerFile::none:
+      break;
+  }
+  return "a recipe";
+}
+
+AnswerFile kind_of_file(const std::filesystem::path& file) {
+  const std::string extension = file.extension();
+  if (extension == ".ks") {
+    return AnswerFile::kickstart;
+  }
+  if (extension == ".preseed" || extension == ".seed") {
+    return AnswerFile::preseed;
+  }
+  if (begins_with_cloud_config(file)) {
+    return AnswerFile::user_data;
+  }
+  if (extension == ".cfg") {
+    return looks_like_preseed(file) ? AnswerFile::preseed : AnswerFile::kickstart;
+  }
+  return AnswerFile::none;
+}
+
+Result<ProfileRecipe> recipe_of_profile(const std::filesystem::path& file,
+                                        const std::string& os,
+                                        const std::map<std::string, std::string>& names) {
+  const AnswerFile kind = kind_of_file(file);
+  if (os.empty()) {
+    return Error{ErrorKind::invalid_input,
+                 file.string() + " is " + name_of(kind) + ", which does not say for which OS",
+                 "say it: --os debian/12"};
+  }
+  kickstart::Import imported = TRY(import(kind, {file, os, names}));
+  return ProfileRecipe{yaml_text(imported.recipe), std::move(imported.rows)};
+}
+
+}  // namespace goldmill::recipe

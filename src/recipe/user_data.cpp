@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "user_data.hpp"
+
+#include <algorithm>
+#include <map>
+
+#include <goldmill/base/base64.hpp>
+#include <goldmill/base/utf8.hpp>
+#include <goldmill/kickstart/password.hpp>
+#include <goldmill/kickstart/recipe_words.hpp>
+#include <goldmill/system/file.hpp>
+#include <goldmill/system/process.hpp>
+
+#include "document.hpp"
+#include "schema.hpp"
+
+namespace goldmill::recipe {
+
+namespace {
+
+using kickstart::ImportRow;
+
+struct Reason {
+  const char* keys;
+  const char* note;
+};
+
+/// Keys that belong to an instance, or to cloud-init itself.
+constexpr Reason kReasons[] = {
+    {" hostname fqdn prefer_fqdn_over_hostname preserve_hostname manage_etc_hosts "
+     "create_hostname_file ",
+     "each instance gets a host name of its own"},
+    {" package_update package_upgrade package_reboot_if_required apt_update apt_upgrade ",
+     "packages are the newest of the archive"},
+    {" power_state ", "nothing runs while an image is built"},
+    {" final_message output datasource datasource_list cloud_init_modules cloud_config_modules "
+     "cloud_final_modules merge_how merge_type vendor_data ",
+     "it is about how cloud-init runs, and it does not"},
+    {" growpart resize_rootfs ", "the root always grows with the disk"},
+    {" disk_setup fs_setup mounts mount_default_fields swap ",
+     "disks beside the image's own are an instance's; see `disk.partitions`"},
+    {" ssh_keys ssh_deletekeys ssh_genkeytypes ssh_publish_hostkeys no_ssh_fingerprints "
+     "ssh_fp_console_blacklist ssh_key_console_blacklist ",
+     "each instance makes its own host key"},
+    {" ssh_import_id ", "keys are written into the recipe, not fetched by name"},
+    {" random_seed ", "each instance gets a seed of its own"},
+    {" ntp ", "the recipe's os asks its own time servers"},
+    {" network ", "an instance's network is given when it starts"},
+    {" apt apt_sources ",
+     "the recipe's `repositories:` and `apt.sources` add archives, each with its key"},
+    {" ca_certs ca-certs ",
+     "put the certificate into /usr/local/share/ca-certificates by a `files` step, and run "
+     "update-ca-certificates"},
+    {" phone_home landscape ubuntu_advantage ubuntu_pro rh_subscription spacewalk wireguard ",
+     "it needs a machine that runs: do it at first boot"},
+    {" puppet ", "a recipe's `puppet` step applies manifests from outside"},
+    {" ansible ", "a recipe's `ansible` step applies playbooks from outside"}};
+
+std::string reason_for(const std::string& key) {
+  for (const Reason& reason : kReasons) {
+    if (std::string_view(reason.keys).find(" " + key + " ") != std::string_view::npos) {
+      return reason.note;
+    }
+  }
+  return "goldmill has nothing like it";
+}
+
+bool is_true(const Node& node) {
+  return node.kind == Node::Kind::scalar &&
+         (node.text == "true" || node.text == "True" || node.text == "yes" || node.text == "on");
+}
+
+/// A list of texts, or one text with commas between.
+std::vector<std::string> words_of(const Node& node) {
+  std::vector<std::string> words;
+  for (const Node& item : node.items) {
+    if (item.kind == Node::Kind::scalar) {
+      words.push_back(item.text);
+    }
+  }
+  std::string rest = node.kind == Node::Kind::scalar ? node.text : "";
+  while (!rest.empty()) {
+    const std::size_t comma = std::min(rest.find(','), rest.size());
+    std::string word = rest.substr(0, comma);
+    std::erase(word, ' ');
+    if (!word.empty()) {
+      words.push_back(std::move(word));
+    }
+    rest.erase(0, std::min(comma + 1, rest.size()));
+  }
+  return words;
+}
+
+class UserData {
+ public:
+  UserData(const Document& document, const kickstart::ImportRequest& request)
+      : document_(document), request_(request) {}
+
+  Result<kickstart::Import> run() {
+    const Node& root = document_.root;
+    if (root.kind != Node::Kind::map) {
+      return document_.error(root, "a cloud-config document is a map of keys");
+    }
+    for (std::size_t i = 0; i < root.keys.size(); ++i) {
+      TRY(translate(root.keys[i], root.items[i]));
+    }
+    recipe_["recipe"] = kickstart::recipe_name(request_.file);
+    recipe_["os"] = request_.os;
+    if (!keys_.empty() && users_.empty()) {
+      add_default_user();
+    }
+    for (const std::string& line : keys_) {
+      users_.front()["ssh_keys"].push_back(line);
+    }
+    if (!users_.empty()) {
+      baseline_["users"] = users_;
+    }
+    kickstart::put(recipe_, "baseline", std::move(baseline_));
+    kickstart::put(recipe_, "packages", packages_);
+    kickstart::put(recipe_, "provision", std::move(steps_));
+    return kickstart::Import{std::move(recipe_), std::move(rows_)};
+  }
+
+ private:
+  using Verdict = ImportRow::Verdict;
+
+  void say(const Node& key, Verdict verdict, std::string note, std::string recipe_key = {}) {
+    ImportRow row{request_.file.string(), key.line, key.text + ":", verdict, std::move(note), {}};
+    if (!recipe_key.empty()) {
+      row.keys.push_back(std::move(recipe_key));
+    }
+    rows_.push_back(std::move(row));
+  }
+  void told(const Node& key, const std::string& recipe_key, const std::string& note = {}) {
+    say(key, note.empty() ? Verdict::mapped : Verdict::changed, note, recipe_key);
+  }
+
+  Result<void> translate(const Node& key, const Node& value) {
+    using Method = Result<void> (UserData::*)(const Node&, const Node&);
+    static const std::map<std::string, Method> kMethods = {
+        {"timezone", &UserData::baseline_text},
+        {"locale", &UserData::locale},
+        {"keyboard", &UserData::keyboard},
+        {"users", &UserData::users},
+        {"user", &UserData::default_user},
+        {"groups", &UserData::groups},
+        {"ssh_authorized_keys", &UserData::authorized_keys},
+        {"ssh_pwauth", &UserData::password_logins},
+        {"disable_root", &UserData::disable_root},
+        {"packages", &UserData::packages},
+        {"write_files", &UserData::write_files},
+        {"bootcmd", &UserData::commands},
+        {"runcmd", &UserData::commands}};
+    const auto method = kMethods.find(key.text);
+    if (method != kMethods.end()) {
+      return (this->*method->second)(key, value);
+    }
+    say(key, Verdict::not_applicable, reason_for(key.text));
+    return {};
+  }
+
+  Result<void> baseline_text(const Node& key, const Node& value) {
+    if (value.kind != Node::Kind::scalar) {
+      return document_.error(value, "'" + key.text + "' must be text");
+    }
+    baseline_[key.text] = value.text;
+    told(key, "baseline." + key.text);
+    return {};
+  }
+
+  Result<void> locale(const Node& key, const Node& value) {
+    if (value.kind != Node::Kind::scalar || value.text == "false") {
+      say(key, Verdict::not_applicable, "no locale");
+      return {};
+    }
+    const std::string name = value.text.substr(0, value.text.find('.'));
+    const std::string locale = name == "POSIX" ? "C.UTF-8" : name + ".UTF-8";
+    baseline_["locale"] = locale;
+    told(key, "baseline.locale", locale == value.text ? "" : locale);
+    return {};
+  }
+
+  Result<void> keyboard(const Node& key, const Node& value) {
+    const Node* layout = value.find("layout");
+    if (layout == nullptr) {
+      return document_.error(value, "'keyboard' has no 'layout'");
+    }
+    const Node* variant = value.find("variant");
+    baseline_["keyboard"] =
+        layout->text + (variant == nullptr || variant->text.empty() ? "" : "-" + variant->text);
+    told(key, "baseline.keyboard");
+    return {};
+  }
+
+  Result<void> password_logins(const Node& key, const Node& value) {
+    baseline_["ssh"] = {{"passwords", is_true(value)}};
+    told(key, "baseline.ssh.passwords");
+    return {};
+  }
+
+  Result<void> disable_root(const Node& key, const Node& value) {
+    is_true(value) ? told(key, "baseline.root")
+                   : told(key, "baseline.root", "root has no password: keys of users let in");
+    return {};
+  }
+
+  Result<void> users(const Node& key, const Node& value) {
+    std::string note;
+    for (const Node& item : value.items) {
+      if (item.kind == Node::Kind::scalar && item.text == "default") {
+        add_default_user();
+        continue;
+      }
+      if (item.kind != Node::Kind::map) {
+        return document_.error(item, "a user must be a map, or 'default'");
+      }
+      const std::string more = TRY(user(item));
+      note += (note.empty() || more.empty() ? "" : "; ") + more;
+    }
+    told(key, "baseline.users", note);
+    return {};
+  }
+
+  Result<void> default_user(const Node& key, const Node& value) {
+    const std::string more = value.kind == Node::Kind::map ? TRY(user(value)) : "";
+    told(key, "baseline.users", more);
+    return {};
+  }
+
+  /// What of a user a recipe cannot say.
+  Result<std::string> user(const Node& item) {
+    const Node* name = item.find("name");
+    if (name == nullptr || name->kind != Node::Kind::scalar) {
+      return document_.error(item, "a user has no 'name'");
+    }
+    Json user = {{"name", name->text}};
+    std::string left_out;
+    for (std::size_t i = 0; i < item.keys.size(); ++i) {
+      const std::string& key = item.keys[i].text;
+      const Node& value = item.items[i];
+      if (key == "groups" || key == "primary_group") {
+        for (const std::string& group : words_of(value)) {
+          group == "sudo" || group == "wheel" ? user["sudo"] = true
+                                              : (user["groups"].push_back(group), user["groups"]);
+        }
+      } else if (key == "sudo") {
+        user["sudo"] = !(value.kind == Node::Kind::scalar &&
+                         (value.text == "false" || value.text == "False" || value.text.empty()));
+      } else if (key == "shell") {
+        user["shell"] = value.text;
+      } else if (key == "ssh_authorized_keys" || key == "ssh-authorized-keys") {
+        for (const Node& line : value.items) {
+          user["ssh_keys"].push_back(line.text);
+        }
+      } else if (key == "passwd" || key == "hashed_passwd") {
+        if (kickstart::is_strong_hash(value.text)) {
+          user["password"] = value.text;
+        } else {
+          left_out += (left_out.empty() ? "" : ", ") + key + " (a hash of too weak a kind)";
+        }
+      } else if (key == "plain_text_passwd") {
+        user["password"] = kickstart::hashed_password(name->text, value.text);
+      } else if (key != "name" && key != "lock_passwd" && key != "lock-passwd" &&
+                 key != "inactive") {
+        left_out += (left_out.empty() ? "" : ", ") + key;
+      }
+    }
+    users_.push_back(std::move(user));
+    return left_out.empty() ? "" : name->text + ": not taken over: " + left_out;
+  }
+
+  Result<void> groups(const Node& key, const Node& value) {
+    std::string script;
+    for (const Node& item : value.items) {
+      const bool has_members = item.kind == Node::Kind::map && !item.keys.empty();
+      const std::string name = has_members ? item.keys.front().text : item.text;
+      script += "groupadd --force " + system::shell_quoted(name) + "\n";
+      for (const std::string& member :
+           has_members ? words_of(item.items.front()) : std::vector<std::string>()) {
+        script += "gpasswd --add " + system::shell_quoted(member) + " " +
+                  system::shell_quoted(name) + "\n";
+      }
+    }
+    add_script(script, false);
+    told(key, "provision", "a step with groupadd");
+    return {};
+  }
+
+  /// As cloud-init of Debian and Ubuntu has it: named after the family, root without a password.
+  void add_default_user() {
+    users_.push_back({{"name", request_.os.substr(0, request_.os.find('/'))}, {"sudo", true}});
+  }
+
+  /// cloud-init gives them to its default user, or the first.
+  Result<void> authorized_keys(const Node& key, const Node& value) {
+    for (const Node& line : value.items) {
+      keys_.push_back(line.text);
+    }
+    told(key, "baseline.users", "for the first of the users, or the default one");
+    return {};
+  }
+
+  Result<void> packages(const Node& key, const Node& value) {
+    std::string note;
+    for (const Node& item : value.items) {
+      const bool pinned = item.kind == Node::Kind::list && item.items.size() == 2;
+      const std::string name = pinned ? item.items[0].text : item.text;
+      if (!kickstart::is_package_name(name)) {
+        note += (note.empty() ? "no name of a package: " : ", ") + as_quote(name);
+        continue;
+      }
+      const std::string wanted = name + (pinned ? "=" + item.items[1].text : "");
+      if (std::find(packages_.begin(), packages_.end(), wanted) == packages_.end()) {
+        packages_.push_back(wanted);
+      }
+    }
+    told(key, "packages", note);
+    return {};
+  }
+
+  Result<void> write_files(const Node& key, const Node& value) {
+    Json files = Json::array();
+    std::string note;
+    for (const Node& item : value.items) {
+      const Node* path = item.find("path");
+      if (path == nullptr || path->kind != Node::Kind::scalar) {
+        return document_.error(item, "a file of 'write_files' has no 'path'");
+      }
+      const Node* content = item.find("content");
+      const Node* encoding = item.find("encoding");
+      std::string text = content == nullptr ? "" : content->text;
+      if (encoding != nullptr && (encoding->text == "b64" || encoding->text == "base64")) {
+        std::erase_if(text, [](char letter) { return letter == '\n' || letter == ' '; });
+        auto decoded = decode_base64(text);
+        text = decoded ? *decoded : "";
+        if (!decoded || find_invalid_utf8(text) || text.find('\0') != std::string::npos) {
+          return document_.error(
+              item, "the content of " + as_quote(path->text) + " is no base64 of a text");
+        }
+      } else if (encoding != nullptr && encoding->text != "text/plain") {
+        note += (note.empty() ? "" : ", ") + path->text + " is left out: its encoding is " +
+                encoding->text;
+        continue;
+      }
+      files.push_back(file(item, path->text, text));
+    }
+    if (!files.empty()) {
+      steps_.push_back({{"files", std::move(files)}});
+    }
+    told(key, "provision", note);
+    return {};
+  }
+
+  static Json file(const Node& item, const std::string& path, const std::string& text) {
+    Json file = {{"target", path}, {"content", kickstart::without_parameters(text)}};
+    if (const Node* mode = item.find("permissions")) {
+      file["mode"] = mode->text;
+    }
+    if (const Node* owner = item.find("owner")) {
+      const std::size_t colon = owner->text.find_first_of(":.");
+      file["owner"] = owner->text.substr(0, colon);
+      if (colon != std::string::npos) {
+        file["group"] = owner->text.substr(colon + 1);
+      }
+    }
+    return file;
+  }
+
+  /// A list is a command with its words, a text is shell.
+  Result<void> commands(const Node& key, const Node& value) {
+    std::string script = "#!/bin/sh\n";
+    for (const Node& item : value.items) {
+      if (item.kind == Node::Kind::scalar) {
+        script += item.text + "\n";
+        continue;
+      }
+      std::string line;
+      for (const Node& word : item.items) {
+        line += (line.empty() ? "" : " ") + system::shell_quoted(word.text);
+      }
+      script += line + "\n";
+    }
+    add_script(script, true);
+    told(key, "provision", "a step that runs in the image, once, and reaches the network");
+    return {};
+  }
+
+  void add_script(const std::string& script, bool network) {
+    Json step = {{"script", kickstart::without_parameters(script)}};
+    if (network) {
+      step["network"] = true;
+    }
+    steps_.push_back({{"shell", std::move(step)}});
+  }
+
+  const Document& document_;
+  const kickstart::ImportRequest& request_;
+  Json recipe_ = Json::object();
+  Json baseline_ = Json::object();
+  std::vector<Json> users_;
+  std::vector<std::string> keys_;
+  std::vector<std::string> packages_;
+  Json steps_ = Json::array();
+  std::vector<ImportRow> rows_;
+};
+
+}  // namespace
+
+Result<kickstart::Import> import_user_data(const kickstart::ImportRequest& request) {
+  const std::string text = TRY(system::read_file(request.file, kRecipeLimit).context("user-data"));
+  const Document document = TRY(parse_document(text, request.file.string()));
+  return UserData(document, request).run();
+}
+
+}  // namespace goldmill::recipe
