@@ -90,29 +90,15 @@ class Reader {
 
   Result<void> add_content(int file, TreeEntry& entry) {
     Sha256 digest;
-    std::vector<char> piece(1 << 17);
-    while (true) {
-      const ssize_t count = ::read(file, piece.data(), piece.size());
-      if (count < 0 && errno == EINTR) {
-        continue;
-      }
-      if (count < 0) {
-        return system_error("cannot read", errno);
-      }
-      if (count == 0) {
-        break;
-      }
-      const std::string_view bytes(piece.data(), static_cast<std::size_t>(count));
+    TRY(system::read_pieces(file, [&](std::string_view bytes) -> Result<void> {
       digest.update(bytes);
       entry.size += bytes.size();
       total_ += bytes.size();
       if (total_ > kLargest.value) {
         return Error{ErrorKind::invalid_input, "more than " + to_text(kLargest) + " to copy"};
       }
-      if (sink_ >= 0) {
-        TRY(system::write_all(sink_, bytes));
-      }
-    }
+      return sink_ >= 0 ? system::write_all(sink_, bytes) : Result<void>();
+    }));
     entry.content = digest.finish();
     return {};
   }
@@ -166,6 +152,14 @@ const char* name_of(TreeEntry::Type type) {
 
 Result<FileTree> FileTree::read(const fs::path& top, int sink) {
   return Reader(top, sink).read();
+}
+
+Result<FileTree> FileTree::read_again(const fs::path& top, int sink, const std::string& digest) {
+  FileTree tree = TRY(read(top, sink));
+  if (tree.digest().text() != digest) {
+    return Error{ErrorKind::conflict, top.string() + " changed during the build", "build again"};
+  }
+  return tree;
 }
 
 FileTree FileTree::of_content(std::string_view content) {

@@ -30,6 +30,10 @@ struct FileTree {
   /// Reads all; the contents of the files are written to `sink` one after another when it is not
   /// -1. Errors: not_found; invalid_input for sockets, devices, too many or too deep entries.
   static Result<FileTree> read(const std::filesystem::path& top, int sink);
+  /// As read(), for what had this digest before. Errors: conflict, when it has changed since.
+  static Result<FileTree> read_again(const std::filesystem::path& top,
+                                     int sink,
+                                     const std::string& digest);
   /// A file with this content.
   static FileTree of_content(std::string_view content);
 

@@ -100,13 +100,7 @@ class Files final : public Provisioner {
     if (source == step.sources.end() || digest == step.inputs.end()) {
       return Error{ErrorKind::internal, "nothing says where the " + name + " is"};
     }
-    const FileTree tree = TRY(FileTree::read(source->second, contents));
-    if (tree.digest().text() != digest->second) {
-      return Error{ErrorKind::conflict,
-                   source->second.string() + " changed during the build",
-                   "build again"};
-    }
-    return tree.to_json();
+    return TRY(FileTree::read_again(source->second, contents, digest->second)).to_json();
   }
 };
 

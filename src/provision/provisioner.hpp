@@ -2,6 +2,7 @@
 // Provisioner: one kind of `provision:` entry; a step kind that also makes its steps.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -15,12 +16,13 @@ class Provisioner : public plan::StepKind {
   /// The step of one entry of this kind.
   virtual Result<plan::Step> make_step(const recipe::Recipe& recipe,
                                        const recipe::ProvisionStep& entry) const = 0;
-  /// Whether this goldmill can run such steps at all. Errors: unavailable.
-  virtual Result<void> check_available() const { return {}; }
+  /// Packages whose programs such a step uses from outside -> where the recipe asks for them.
+  virtual std::map<std::string, std::string> tools(const recipe::ProvisionStep& /*entry*/) const {
+    return {};
+  }
+  /// Whether this goldmill can run such a step at all. Errors: unavailable.
+  virtual Result<void> check_available(const recipe::ProvisionStep& /*entry*/) const { return {}; }
 };
-
-/// A provisioner that plans and whose run says that it is not there yet.
-std::unique_ptr<Provisioner> make_unavailable(std::string kind);
 
 #define PROVISIONER(name) std::unique_ptr<Provisioner> make_##name();
 #include "provisioners.def"

@@ -35,7 +35,16 @@ std::string_view name_in_recipe(const recipe::ProvisionStep& entry) {
   if (std::holds_alternative<recipe::FilesStep>(entry.action)) {
     return "files";
   }
-  return std::get<recipe::OtherStep>(entry.action).kind;
+  if (std::holds_alternative<recipe::PuppetStep>(entry.action)) {
+    return "puppet";
+  }
+  if (std::holds_alternative<recipe::AnsibleStep>(entry.action)) {
+    return "ansible";
+  }
+  if (std::holds_alternative<recipe::PackagesStep>(entry.action)) {
+    return "packages";
+  }
+  return "cloud_config";
 }
 
 const Provisioner* find(std::string_view name) {
@@ -70,6 +79,7 @@ Result<std::vector<plan::Step>> make_steps(const recipe::Recipe& recipe) {
     if (count > 1) {
       step->name += " (" + std::to_string(count) + ")";
     }
+    step->asked_at = entry.position.text();
     steps.push_back(*std::move(step));
   }
   return steps;
@@ -78,10 +88,20 @@ Result<std::vector<plan::Step>> make_steps(const recipe::Recipe& recipe) {
 Result<void> check_available(const recipe::Recipe& recipe) {
   for (const recipe::ProvisionStep& entry : recipe.provision) {
     if (const Provisioner* provisioner = find(name_in_recipe(entry))) {
-      TRY(provisioner->check_available().context(entry.position.text()));
+      TRY(provisioner->check_available(entry).context(entry.position.text()));
     }
   }
   return {};
+}
+
+std::map<std::string, std::string> tools_of(const recipe::Recipe& recipe) {
+  std::map<std::string, std::string> tools;
+  for (const recipe::ProvisionStep& entry : recipe.provision) {
+    if (const Provisioner* provisioner = find(name_in_recipe(entry))) {
+      tools.merge(provisioner->tools(entry));
+    }
+  }
+  return tools;
 }
 
 Result<void> check_ready(const plan::Step& step) {

@@ -6,7 +6,6 @@
 #include <cstdlib>
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -65,19 +64,7 @@ Result<system::UniqueFd> open_secret(const plan::Step& step, const std::string& 
   if (source == step.sources.end()) {
     return Error{ErrorKind::internal, "nothing says where the secret '" + name + "' is"};
   }
-  return memory_file(TRY(value_of(name, source->second.string())), 0400);
-}
-
-Result<system::UniqueFd> memory_file(std::string_view content, mode_t mode) {
-  system::UniqueFd file(::memfd_create("goldmill", MFD_CLOEXEC));
-  if (!file) {
-    return system_error("cannot make a memory file", errno);
-  }
-  TRY(system::write_all(file.get(), content));
-  if (::fchmod(file.get(), mode) != 0 || ::lseek(file.get(), 0, SEEK_SET) != 0) {
-    return system_error("cannot prepare a memory file", errno);
-  }
-  return file;
+  return system::memory_file(TRY(value_of(name, source->second.string())), 0400);
 }
 
 }  // namespace goldmill::provision

@@ -18,7 +18,4 @@ Result<void> add_secret(plan::Step& step, const recipe::Recipe& recipe, const st
 /// A memory file of mode 0400 with the value. Errors: not_found, naming where it was looked for.
 Result<system::UniqueFd> open_secret(const plan::Step& step, const std::string& name);
 
-/// A memory file; its content never reaches a disk.
-Result<system::UniqueFd> memory_file(std::string_view content, mode_t mode);
-
 }  // namespace goldmill::provision

@@ -7,6 +7,7 @@
 
 #include <goldmill/base/utf8.hpp>
 
+#include "package_installation.hpp"
 #include "provisioner.hpp"
 #include "secret_value.hpp"
 
@@ -88,11 +89,14 @@ class Shell final : public Provisioner {
     const std::string script = TRY(string_at(step.options, "script"));
     std::vector<system::UniqueFd> files;
     plan::Execution execution{.argv = command_for(script), .network = step.network};
-    files.push_back(TRY(memory_file(script, 0500)));
+    files.push_back(TRY(system::memory_file(script, 0500)));
     execution.binds.push_back({files.back().get(), kScript});
     for (const std::string& secret : step.secrets) {
       files.push_back(TRY(open_secret(step, secret)));
       execution.binds.push_back({files.back().get(), "/run/goldmill/secrets/" + secret});
+    }
+    if (!step.network) {
+      open_for_scripts(execution, context);
     }
     if (context.progress.show) {
       context.progress.show(step.name, 0, 1);
@@ -101,7 +105,7 @@ class Shell final : public Provisioner {
     if (context.progress.show) {
       context.progress.show(step.name, 1, 1);
     }
-    return Json::object();
+    return with_discovered(Json::object(), context, LocksNone::no);
   }
 };
 

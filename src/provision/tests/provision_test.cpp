@@ -23,26 +23,6 @@ TEST(RegistryTest, FindsEveryProvisionerByTheKindOfItsSteps) {
   EXPECT_EQ(workers().size(), 1U);
 }
 
-TEST(RegistryTest, OthersPlanAndSayThatTheyAreNotThereYet) {
-  recipe::Recipe recipe;
-  recipe.provision = {{recipe::OtherStep{"puppet", {{"manifest", "web.pp"}}}, {"r.yaml", 3, 5}},
-                      {recipe::OtherStep{"cloud_config", Json::object()}, {"r.yaml", 4, 5}}};
-  const auto steps = make_steps(recipe);
-  ASSERT_TRUE(steps) << steps.error().text();
-  EXPECT_EQ(steps->at(0).name, "puppet");
-  EXPECT_EQ(steps->at(0).options["manifest"], "web.pp");
-  plan::Progress progress;
-  TreeSandbox sandbox("/nonexistent");
-  plan::StepContext context{sandbox, progress, "/nonexistent"};
-  for (const plan::Step& step : *steps) {
-    const auto result = find_kind(step.kind)->run(step, context);
-    ASSERT_FALSE(result);
-    EXPECT_EQ(result.error().kind, ErrorKind::unavailable);
-    EXPECT_THAT(result.error().message, testing::HasSubstr("steps are not there yet"));
-    EXPECT_FALSE(result.error().hint.empty());
-  }
-}
-
 TEST(RegistryTest, StepsOfTheSameNameDiffer) {
   recipe::Recipe recipe;
   for (int i = 0; i < 3; ++i) {

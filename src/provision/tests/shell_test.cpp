@@ -6,6 +6,7 @@
 
 #include <goldmill/provision/provision.hpp>
 
+#include "stand_in_door.hpp"
 #include "tree_sandbox.hpp"
 
 namespace goldmill::provision {
@@ -23,13 +24,14 @@ class ShellTest : public testing::Test {
     return steps->at(0);
   }
   Result<Json> run(const plan::Step& step) {
-    plan::StepContext context{sandbox_, progress_, "/nonexistent"};
+    plan::StepContext context{sandbox_, progress_, "/nonexistent", {}, &door_};
     return find_kind(step.kind)->run(step, context);
   }
 
   recipe::Recipe recipe_;
   plan::Progress progress_;
   TreeSandbox sandbox_{"/nonexistent"};
+  StandInDoor door_;
 };
 
 TEST_F(ShellTest, RunsTheScriptWithoutNetworkByDefault) {
@@ -58,6 +60,25 @@ TEST_F(ShellTest, NetworkOnlyWhenAsked) {
   EXPECT_TRUE(step.network);
   ASSERT_TRUE(run(step));
   EXPECT_TRUE(sandbox_.executions[0].network);
+}
+
+TEST_F(ShellTest, PackagesComeThroughTheDoorUnlessItHasANetwork) {
+  door_.came = {{{"name", "less"}}};
+  const auto result = run(step_of({.script = "apt-get install less"}));
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->at("discovered"), door_.came);
+  EXPECT_THAT(sandbox_.executions[0].environment, ElementsAre("APT_CONFIG=/door"));
+  const auto own = run(step_of({.script = "apt-get install less", .network = true}));
+  ASSERT_TRUE(own);
+  EXPECT_THAT(sandbox_.executions[1].environment, ElementsAre());
+}
+
+TEST_F(ShellTest, WhatInstallsNothingNeedsNoArchiveAndNoEntryInTheLock) {
+  const auto result = run(step_of({.script = "true"}));
+  ASSERT_TRUE(result);
+  EXPECT_FALSE(result->contains("discovered"));
+  door_.failure = "the archive is away";
+  EXPECT_TRUE(run(step_of({.script = "true"})));
 }
 
 TEST_F(ShellTest, SecretsAreShownButInNoKey) {

@@ -34,6 +34,10 @@ class TreeSandbox final : public plan::Sandbox {
     for (const plan::Bind& bind : execution.binds) {
       struct stat status {};
       ::fstat(bind.source, &status);
+      if (!S_ISREG(status.st_mode)) {
+        shown[bind.target] = {"", status.st_mode & 07777U, bind.writable};
+        continue;
+      }
       ::lseek(bind.source, 0, SEEK_SET);
       shown[bind.target] = {
           TRY(system::read_all(bind.source)), status.st_mode & 07777U, bind.writable};
@@ -42,7 +46,12 @@ class TreeSandbox final : public plan::Sandbox {
   }
   Result<std::string> capture(const plan::Execution& execution) override {
     TRY(run(execution));
-    return std::string();
+    std::string answer;
+    if (!answers.empty()) {
+      answer = answers.front();
+      answers.erase(answers.begin());
+    }
+    return answer;
   }
   Result<Json> call(std::string_view worker,
                     const Json& request,
@@ -60,6 +69,7 @@ class TreeSandbox final : public plan::Sandbox {
   std::vector<plan::Execution> executions;
   std::map<std::string, Shown> shown;
   std::string called;
+  std::vector<std::string> answers;  ///< of capture(), one after another
 
  private:
   std::filesystem::path tree_;

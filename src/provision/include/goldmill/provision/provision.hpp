@@ -2,6 +2,7 @@
 // The recipe's `provision:` -> steps, and the step kinds that run them.
 #pragma once
 
+#include <map>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,9 @@ namespace goldmill::provision {
 /// One step per entry of `provision:`, in order. Reads the files that steps copy, to digest them.
 /// Errors: invalid_input with the entry's position; not_found.
 Result<std::vector<plan::Step>> make_steps(const recipe::Recipe& recipe);
+
+/// Packages whose programs the steps use from outside the image -> where the recipe asks for them.
+std::map<std::string, std::string> tools_of(const recipe::Recipe& recipe);
 
 /// Said before anything slow starts. Errors: unavailable with the entry's position.
 Result<void> check_available(const recipe::Recipe& recipe);
