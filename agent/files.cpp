@@ -33,16 +33,13 @@ Result<std::string> read_descriptor(int file, const std::string& name, std::size
   return content;
 }
 
-Result<void> write_synced(int file, const std::string& name, std::string_view content) {
+Result<void> write_content(int file, const std::string& name, std::string_view content) {
   while (!content.empty()) {
     const ssize_t count = write(file, content.data(), content.size());
     if (count < 0 && errno != EINTR) {
       return system_error("writing " + name, errno);
     }
     content.remove_prefix(count < 0 ? 0 : static_cast<std::size_t>(count));
-  }
-  if (fsync(file) != 0) {
-    return system_error("syncing " + name, errno);
   }
   return {};
 }
@@ -74,7 +71,10 @@ Result<std::string> read_beneath(int directory, const char* path, std::size_t li
   return read_descriptor(file.get(), path, limit);
 }
 
-Result<void> write_file(const std::string& path, std::string_view content, mode_t mode) {
+Result<void> write_file(const std::string& path,
+                        std::string_view content,
+                        mode_t mode,
+                        Durable durable) {
   const std::string temporary = path + ".goldmill-new";
   unlink(temporary.c_str());
   const Descriptor file(
@@ -82,17 +82,26 @@ Result<void> write_file(const std::string& path, std::string_view content, mode_
   if (!file) {
     return system_error("creating " + temporary, errno);
   }
-  TRY(write_synced(file.get(), temporary, content));
-  if (fchmod(file.get(), mode) != 0 || fsync(file.get()) != 0 ||
+  const bool syncs = durable == Durable::at_once;
+  TRY(write_content(file.get(), temporary, content));
+  if (fchmod(file.get(), mode) != 0 || (syncs && fsync(file.get()) != 0) ||
       rename(temporary.c_str(), path.c_str()) != 0) {
     return system_error("placing " + path, errno);
   }
   const std::string parent = path.substr(0, path.rfind('/'));
   const Descriptor directory(open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!directory || fsync(directory.get()) != 0) {
+  if (!directory || (syncs && fsync(directory.get()) != 0)) {
     return system_error("syncing " + parent, errno);
   }
   return {};
+}
+
+Result<void> overwrite_file(const std::string& path, std::string_view content) {
+  const Descriptor file(open(path.c_str(), O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC));
+  if (!file) {
+    return system_error("opening " + path, errno);
+  }
+  return write_content(file.get(), path, content);
 }
 
 Result<void> make_directory(const std::string& path, mode_t mode) {

@@ -2,6 +2,7 @@
 // Identity: what a source may give an instance, and nothing else. Every value has been checked.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,6 +31,10 @@ struct Identity {
   std::vector<SshKey> ssh_keys;
   std::vector<Network> networks;
   std::optional<std::string> user_data;
+  /// Of a guest that goes on from a saved state: all that it had before is another's.
+  bool resumes = false;
+  std::string mac;            ///< of its network card, when it resumes
+  std::uint64_t unix_ns = 0;  ///< what time it is, when it resumes; 0: unknown
 };
 
 constexpr std::size_t kMostKeys = 64;

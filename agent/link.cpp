@@ -148,6 +148,43 @@ std::vector<std::string> ethernet_links() {
   return names;
 }
 
+std::string link_address() {
+  const Descriptor control(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  for (const std::string& name : ethernet_links()) {
+    ifreq request = request_for(name);
+    if (ioctl(control.get(), SIOCGIFADDR, &request) == 0) {
+      sockaddr_in internet{};
+      std::memcpy(&internet, &request.ifr_addr, sizeof(internet));
+      char text[INET_ADDRSTRLEN] = "";
+      inet_ntop(AF_INET, &internet.sin_addr, text, sizeof(text));
+      return text;
+    }
+  }
+  return "";
+}
+
+Result<void> set_link_address(const std::string& mac) {
+  const std::vector<std::string> links = ethernet_links();
+  const Descriptor control(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (links.empty()) {
+    return Error{.kind = ErrorKind::not_found, .message = "no Ethernet interface"};
+  }
+  ifreq request = request_for(links.front());
+  request.ifr_hwaddr.sa_family = ARPHRD_ETHER;
+  for (std::size_t i = 0; i < ETH_ALEN; ++i) {
+    const std::string_view digits = std::string_view(mac).substr(i * 3, 2);
+    unsigned value = 0;
+    for (const char digit : digits) {
+      value = value * 16 + static_cast<unsigned>(digit <= '9' ? digit - '0' : digit - 'a' + 10);
+    }
+    request.ifr_hwaddr.sa_data[i] = static_cast<char>(value);
+  }
+  if (ioctl(control.get(), SIOCSIFHWADDR, &request) != 0) {
+    return system_error("setting the address of " + links.front(), errno);
+  }
+  return {};
+}
+
 Link::~Link() {
   if (!is_ours_) {
     return;

@@ -17,6 +17,12 @@ namespace goldmill::agent {
 /// The machine's Ethernet interfaces, in the order in which the kernel found them; at most 8.
 std::vector<std::string> ethernet_links();
 
+/// The IPv4 address of the first Ethernet interface that has one: "192.0.2.10", or "".
+std::string link_address();
+
+/// Gives the machine's first Ethernet interface this hardware address, also while it is up.
+Result<void> set_link_address(const std::string& mac);
+
 class Link {
  public:
   explicit Link(std::string name) : name_(std::move(name)) {}

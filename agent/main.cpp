@@ -14,6 +14,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -23,10 +24,12 @@
 
 #include "disk_source.hpp"
 #include "grow.hpp"
+#include "link.hpp"
 #include "metadata_source.hpp"
 #include "personalise.hpp"
 #include "port.hpp"
 #include "session.hpp"
+#include "settle.hpp"
 
 namespace goldmill::agent {
 namespace {
@@ -35,6 +38,9 @@ constexpr std::string_view kSocket = "/run/goldmill/agent.sock";
 constexpr std::uint64_t kIdentityLimitMs = 30000;
 constexpr std::uint64_t kDevicesLimitMs = 15000;
 constexpr std::uint64_t kPortLimitMs = 1000;
+// Hundreds of copies on one machine must not wake at the same time, nor while others still start.
+constexpr std::uint64_t kParkedMs = 600000;
+constexpr std::uint64_t kSpreadMs = 3000000;
 
 void log(std::string_view about, std::string_view message) {
   std::fprintf(stderr,
@@ -102,13 +108,16 @@ class Service {
   void serve();
   std::optional<Identity> take_requests(std::string_view bytes);
   void handle_port(short events);
+  void resume(const Identity& identity);
+  int wake_when_due();
   void warn(std::string_view about, std::string_view message);
 
   Port port_;
-  Session session_{About{}};
+  Session session_{About{}, link_address};
   Descriptor socket_;
   Descriptor signals_;
   bool is_connected_ = false;
+  std::uint64_t wake_ms_ = 0;  ///< when what settle() parked starts again; 0: nothing is parked
 };
 
 void Service::warn(std::string_view about, std::string_view message) {
@@ -214,6 +223,9 @@ std::optional<Identity> Service::take_requests(std::string_view bytes) {
   for (Request& wanted : session_.receive(bytes, uptime_ms())) {
     if (wanted.kind == Request::Kind::identity) {
       identity = std::move(wanted.identity);
+    } else if (wanted.kind == Request::Kind::settle) {
+      settle([this](std::string_view about, std::string_view message) { warn(about, message); });
+      session_.settled();
     } else if (wanted.kind == Request::Kind::poweroff) {
       port_.send(session_.output());
       // systemd(1): SIGRTMIN+4 asks PID 1 for poweroff.target; needs neither D-Bus nor ACPI.
@@ -236,11 +248,44 @@ void Service::handle_port(short events) {
   }
   is_connected_ = is_connected;
   if (is_connected && (events & POLLIN) != 0) {
-    take_requests(port_.receive());
+    if (const auto identity = take_requests(port_.receive())) {
+      resume(*identity);
+    }
   }
   if (is_connected) {
     port_.send(session_.output());
   }
+}
+
+/// In a copy of a settled guest.
+void Service::resume(const Identity& identity) {
+  Personaliser personaliser(
+      "", [this](std::string_view about, std::string_view message) { warn(about, message); });
+  personaliser.apply(identity);
+  session_.personalised(personaliser.about(), identity.source);
+  session_.ready(uptime_ms());
+  port_.send(session_.output());
+  run_before_others(false);
+  sync();
+  std::uint64_t random = 0;
+  if (getrandom(&random, sizeof(random), 0) == sizeof(random)) {
+    random %= kSpreadMs;
+  }
+  wake_ms_ = uptime_ms() + kParkedMs + random;
+}
+
+/// How long poll(2) may wait: for ever, unless something is parked.
+int Service::wake_when_due() {
+  if (wake_ms_ == 0) {
+    return -1;
+  }
+  const std::uint64_t now = uptime_ms();
+  if (now < wake_ms_) {
+    return static_cast<int>(wake_ms_ - now);
+  }
+  wake_ms_ = 0;
+  wake([this](std::string_view about, std::string_view message) { warn(about, message); });
+  return -1;
 }
 
 void Service::serve() {
@@ -251,7 +296,7 @@ void Service::serve() {
         {.fd = signals_.get(), .events = POLLIN, .revents = 0},
         {.fd = socket_.get(), .events = POLLIN, .revents = 0},
         {.fd = is_connected_ ? port_.descriptor() : -1, .events = wanted, .revents = 0}};
-    if (poll(files, 3, -1) < 0 && errno != EINTR) {
+    if (poll(files, 3, wake_when_due()) < 0 && errno != EINTR) {
       return;
     }
     char buffer[512];

@@ -14,9 +14,11 @@
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "files.hpp"
+#include "link.hpp"
 #include "openssh_key.hpp"
 #include "text.hpp"
 
@@ -48,18 +50,25 @@ void Personaliser::attempt(std::string_view about, Result<void> result) {
 }
 
 void Personaliser::apply(const Identity& identity) {
+  durable_ = identity.resumes ? Durable::later : Durable::at_once;
   attempt("seed", add_seeds(identity));
+  if (identity.resumes) {
+    attempt("clock", set_clock(identity.unix_ns));
+    attempt("machine-id", renew_machine_id());
+    attempt("boot-id", renew_boot_id());
+    attempt("link", set_mac(identity.mac));
+    unlink((root_ + kHostKey).c_str());
+  }
   if (!identity.hostname.empty()) {
     attempt("hostname", set_hostname(identity.hostname));
   }
   attempt("ssh-key", write_keys(identity));
   attempt("network", write_networks(identity));
   if (identity.user_data) {
-    attempt("user-data", write_file(root_ + "/run/goldmill/user-data", *identity.user_data, 0600));
+    attempt("user-data", write("/run/goldmill/user-data", *identity.user_data, 0600));
   }
   if (!identity.instance_id.empty()) {
-    attempt("instance",
-            write_file(root_ + "/run/goldmill/instance-id", identity.instance_id + "\n", 0644));
+    attempt("instance", write("/run/goldmill/instance-id", identity.instance_id + "\n", 0644));
   }
   attempt("ssh-host-key", ensure_host_key());
 }
@@ -88,6 +97,41 @@ Result<void> Personaliser::add_seeds(const Identity& identity) {
   return {};
 }
 
+Result<void> Personaliser::set_clock(std::uint64_t unix_ns) const {
+  const timespec time{.tv_sec = static_cast<time_t>(unix_ns / 1000000000),
+                      .tv_nsec = static_cast<long>(unix_ns % 1000000000)};
+  if (root_.empty() && unix_ns > 0 && clock_settime(CLOCK_REALTIME, &time) != 0) {
+    return system_error("setting the clock", errno);
+  }
+  return {};
+}
+
+/// Lower-case hexadecimal digits of a random UUID (RFC 9562, version 4), without hyphens.
+Result<std::string> random_uuid() {
+  auto bytes = TRY((random_bytes<16>()));
+  bytes[6] = static_cast<std::uint8_t>((bytes[6] & 0x0FU) | 0x40U);
+  bytes[8] = static_cast<std::uint8_t>((bytes[8] & 0x3FU) | 0x80U);
+  return hex({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+}
+
+Result<void> Personaliser::renew_machine_id() {
+  return write("/etc/machine-id", TRY(random_uuid()) + "\n", 0444);
+}
+
+/// The kernel's own cannot be set: programs that read it get this one, by the bind mount that
+/// stands since settle(). In place: a mount made now would wake PID 1 in every copy.
+Result<void> Personaliser::renew_boot_id() {
+  std::string id = TRY(random_uuid());
+  for (const std::size_t at : {8U, 13U, 18U, 23U}) {
+    id.insert(at, "-");
+  }
+  return overwrite_file(root_ + kShownBootId, id + "\n");
+}
+
+Result<void> Personaliser::set_mac(const std::string& mac) const {
+  return root_.empty() && !mac.empty() ? set_link_address(mac) : Result<void>();
+}
+
 std::string hosts_with_name(std::string_view hosts, std::string_view name) {
   std::string line = "127.0.1.1 " + std::string(name);
   if (const std::size_t dot = name.find('.'); dot != std::string_view::npos) {
@@ -113,13 +157,13 @@ Result<void> Personaliser::set_hostname(const std::string& name) {
     return system_error("setting the host name", errno);
   }
   if (first_line(read_file(root_ + "/etc/hostname")) != name) {
-    TRY(write_file(root_ + "/etc/hostname", name + "\n", 0644));
+    TRY(write("/etc/hostname", name + "\n", 0644));
   }
   const auto hosts = read_file(root_ + "/etc/hosts");
   const std::string old = hosts ? hosts.value() : "127.0.0.1 localhost\n::1 localhost\n";
   const std::string wanted = hosts_with_name(old, name);
   if (!hosts || wanted != old) {
-    TRY(write_file(root_ + "/etc/hosts", wanted, 0644));
+    TRY(write("/etc/hosts", wanted, 0644));
   }
   return {};
 }
@@ -207,8 +251,8 @@ Result<void> Personaliser::ensure_host_key() {
   const OpensshKey key = make_openssh_key(seed, TRY((random_bytes<4>())));
   seed.fill(0);
   // The private key last: its presence says that both are there.
-  TRY(write_file(path + ".pub", key.public_line + " goldmill\n", 0644));
-  return write_file(path, key.private_file, 0600);
+  TRY(write_file(path + ".pub", key.public_line + " goldmill\n", 0644, durable_));
+  return write_file(path, key.private_file, 0600, durable_);
 }
 
 About Personaliser::about() const {

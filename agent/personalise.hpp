@@ -8,6 +8,7 @@
 
 #include <goldmill/base/result.hpp>
 
+#include "files.hpp"
 #include "identity.hpp"
 #include "session.hpp"
 
@@ -17,11 +18,15 @@ namespace goldmill::agent {
 /// failed never stops the rest.
 using Warn = std::function<void(std::string_view about, std::string_view message)>;
 
+/// What programs read instead of the kernel's boot id, in a guest that was settled.
+constexpr const char* kShownBootId = "/run/goldmill/boot-id";
+
 class Personaliser {
  public:
   /// `root` is "" for the running system; otherwise the kernel's own settings stay untouched.
   Personaliser(std::string root, Warn warn) : root_(std::move(root)), warn_(std::move(warn)) {}
 
+  /// Of one that resumes nothing is durable yet: hundreds at once must not wait for a disk.
   void apply(const Identity& identity);
   /// What is true now, read back from the system.
   About about() const;
@@ -32,14 +37,23 @@ class Personaliser {
 
  private:
   Result<void> add_seeds(const Identity& identity);
+  Result<void> set_clock(std::uint64_t unix_ns) const;
+  Result<void> renew_machine_id();
+  Result<void> renew_boot_id();
+  Result<void> set_mac(const std::string& mac) const;
   Result<void> set_hostname(const std::string& name);
   Result<void> write_keys(const Identity& identity);
   Result<void> write_networks(const Identity& identity);
   void attempt(std::string_view about, Result<void> result);
   std::string default_user() const;
 
+  Result<void> write(const std::string& path, std::string_view content, mode_t mode) const {
+    return write_file(root_ + path, content, mode, durable_);
+  }
+
   std::string root_;
   Warn warn_;
+  Durable durable_ = Durable::at_once;
 };
 
 /// The text of a .network file for systemd-networkd.

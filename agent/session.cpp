@@ -65,7 +65,7 @@ std::optional<Message> parse_line(std::string_view line) {
 }
 
 std::string_view Session::state_name() const {
-  constexpr std::string_view kNames[] = {"waiting", "personalised", "ready"};
+  constexpr std::string_view kNames[] = {"waiting", "personalised", "ready", "settled"};
   return kNames[static_cast<std::size_t>(state_)];
 }
 
@@ -77,12 +77,12 @@ void Session::send(std::string line) {
 }
 
 void Session::connected() {
-  send("hello protocol=1 agent=" GOLDMILL_AGENT_VERSION " architecture=" + about_.architecture +
+  send("hello protocol=2 agent=" GOLDMILL_AGENT_VERSION " architecture=" + about_.architecture +
        " state=" + std::string(state_name()) + " boot_id=" + about_.boot_id);
   if (state_ != State::waiting) {
     send_personalised();
   }
-  if (state_ == State::ready) {
+  if (state_ == State::ready || state_ == State::settled) {
     send_ready();
   }
 }
@@ -101,7 +101,8 @@ void Session::send_personalised() {
 }
 
 void Session::send_ready() {
-  send("ready boot_id=" + about_.boot_id + " uptime_ms=" + std::to_string(ready_ms_));
+  send("ready boot_id=" + about_.boot_id + " uptime_ms=" + std::to_string(ready_ms_) +
+       " address=" + address_());
 }
 
 void Session::personalised(About about, std::string source) {
@@ -118,6 +119,11 @@ void Session::ready(std::uint64_t uptime_ms) {
     state_ = State::ready;
     send_ready();
   }
+}
+
+void Session::settled() {
+  state_ = State::settled;
+  send("ok for=settle");
 }
 
 void Session::warn(std::string_view about, std::string_view message) {
@@ -166,7 +172,8 @@ void Session::take_line(std::string_view line, std::vector<Request>& requests) {
   if (verb == "begin") {
     take_begin(*message);
   } else if (verb == "hostname" || verb == "instance" || verb == "seed" || verb == "ssh-key" ||
-             verb == "network" || verb == "user-data" || verb == "end") {
+             verb == "network" || verb == "user-data" || verb == "link" || verb == "clock" ||
+             verb == "end") {
     if (!draft_) {
       refuse(verb, "wrong_state", "there was no begin before it");
     } else if (verb == "end") {
@@ -175,8 +182,15 @@ void Session::take_line(std::string_view line, std::vector<Request>& requests) {
     } else {
       take_identity_line(*message);
     }
-  } else if (verb == "ping") {
-    const std::string id(message->value("id"));
+  } else {
+    take_command(*message, requests);
+  }
+}
+
+void Session::take_command(const Message& message, std::vector<Request>& requests) {
+  const std::string& verb = message.verb;
+  if (verb == "ping") {
+    const std::string id(message.value("id"));
     if (!is_ping_id(id)) {
       refuse(verb, "invalid", "id is 1-32 letters and digits");
       return;
@@ -186,7 +200,7 @@ void Session::take_line(std::string_view line, std::vector<Request>& requests) {
   } else if (verb == "status") {
     connected();
   } else if (verb == "time") {
-    const auto time = parse_number(message->value("unix_ns"));
+    const auto time = parse_number(message.value("unix_ns"));
     if (!time) {
       refuse(verb, "invalid", "unix_ns is decimal nanoseconds since 1970");
       return;
@@ -200,19 +214,29 @@ void Session::take_line(std::string_view line, std::vector<Request>& requests) {
     }
     requests.push_back({.kind = Request::Kind::poweroff});
     send("ok for=poweroff");
+  } else if (verb == "settle") {
+    if (state_ != State::ready) {
+      refuse(verb, "wrong_state", "the system is not ready");
+      return;
+    }
+    requests.push_back({.kind = Request::Kind::settle});
   } else {
-    refuse(verb, "unknown_verb", "this agent speaks protocol 1");
+    refuse(verb, "unknown_verb", "this agent speaks protocol 2");
   }
 }
 
 void Session::take_begin(const Message& message) {
-  if (message.value("protocol") != "1" || message.values.contains("reason")) {
-    refuse("begin", "unsupported", "this agent speaks protocol 1, without reason=");
-  } else if (state_ != State::waiting || draft_) {
-    refuse("begin", "wrong_state", "the identity is given once, before the network starts");
+  const bool resumes = message.value("protocol") == "2" && message.value("reason") == "resume";
+  if (!resumes && (message.value("protocol") != "1" || message.values.contains("reason"))) {
+    refuse("begin", "unsupported", "this agent speaks protocol 1, and 2 with reason=resume");
+  } else if (state_ != (resumes ? State::settled : State::waiting) || draft_) {
+    refuse("begin",
+           "wrong_state",
+           "the identity is given once: before the network starts, or to a settled guest");
   } else {
     draft_.emplace();
     draft_->source = "port";
+    draft_->resumes = resumes;
   }
 }
 
@@ -242,8 +266,23 @@ void Session::take_identity_line(const Message& message) {
     take_ssh_key(message);
   } else if (message.verb == "network") {
     take_network(message);
+  } else if (message.verb == "link" || message.verb == "clock") {
+    take_resume_line(message);
   } else {
     take_user_data(message);
+  }
+}
+
+void Session::take_resume_line(const Message& message) {
+  const auto time = parse_number(message.value("unix_ns"));
+  if (!draft_->resumes) {
+    refuse(message.verb, "wrong_state", "only after begin reason=resume");
+  } else if (message.verb == "clock" && time) {
+    draft_->unix_ns = *time;
+  } else if (message.verb == "link" && is_mac(message.value("mac"))) {
+    draft_->mac = message.value("mac");
+  } else {
+    refuse(message.verb, "invalid", "link needs mac=, clock needs unix_ns=");
   }
 }
 

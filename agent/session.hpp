@@ -25,7 +25,7 @@ struct Message {
 /// nullopt for what the grammar does not allow. `line` comes without its LF.
 std::optional<Message> parse_line(std::string_view line);
 
-enum class State : std::uint8_t { waiting, personalised, ready };
+enum class State : std::uint8_t { waiting, personalised, ready, settled };
 
 /// What the guest says about itself.
 struct About {
@@ -38,7 +38,7 @@ struct About {
 
 /// What the host asked for and the caller has to do.
 struct Request {
-  enum class Kind : std::uint8_t { identity, poweroff, set_time };
+  enum class Kind : std::uint8_t { identity, poweroff, set_time, settle };
   Kind kind = Kind::identity;
   Identity identity = {};
   std::uint64_t unix_ns = 0;
@@ -46,7 +46,10 @@ struct Request {
 
 class Session {
  public:
-  explicit Session(About about) : about_(std::move(about)) {}
+  /// `address` is asked, whenever "ready" is said, by which the guest is reached now, or "".
+  explicit Session(
+      About about, std::string (*address)() = [] { return std::string(); })
+      : about_(std::move(about)), address_(address) {}
 
   /// A host has connected: says hello and everything that it has missed.
   void connected();
@@ -57,6 +60,8 @@ class Session {
 
   void personalised(About about, std::string source);
   void ready(std::uint64_t uptime_ms);
+  /// The guest is quiet: its state may be saved, and each copy waits for an identity of its own.
+  void settled();
   /// Gives up on an identity that has not come in time: what came so far is dropped.
   void abandon() { draft_.reset(); }
   void warn(std::string_view about, std::string_view message);
@@ -69,7 +74,9 @@ class Session {
  private:
   void take_line(std::string_view line, std::vector<Request>& requests);
   void take_identity_line(const Message& message);
+  void take_command(const Message& message, std::vector<Request>& requests);
   void take_begin(const Message& message);
+  void take_resume_line(const Message& message);
   void take_ssh_key(const Message& message);
   void take_network(const Message& message);
   void take_user_data(const Message& message);
@@ -87,6 +94,7 @@ class Session {
   bool is_skipping_ = false;
   std::uint64_t uptime_ms_ = 0;
   std::uint64_t ready_ms_ = 0;
+  std::string (*address_)();
   std::string output_;
 };
 

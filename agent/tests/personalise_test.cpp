@@ -2,6 +2,7 @@
 #include "personalise.hpp"
 
 #include <fstream>
+#include <set>
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -16,6 +17,7 @@ namespace goldmill::agent {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
 
 const std::string kKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIO a@b";
 
@@ -93,6 +95,35 @@ TEST_F(PersonaliseTest, MakesTheHostKeyWhenMissingOrEmpty) {
   EXPECT_THAT(read(key), HasSubstr("BEGIN OPENSSH PRIVATE KEY")) << "empty: made again";
   EXPECT_NE(read(key), first);
   EXPECT_EQ(personaliser().about().ssh_host_key + " goldmill\n", read(key + ".pub"));
+}
+
+TEST_F(PersonaliseTest, ACopyKeepsNothingThatIdentifies) {
+  const std::string key = "/etc/ssh/ssh_host_ed25519_key";
+  std::ofstream(root_ + key) << "another's";
+  std::ofstream(root_ + "/etc/machine-id") << std::string(32, 'a') << "\n";
+  std::ofstream(root_ + kShownBootId)
+      << "0b1f2f5e-8a0c-4c3e-9a53-0d7f8d1f2a77, and more than that\n";
+  struct stat before {};
+  ASSERT_EQ(stat((root_ + kShownBootId).c_str(), &before), 0);
+  Identity identity;
+  identity.resumes = true;
+  identity.hostname = "web-007";
+  std::set<std::string> seen;
+  for (int copy = 0; copy < 2; ++copy) {
+    personaliser().apply(identity);
+    EXPECT_EQ(warnings_, "");
+    EXPECT_EQ(read("/etc/hostname"), "web-007\n");
+    EXPECT_THAT(read("/etc/machine-id"), MatchesRegex("[0-9a-f]{32}\n"));
+    EXPECT_THAT(
+        read(kShownBootId),
+        MatchesRegex("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\n"));
+    EXPECT_THAT(read(key), HasSubstr("BEGIN OPENSSH PRIVATE KEY"));
+    seen.insert({read("/etc/machine-id"), read(kShownBootId), read(key)});
+  }
+  EXPECT_EQ(seen.size(), 6U);
+  struct stat after {};
+  ASSERT_EQ(stat((root_ + kShownBootId).c_str(), &after), 0);
+  EXPECT_EQ(before.st_ino, after.st_ino) << "what is mounted over the sysctl is this file";
 }
 
 TEST_F(PersonaliseTest, WithoutSshServerThereIsNoKey) {

@@ -29,7 +29,7 @@ std::string drain(Session& session) {
 TEST(Session, GivesTheWholeIdentityAtEnd) {
   Session session(about());
   session.connected();
-  EXPECT_THAT(drain(session), StartsWith("hello protocol=1 agent="));
+  EXPECT_THAT(drain(session), StartsWith("hello protocol=2 agent="));
   const std::string text =
       "begin protocol=1\nhostname name=web-001\ninstance id=f7-1\n"
       "seed bytes_b64=" +
@@ -63,7 +63,7 @@ TEST(Session, GivesTheWholeIdentityAtEnd) {
 }
 
 TEST(Session, AnswersInEveryState) {
-  Session session(about());
+  Session session(about(), [] { return std::string("192.0.2.10"); });
   session.receive("ping id=7\n", 41);
   EXPECT_EQ(drain(session), "pong id=7 state=waiting uptime_ms=41\n");
   EXPECT_TRUE(session.receive("poweroff\n", 41).empty());
@@ -74,11 +74,48 @@ TEST(Session, AnswersInEveryState) {
   EXPECT_THAT(drain(session),
               StartsWith("personalised source=none hostname=web-001 machine_id=aaa"));
   session.ready(60);
-  EXPECT_THAT(drain(session), HasSubstr("uptime_ms=60"));
+  EXPECT_THAT(drain(session), HasSubstr("uptime_ms=60 address=192.0.2.10\n"));
   const auto requests = session.receive("poweroff\ntime unix_ns=1790000000000000001\n", 61);
   ASSERT_EQ(requests.size(), 2U);
   EXPECT_EQ(requests[0].kind, Request::Kind::poweroff);
   EXPECT_EQ(requests[1].unix_ns, 1790000000000000001U);
+}
+
+TEST(Session, ASettledGuestTakesAnotherIdentity) {
+  Session session(about());
+  session.receive("settle\nbegin protocol=2 reason=resume\n", 1);
+  EXPECT_THAT(drain(session), HasSubstr("for=settle code=wrong_state"));
+  session.personalised(about(), "port");
+  session.ready(50);
+  session.receive("begin protocol=2 reason=resume\n", 1);
+  EXPECT_THAT(drain(session), HasSubstr("for=begin code=wrong_state")) << "it is not settled";
+  const auto wanted = session.receive("settle\n", 60);
+  ASSERT_EQ(wanted.size(), 1U);
+  EXPECT_EQ(wanted[0].kind, Request::Kind::settle);
+  EXPECT_EQ(drain(session), "") << "ok comes when it is done";
+  session.settled();
+  EXPECT_EQ(drain(session), "ok for=settle\n");
+  const auto requests = session.receive(
+      "begin protocol=2 reason=resume\nclock unix_ns=1790000000000000001\n"
+      "link mac=02:00:00:00:00:07\nhostname name=web-007\nend\n",
+      70);
+  ASSERT_EQ(requests.size(), 1U);
+  EXPECT_TRUE(requests[0].identity.resumes);
+  EXPECT_EQ(requests[0].identity.mac, "02:00:00:00:00:07");
+  EXPECT_EQ(requests[0].identity.unix_ns, 1790000000000000001U);
+  session.personalised(about(), "port");
+  session.ready(80);
+  drain(session);
+  session.receive("begin protocol=2 reason=resume\n", 90);
+  EXPECT_THAT(drain(session), HasSubstr("code=wrong_state")) << "once";
+}
+
+TEST(Session, OnlyAResumingIdentityHasLinkAndClock) {
+  Session session(about());
+  session.receive("begin protocol=1\nlink mac=02:00:00:00:00:07\nclock unix_ns=1\n", 1);
+  const std::string text = drain(session);
+  EXPECT_THAT(text, HasSubstr("for=link code=wrong_state"));
+  EXPECT_THAT(text, HasSubstr("for=clock code=wrong_state"));
 }
 
 TEST(Session, ALateHostLearnsEverything) {
@@ -139,8 +176,10 @@ TEST(Session, RefusesWhatTheGrammarDoesNotAllow) {
   Session session(about());
   session.receive("run command=reboot\n", 1);
   EXPECT_THAT(drain(session), HasSubstr("error for=run code=unknown_verb"));
-  session.receive("begin protocol=2 reason=resume\n", 1);
-  EXPECT_THAT(drain(session), HasSubstr("code=unsupported"));
+  for (const char* later : {"begin protocol=3", "begin protocol=2", "begin protocol=1 reason=x"}) {
+    session.receive(std::string(later) + "\n", 1);
+    EXPECT_THAT(drain(session), HasSubstr("code=unsupported")) << later;
+  }
 }
 
 TEST(Session, BoundsLinesItemsAndOutput) {

@@ -5,16 +5,26 @@
 
 namespace goldmill::launch {
 
-Budget budget_for(Bytes memory, int parallel_wished, Bytes available, int cores) {
+Budget budget_for(const LaunchRequest& request, Bytes available, int cores) {
   constexpr Bytes kTouched = 160_MiB;
   constexpr Bytes kQemu = 64_MiB;
+  constexpr Bytes kWarm = 56_MiB;
   Budget budget;
   budget.available = available;
-  budget.each = Bytes{std::min(memory.value, kTouched.value) + kQemu.value};
+  budget.each = Bytes{std::min(request.memory.value, kTouched.value) + kQemu.value};
+  if (request.warm) {
+    budget.each = kWarm;
+  }
   budget.instances = static_cast<int>(
       std::min<std::uint64_t>(available.value / 10 * 9 / budget.each.value, 100000));
-  budget.parallel = parallel_wished > 0 ? parallel_wished : std::max(1, cores) * 2;
+  budget.parallel = request.parallel > 0 ? request.parallel : std::max(1, cores) * 2;
   return budget;
+}
+
+std::string to_text(const Budget& budget) {
+  return std::to_string(budget.parallel) + " at once, room for " +
+         std::to_string(budget.instances) + " of " + to_text(budget.each) + " in " +
+         to_text(budget.available) + " of free memory";
 }
 
 }  // namespace goldmill::launch

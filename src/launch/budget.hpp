@@ -2,7 +2,10 @@
 // Budget: how many machines may boot at once, and how many this machine's memory can hold.
 #pragma once
 
+#include <string>
+
 #include <goldmill/base/bytes.hpp>
+#include <goldmill/launch/launch.hpp>
 
 namespace goldmill::launch {
 
@@ -15,6 +18,8 @@ struct Budget {
 
 /// One instance takes its memory, but hardly more than 160 MiB of it while it boots, and 64 MiB
 /// for QEMU; a tenth of what is available stays free. Each boot gets half a core.
-Budget budget_for(Bytes memory, int parallel_wished, Bytes available, int cores);
+/// A warm instance shares what it does not write, and takes 56 MiB.
+Budget budget_for(const LaunchRequest& request, Bytes available, int cores);
+std::string to_text(const Budget& budget);
 
 }  // namespace goldmill::launch

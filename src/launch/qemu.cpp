@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The embedded engine: QEMU processes of this machine, no daemon, state in plain files.
-#include <atomic>
+#include <array>
 #include <cerrno>
 #include <map>
 #include <mutex>
@@ -9,8 +9,10 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <goldmill/launch/engine.hpp>
@@ -18,12 +20,17 @@
 #include <goldmill/machine/agent_channel.hpp>
 #include <goldmill/machine/dossier.hpp>
 #include <goldmill/machine/machine.hpp>
+#include <goldmill/machine/overlay.hpp>
 #include <goldmill/machine/qmp.hpp>
+#include <goldmill/machine/saved_state.hpp>
 #include <goldmill/machine/ssh.hpp>
+#include <goldmill/machine/tap.hpp>
 #include <goldmill/system/memory.hpp>
 
 #include "budget.hpp"
 #include "record.hpp"
+#include "side_by_side.hpp"
+#include "snapshot.hpp"
 
 namespace goldmill::launch {
 
@@ -36,6 +43,12 @@ using machine::AgentReport;
 using machine::Machine;
 using machine::MachineSpec;
 using system::UniqueFd;
+
+/// How long `ps` listens to a guest whose launcher was killed: one on a busy machine takes seconds
+/// to notice that somebody is there, and boots as nobody when nobody stays.
+constexpr std::chrono::milliseconds kAdoptionLimit(5000);
+/// How long a ready instance may take to get an address from the bridge's DHCP server.
+constexpr std::chrono::seconds kAddressLimit(30);
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -64,14 +77,45 @@ void take_report(Record& record, const AgentReport& report) {
     record.instance.state = State::ready;
     record.instance.error.clear();
   }
+  if (!record.bridge.empty()) {
+    record.instance.address = report.address;
+  }
+}
+
+/// The report of a ready guest, on a bridge once it has an address; without one when none came in
+/// time: it is asked again by `ps` and `ssh`.
+Result<AgentReport> with_address(const Record& record, AgentChannel& channel, AgentReport report) {
+  const auto end = Clock::now() + kAddressLimit;
+  while (!record.bridge.empty() && report.address.empty() && Clock::now() < end) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    report = TRY(channel.status(kAddressLimit));
+  }
+  return report;
 }
 
 /// The files that one start hands to QEMU.
 struct Files {
-  UniqueFd image;
+  machine::ImageDisk image;
+  UniqueFd snapshot;
   UniqueFd overlay;
   UniqueFd variables;
+  UniqueFd tap;
 };
+
+Result<machine::NetworkSpec> network_of(const Record& record, Files& files) {
+  machine::NetworkSpec network;
+  network.mac = record.mac;
+  if (record.bridge.empty()) {
+    network.kind = machine::NetworkSpec::Kind::user;
+    network.ssh_port = record.instance.ssh_port;
+    network.subnet = subnet_of(record.instance.ssh_port);
+    return network;
+  }
+  network.kind = machine::NetworkSpec::Kind::tap;
+  files.tap = TRY(machine::open_tap_on(record.bridge)).file;
+  network.tap = files.tap.get();
+  return network;
+}
 
 Result<MachineSpec> machine_of(const Record& record, const fs::path& directory, Files& files) {
   MachineSpec spec;
@@ -81,14 +125,16 @@ Result<MachineSpec> machine_of(const Record& record, const fs::path& directory, 
   spec.directory = directory;
   spec.lifetime = machine::CagedProgram::Lifetime::outlives;
   spec.on_reboot = MachineSpec::OnReboot::start_again;
-  files.image = TRY(system::open_file(record.disk, O_RDONLY));
+  files.image = TRY(machine::ImageDisk::open(record.disk, record.disk_format));
   files.overlay = TRY(system::open_file(directory / "disk.qcow2", O_RDWR | O_NOFOLLOW));
   spec.disk =
-      machine::DiskSpec{files.overlay.get(), "qcow2", files.image.get(), record.disk_format};
-  spec.network.kind = machine::NetworkSpec::Kind::user;
-  spec.network.mac = record.mac;
-  spec.network.ssh_port = record.instance.ssh_port;
-  spec.network.subnet = subnet_of(record.instance.ssh_port);
+      machine::DiskSpec{files.overlay.get(), "qcow2", files.image.files(), record.disk_format};
+  if (!record.snapshot.empty()) {
+    files.snapshot = TRY(system::open_file(snapshot_disk(record.snapshot), O_RDONLY | O_NOFOLLOW));
+    spec.disk->backing.insert(spec.disk->backing.begin(), files.snapshot.get());
+    spec.display = false;
+  }
+  spec.network = TRY(network_of(record, files));
   if (record.uefi) {
     spec.firmware = machine::Firmware::uefi;
     const fs::path own = directory / "variables.fd";
@@ -128,11 +174,17 @@ Result<void> kill_process(const machine::ProcessIdentity& process) {
 }
 
 /// A guest in use may write to its console for ever: from now on the last 64 KiB stay in memory.
-void bound_console(const fs::path& directory) {
-  if (auto control = machine::Qmp::connect(directory / machine::kQmpSocket)) {
-    const Json ring = {{"type", "ringbuf"}, {"data", {{"size", 65536}}}};
-    (void)control->execute("chardev-change", Json{{"id", "serial"}, {"backend", ring}});
-  }
+void bound_console(machine::Qmp& control) {
+  const Json ring = {{"type", "ringbuf"}, {"data", {{"size", 65536}}}};
+  (void)control.execute("chardev-change", Json{{"id", "serial"}, {"backend", ring}});
+}
+
+bool is_over(const Record& record) {
+  return record.instance.expires && *record.instance.expires <= ::time(nullptr);
+}
+
+std::chrono::nanoseconds unix_time() {
+  return std::chrono::system_clock::now().time_since_epoch();
 }
 
 class QemuEngine final : public Engine {
@@ -143,41 +195,90 @@ class QemuEngine final : public Engine {
   std::string_view summary() const override { return "QEMU processes on this machine; no daemon"; }
 
   Result<Fleet> launch(const LaunchRequest& request, const Progress& progress) override;
+  Result<Warmth> warm(const LaunchRequest& request) override;
+  bool has(const std::string& instance) const override {
+    const auto record = records_.load(instance);
+    return record && record->instance.engine == name();
+  }
   Result<std::vector<Instance>> list() override;
   Result<Instance> start(const std::string& instance) override;
   Result<void> stop(const std::string& instance, std::chrono::seconds limit) override;
   Result<void> remove(const std::string& instance) override;
+  Result<UniqueFd> console(const std::string& instance) override;
+  Result<SshAccess> ssh_access(const std::string& instance) override;
   Result<std::vector<std::string>> ssh_arguments(const std::string& instance) override;
 
  private:
+  /// Errors: not_found; unavailable, when it does not run.
+  Result<Record> running(const std::string& instance) const;
+  Result<machine::SshTarget> ssh_target(const std::string& instance);
+
   struct Surroundings {
     machine::KeyPair key;
     machine::AcceleratorChoice accelerator;
     std::chrono::seconds ready_limit{600};
+    const Snapshot* snapshot = nullptr;  ///< from which instances go on; none: they boot
   };
 
-  Result<Surroundings> surroundings(const Record& record) const;
+  Result<Surroundings> surroundings(const fs::path& kernel,
+                                    const fs::path& disk,
+                                    const std::string& disk_format) const;
+  Result<Snapshot> snapshot_for(const LaunchRequest& request) const;
   void start_all(const LaunchRequest& request,
                  std::vector<Record>& records,
                  Fleet& fleet,
+                 const Snapshot* snapshot,
                  const std::function<void(const Record&)>& changed);
   Result<Machine> start_machine(Record& record, const Surroundings& around);
+  Result<AgentReport> boot(const Record& record, const Surroundings& around) const;
+  Result<AgentReport> resume(const Record& record, const Surroundings& around) const;
   /// Starts and waits until it is ready; what fails stands in the record.
   std::string start_one(Record& record,
                         const Surroundings& around,
                         const std::function<void(const Record&)>& changed);
   void reconcile(Record& record);
   void adopt(Record& record);
+  void learn_address(Record& record);
 
   Records records_;
 };
 
-Result<QemuEngine::Surroundings> QemuEngine::surroundings(const Record& record) const {
+Result<QemuEngine::Surroundings> QemuEngine::surroundings(const fs::path& kernel,
+                                                          const fs::path& disk,
+                                                          const std::string& disk_format) const {
   Surroundings around;
   around.key = TRY(machine::own_key(records_.home()));
-  around.accelerator = TRY(machine::choose_accelerator(
-      records_.home(), {record.kernel, record.disk, record.disk_format}));
+  around.accelerator =
+      TRY(machine::choose_accelerator(records_.home(), {kernel, disk, disk_format}));
   return around;
+}
+
+Result<Snapshot> QemuEngine::snapshot_for(const LaunchRequest& request) const {
+  if (request.uefi) {
+    return Error{ErrorKind::invalid_input,
+                 "a warm instance does not start by UEFI",
+                 "leave --uefi or --warm out: the firmware only matters at a boot"};
+  }
+  const auto around =
+      TRY(surroundings(request.kernel, fs::absolute(request.disk), request.disk_format));
+  SnapshotRequest wanted;
+  wanted.image = request.image;
+  wanted.image_digest = request.image_digest;
+  wanted.disk = fs::absolute(request.disk);
+  wanted.disk_format = request.disk_format;
+  wanted.disk_size = TRY(disk_size_of(request));
+  wanted.memory = request.memory;
+  wanted.cpus = request.cpus;
+  wanted.accelerator = around.accelerator.kind;
+  wanted.ready_limit = request.ready_limit;
+  wanted.tell = request.tell;
+  return take_snapshot(records_.home(), wanted);
+}
+
+Result<Warmth> QemuEngine::warm(const LaunchRequest& request) {
+  const auto begin = Clock::now();
+  const Snapshot snapshot = TRY(snapshot_for(request));
+  return Warmth{snapshot.directory, snapshot.made, snapshot.bytes, seconds_since(begin)};
 }
 
 Result<Machine> QemuEngine::start_machine(Record& record, const Surroundings& around) {
@@ -186,6 +287,11 @@ Result<Machine> QemuEngine::start_machine(Record& record, const Surroundings& ar
     Files files;
     MachineSpec spec = TRY(machine_of(record, directory, files));
     spec.accelerator = around.accelerator.kind;
+    if (around.snapshot != nullptr) {
+      spec.resumes = true;
+      spec.memory_file = machine::MemoryFile{around.snapshot->memory.get(),
+                                             machine::MemoryFile::Use::copy_on_write};
+    }
     // Recorded before it runs: a crash of ours never leaves a machine that nobody knows.
     spec.before_run = [this, &record](pid_t id) -> Result<void> {
       record.process = TRY(machine::identify(id));
@@ -201,6 +307,39 @@ Result<Machine> QemuEngine::start_machine(Record& record, const Surroundings& ar
   }
 }
 
+Result<AgentReport> QemuEngine::boot(const Record& record, const Surroundings& around) const {
+  const fs::path directory = records_.directory(record.instance.name);
+  AgentChannel channel = TRY(AgentChannel::connect(directory / machine::kAgentSocket));
+  machine::BootWatch watch(directory);
+  AgentReport report = TRY(channel.personalise(
+      identity_of(record, around.key),
+      {AgentChannel::Goal::ready, around.ready_limit, [&watch] { return watch.pointless(); }}));
+  if (auto control = machine::Qmp::connect(directory / machine::kQmpSocket)) {
+    bound_console(*control);
+  }
+  return with_address(record, channel, std::move(report));
+}
+
+/// Its cable is plugged in when it is somebody: before, it must not be reached.
+Result<AgentReport> QemuEngine::resume(const Record& record, const Surroundings& around) const {
+  const fs::path directory = records_.directory(record.instance.name);
+  machine::Qmp control = TRY(machine::Qmp::connect(directory / machine::kQmpSocket));
+  AgentChannel channel = TRY(AgentChannel::connect(directory / machine::kAgentSocket));
+  const UniqueFd state =
+      TRY(system::open_file(snapshot_state(record.snapshot), O_RDONLY | O_NOFOLLOW));
+  TRY(machine::load_state(control, state.get()));
+  TRY(machine::set_link(control, false));
+  bound_console(control);
+  TRY(control.execute("cont"));
+  machine::Resumption resumption;
+  resumption.identity = identity_of(record, around.key);
+  resumption.mac = record.mac;
+  resumption.unix_time = unix_time();
+  AgentReport report = TRY(channel.resume(resumption, around.ready_limit));
+  TRY(machine::set_link(control, true));
+  return with_address(record, channel, std::move(report));
+}
+
 std::string QemuEngine::start_one(Record& record,
                                   const Surroundings& around,
                                   const std::function<void(const Record&)>& changed) {
@@ -208,6 +347,7 @@ std::string QemuEngine::start_one(Record& record,
   record.instance.state = State::starting;
   record.instance.error.clear();
   record.instance.dossier = Json();
+  record.resumes = around.snapshot != nullptr;
   const auto fail = [this, &record, &changed](const Error& error) {
     record.instance.state = State::failed;
     record.instance.error = error.text();
@@ -221,28 +361,17 @@ std::string QemuEngine::start_one(Record& record,
     return "";
   }
   changed(record);
-  const fs::path directory = records_.directory(record.instance.name);
-  auto channel = AgentChannel::connect(directory / machine::kAgentSocket);
-  Result<AgentReport> report = Error{ErrorKind::unavailable, "no agent"};
-  if (channel) {
-    machine::BootWatch watch(directory);
-    report = channel->personalise(
-        identity_of(record, around.key),
-        {AgentChannel::Goal::ready, around.ready_limit, [&watch] { return watch.pointless(); }});
-  } else {
-    report = channel.error();
-  }
+  const auto report = around.snapshot != nullptr ? resume(record, around) : boot(record, around);
   if (!report) {
+    const fs::path directory = records_.directory(record.instance.name);
     const auto dossier = machine::collect_dossier(directory, directory / "screen.ppm");
     started->kill();
     Error error = report.error();
-    error.message += "; " + dossier.likely_cause;
-    fail(error);
+    error.message += around.snapshot != nullptr ? "" : "; " + dossier.likely_cause;
     record.instance.dossier = machine::to_json(dossier);
-    (void)records_.save(record);
+    fail(error);
     return started->warning();
   }
-  bound_console(directory);
   take_report(record, *report);
   record.instance.ready_seconds = seconds_since(begin);
   (void)records_.save(record);
@@ -255,50 +384,42 @@ std::string QemuEngine::start_one(Record& record,
 void QemuEngine::start_all(const LaunchRequest& request,
                            std::vector<Record>& records,
                            Fleet& fleet,
+                           const Snapshot* snapshot,
                            const std::function<void(const Record&)>& changed) {
-  auto around = surroundings(records.front());
+  const Record& first = records.front();
+  auto around = surroundings(first.kernel, first.disk, first.disk_format);
   const auto cores = static_cast<int>(std::thread::hardware_concurrency());
-  const Budget budget =
-      budget_for(request.memory, request.parallel, system::available_memory(), cores);
+  const Budget budget = budget_for(request, system::available_memory(), cores);
+  fleet.budget = to_text(budget);
   if (around) {
+    around->snapshot = snapshot;
     around->ready_limit = request.ready_limit;
     fleet.accelerator = around->accelerator.reason;
   }
-  std::atomic<std::size_t> next{0};
   std::mutex warnings_lock;
-  const auto work = [&] {
-    for (std::size_t i = next++; i < records.size(); i = next++) {
-      Record& record = records[i];
-      if (record.instance.state == State::failed) {
-        changed(record);
-        continue;
-      }
-      if (!around || i >= static_cast<std::size_t>(budget.instances)) {
-        record.instance.state = State::failed;
-        record.instance.error = !around ? around.error().text()
-                                        : "not enough memory: " + to_text(budget.available) +
-                                              " are available, and each instance needs " +
-                                              to_text(budget.each);
-        (void)records_.save(record);
-        changed(record);
-        continue;
-      }
-      const std::string warning = start_one(record, *around, changed);
-      const std::lock_guard guard(warnings_lock);
-      if (!warning.empty() && fleet.warnings.empty()) {
-        fleet.warnings.push_back(warning);
-      }
+  const auto work = [&](std::size_t i) {
+    Record& record = records[i];
+    if (record.instance.state == State::failed) {
+      changed(record);
+      return;
+    }
+    if (!around || i >= static_cast<std::size_t>(budget.instances)) {
+      record.instance.state = State::failed;
+      record.instance.error = !around ? around.error().text()
+                                      : "not enough memory: " + to_text(budget.available) +
+                                            " are available, and each instance needs " +
+                                            to_text(budget.each);
+      (void)records_.save(record);
+      changed(record);
+      return;
+    }
+    const std::string warning = start_one(record, *around, changed);
+    const std::lock_guard guard(warnings_lock);
+    if (!warning.empty() && fleet.warnings.empty()) {
+      fleet.warnings.push_back(warning);
     }
   };
-  std::vector<std::thread> threads;
-  const auto count = std::min(static_cast<std::size_t>(budget.parallel), records.size());
-  for (std::size_t i = 1; i < count; ++i) {
-    threads.emplace_back(work);
-  }
-  work();
-  for (std::thread& thread : threads) {
-    thread.join();
-  }
+  side_by_side(records.size(), static_cast<std::size_t>(budget.parallel), work);
 }
 
 Result<Fleet> QemuEngine::launch(const LaunchRequest& request, const Progress& progress) {
@@ -308,7 +429,15 @@ Result<Fleet> QemuEngine::launch(const LaunchRequest& request, const Progress& p
                  "cannot launch " + std::to_string(request.count) + " instances",
                  "1 to 10000 are possible"};
   }
-  auto prepared = TRY(records_.prepare(request).context("while preparing the fleet"));
+  if (!request.bridge.empty()) {
+    TRY(machine::open_tap_on(request.bridge));  // said once, before anything is prepared
+  }
+  std::optional<Snapshot> snapshot;
+  if (request.warm) {
+    snapshot.emplace(TRY(snapshot_for(request)));
+  }
+  auto prepared = TRY(records_.prepare(request, snapshot ? snapshot->directory : fs::path())
+                          .context("while preparing the fleet"));
   Fleet fleet;
   fleet.name = prepared.fleet;
   std::mutex progress_lock;
@@ -323,7 +452,7 @@ Result<Fleet> QemuEngine::launch(const LaunchRequest& request, const Progress& p
       changed(record);
     }
   } else {
-    start_all(request, prepared.records, fleet, changed);
+    start_all(request, prepared.records, fleet, snapshot ? &*snapshot : nullptr, changed);
   }
   for (Record& record : prepared.records) {
     fleet.instances.push_back(std::move(record.instance));
@@ -340,14 +469,31 @@ void QemuEngine::adopt(Record& record) {
   if (!key || !channel) {
     return;
   }
-  const auto report =
-      channel->personalise(identity_of(record, *key),
-                           {AgentChannel::Goal::ready,
-                            std::chrono::milliseconds(1500),
-                            {},
-                            [&record](const AgentReport& so_far) { take_report(record, so_far); }});
+  const auto report = channel->personalise(
+      identity_of(record, *key),
+      {AgentChannel::Goal::ready, kAdoptionLimit, {}, [&record](const AgentReport& so_far) {
+         take_report(record, so_far);
+       }});
   if (report) {
     take_report(record, *report);
+  }
+}
+
+/// Of one on a bridge that had none when it got ready.
+void QemuEngine::learn_address(Record& record) {
+  if (record.bridge.empty() || record.instance.state != State::ready ||
+      !record.instance.address.empty() || records_.is_being_launched(record.instance.fleet)) {
+    return;
+  }
+  const auto guard = records_.lock(record.instance.name);
+  auto channel =
+      AgentChannel::connect(records_.directory(record.instance.name) / machine::kAgentSocket);
+  if (!guard || !channel) {
+    return;
+  }
+  if (const auto report = channel->status(kAdoptionLimit)) {
+    take_report(record, *report);
+    (void)records_.save(record);
   }
 }
 
@@ -358,19 +504,24 @@ void QemuEngine::reconcile(Record& record) {
     return;
   }
   const auto guard = records_.lock(instance.name);
-  if (record.process && machine::is_alive(*record.process)) {
+  const bool nobody = record.resumes && instance.state == State::starting;
+  if (record.process && machine::is_alive(*record.process) && !nobody) {
     if (instance.state == State::starting) {
       adopt(record);
       (void)records_.save(record);
     }
     return;
   }
+  if (record.process && nobody) {
+    // A copy that nobody gave an identity: it booted long ago and asks for none.
+    (void)kill_process(*record.process);
+  }
   const auto now = machine::identify(::getpid());
   const bool other_boot = record.process && now && record.process->boot_id != now->boot_id;
   instance.state = State::stopped;
-  instance.error = other_boot        ? "this machine was started anew"
-                   : !record.process ? "goldmill ended before it had started it"
-                                     : "its QEMU process ended";
+  instance.error = other_boot                  ? "this machine was started anew"
+                   : !record.process || nobody ? "goldmill ended before it had started it"
+                                               : "its QEMU process ended";
   record.process.reset();
   (void)records_.save(record);
 }
@@ -379,7 +530,15 @@ Result<std::vector<Instance>> QemuEngine::list() {
   std::vector<Instance> instances;
   for (Record& record : TRY(records_.load_all())) {
     if (record.instance.engine == name()) {
+      if (is_over(record) && remove(record.instance.name)) {
+        continue;
+      }
       reconcile(record);
+      learn_address(record);
+      if (record.process && machine::is_alive(*record.process)) {
+        record.instance.uptime_seconds = machine::uptime_seconds(*record.process);
+        record.instance.memory = machine::proportional_memory(record.process->id);
+      }
       instances.push_back(std::move(record.instance));
     }
   }
@@ -392,7 +551,7 @@ Result<Instance> QemuEngine::start(const std::string& instance) {
   if (record.process && machine::is_alive(*record.process)) {
     return Error{ErrorKind::conflict, instance + " runs already"};
   }
-  const auto around = TRY(surroundings(record));
+  const auto around = TRY(surroundings(record.kernel, record.disk, record.disk_format));
   start_one(record, around, [](const Record&) {});
   return record.instance;
 }
@@ -429,24 +588,65 @@ Result<void> QemuEngine::remove(const std::string& instance) {
   return records_.erase(instance);
 }
 
-Result<std::vector<std::string>> QemuEngine::ssh_arguments(const std::string& instance) {
-  const Record record = TRY(records_.load(instance));
+Result<Record> QemuEngine::running(const std::string& instance) const {
+  Record record = TRY(records_.load(instance));
   if (!record.process || !machine::is_alive(*record.process)) {
     return Error{ErrorKind::unavailable, instance + " does not run", "goldmill ps shows what does"};
   }
+  return record;
+}
+
+Result<UniqueFd> QemuEngine::console(const std::string& instance) {
+  TRY(running(instance));
+  std::array<int, 2> ends{};
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
+    return system_error("cannot make a pair of sockets", errno);
+  }
+  UniqueFd ours(ends[0]);
+  const UniqueFd theirs(ends[1]);
+  auto control = TRY(machine::Qmp::connect(records_.directory(instance) / machine::kQmpSocket));
+  TRY(control.execute("getfd", Json{{"fdname", "console"}}, theirs.get()));
+  const Json address = {{"type", "fd"}, {"data", {{"str", "console"}}}};
+  const Json socket = {{"type", "socket"}, {"data", {{"addr", address}, {"server", false}}}};
+  TRY(control.execute("chardev-change", Json{{"id", "serial"}, {"backend", socket}}));
+  return ours;
+}
+
+Result<machine::SshTarget> QemuEngine::ssh_target(const std::string& instance) {
+  Record record = TRY(running(instance));
   if (record.instance.ssh_host_key.empty()) {
     return Error{ErrorKind::unavailable,
                  instance + " has reported no SSH host key",
                  "it is not personalised yet, or its image has no SSH server"};
   }
+  learn_address(record);
+  if (record.instance.address.empty()) {
+    return Error{ErrorKind::unavailable,
+                 instance + " has no address yet",
+                 "does a DHCP server answer on the bridge " + record.bridge + "?"};
+  }
   machine::SshTarget target;
+  target.address = record.instance.address;
   target.port = record.instance.ssh_port;
   target.user = record.instance.ssh_user;
   target.private_key = TRY(machine::own_key(records_.home())).private_key;
   target.host_key = record.instance.ssh_host_key;
   target.directory = records_.directory(instance);
   TRY(machine::pin_host_key(target));
-  return machine::ssh_arguments(target);
+  return target;
+}
+
+Result<SshAccess> QemuEngine::ssh_access(const std::string& instance) {
+  const machine::SshTarget target = TRY(ssh_target(instance));
+  return SshAccess{target.address,
+                   target.port,
+                   target.user,
+                   target.private_key,
+                   target.directory / "known_hosts"};
+}
+
+Result<std::vector<std::string>> QemuEngine::ssh_arguments(const std::string& instance) {
+  return machine::ssh_arguments(TRY(ssh_target(instance)));
 }
 }  // namespace
 

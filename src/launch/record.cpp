@@ -12,10 +12,13 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <goldmill/base/suggestion.hpp>
 #include <goldmill/machine/overlay.hpp>
+
+#include "snapshot.hpp"
 
 namespace goldmill::launch {
 
@@ -27,6 +30,7 @@ constexpr std::uint16_t kFirstPort = 20000;
 constexpr std::uint16_t kLastPort = 32767;
 constexpr Bytes kLongestRecord = 4_MiB;
 constexpr std::size_t kLongestFleet = 48;
+constexpr std::uint16_t kSshPort = 22;
 
 Json or_null(const std::string& text) {
   return text.empty() ? Json() : Json(text);
@@ -66,9 +70,13 @@ Json to_json(const Instance& instance) {
           {"hostname", instance.hostname},
           {"machine_id", or_null(instance.machine_id)},
           {"ssh_host_key", or_null(instance.ssh_host_key)},
+          {"address", or_null(instance.address)},
           {"ssh_port", instance.ssh_port},
           {"state", name_of(instance.state)},
           {"ready_seconds", instance.ready_seconds ? Json(*instance.ready_seconds) : Json()},
+          {"uptime_seconds", instance.uptime_seconds ? Json(*instance.uptime_seconds) : Json()},
+          {"memory_bytes", instance.memory ? Json(instance.memory->value) : Json()},
+          {"expires", instance.expires ? Json(*instance.expires) : Json()},
           {"error", or_null(instance.error)}};
 }
 
@@ -87,11 +95,14 @@ Json to_json(const Record& record) {
   json["dossier"] = record.instance.dossier;
   json["disk"] = record.disk.string();
   json["disk_format"] = record.disk_format;
+  json["snapshot"] = or_null(record.snapshot);
+  json["resumes"] = record.resumes;
   json["kernel"] = record.kernel.string();
   json["memory"] = record.memory.value;
   json["cpus"] = record.cpus;
   json["uefi"] = record.uefi;
   json["mac"] = record.mac;
+  json["bridge"] = or_null(record.bridge);
   json["user_data"] = record.user_data;
   json["keys"] = Json::array();
   for (const UserKey& key : record.keys) {
@@ -113,12 +124,14 @@ void read_instance(const Json& json, Instance& instance) {
   instance.hostname = find_string(json, "hostname").value_or("");
   instance.machine_id = find_string(json, "machine_id").value_or("");
   instance.ssh_host_key = find_string(json, "ssh_host_key").value_or("");
+  instance.address = find_string(json, "address").value_or("");
   instance.ssh_user = find_string(json, "ssh_user").value_or("root");
   instance.error = find_string(json, "error").value_or("");
   const Json* seconds = find_value(json, "ready_seconds");
   if (seconds != nullptr && seconds->is_number()) {
     instance.ready_seconds = seconds->get<double>();
   }
+  instance.expires = find_integer(json, "expires");
   const Json* dossier = find_value(json, "dossier");
   instance.dossier = dossier == nullptr ? Json() : *dossier;
 }
@@ -137,11 +150,17 @@ Result<Record> record_of(const Json& json) {
   read_instance(json, record.instance);
   record.disk = TRY(string_at(json, "disk"));
   record.disk_format = TRY(string_at(json, "disk_format"));
+  record.snapshot = find_string(json, "snapshot").value_or("");
+  record.resumes = find_bool(json, "resumes").value_or(false);
   record.kernel = find_string(json, "kernel").value_or("");
   record.memory = Bytes{static_cast<std::uint64_t>(TRY(integer_at(json, "memory")))};
   record.cpus = static_cast<int>(TRY(integer_at(json, "cpus")));
   record.uefi = find_bool(json, "uefi").value_or(false);
   record.mac = TRY(string_at(json, "mac"));
+  record.bridge = find_string(json, "bridge").value_or("");
+  if (record.bridge.empty()) {
+    record.instance.address = "127.0.0.1";
+  }
   record.user_data = find_string(json, "user_data").value_or("");
   if (const Json* keys = find_value(json, "keys"); keys != nullptr && keys->is_array()) {
     for (const Json& key : *keys) {
@@ -295,8 +314,12 @@ Record make_record(const LaunchRequest& request, const std::string& fleet, int n
   record.memory = request.memory;
   record.cpus = request.cpus;
   record.uefi = request.uefi;
+  record.bridge = request.bridge;
   record.keys = request.keys;
   record.user_data = request.user_data;
+  if (request.lifetime) {
+    record.instance.expires = ::time(nullptr) + request.lifetime->count();
+  }
   return record;
 }
 
@@ -345,8 +368,11 @@ Result<void> Records::write_new(const Record& record, Bytes disk_size) const {
   if (::mkdir(fresh.c_str(), 0700) != 0) {
     return system_error("cannot make " + fresh.string(), errno);
   }
-  auto written = machine::write_overlay(fresh / "disk.qcow2",
-                                        {record.disk.string(), record.disk_format, disk_size});
+  machine::OverlaySpec overlay{record.disk.string(), record.disk_format, disk_size};
+  if (!record.snapshot.empty()) {
+    overlay = {snapshot_disk(record.snapshot).string(), "qcow2", disk_size};
+  }
+  auto written = machine::write_overlay(fresh / "disk.qcow2", overlay);
   if (written) {
     written = replace_file(fresh / "instance.json",
                            to_json(record).dump(1, ' ', false, Json::error_handler_t::replace));
@@ -360,7 +386,7 @@ Result<void> Records::write_new(const Record& record, Bytes disk_size) const {
   return written;
 }
 
-Result<Records::Prepared> Records::prepare(const LaunchRequest& request) {
+Result<Bytes> disk_size_of(const LaunchRequest& request) {
   const Bytes image_size = TRY(machine::virtual_size(request.disk, request.disk_format));
   const Bytes size = request.disk_size.value_or(image_size);
   if (size < image_size) {
@@ -369,6 +395,11 @@ Result<Records::Prepared> Records::prepare(const LaunchRequest& request) {
         "a disk of " + to_text(size) + " is smaller than the image's " + to_text(image_size),
         "leave --disk-size out or choose a larger one"};
   }
+  return size;
+}
+
+Result<Records::Prepared> Records::prepare(const LaunchRequest& request, const fs::path& snapshot) {
+  const Bytes size = TRY(disk_size_of(request));
   const auto allocation_guard = TRY(allocation_lock());
   const std::vector<Record> existing = TRY(load_all());
   std::set<std::string> fleets;
@@ -383,7 +414,10 @@ Result<Records::Prepared> Records::prepare(const LaunchRequest& request) {
   Allocation allocation(existing);
   for (int number = 1; number <= request.count; ++number) {
     Record record = make_record(request, fleet, number);
-    const auto port = allocation.port();
+    record.snapshot = snapshot;
+    const bool forwarded = record.bridge.empty();
+    const auto port = forwarded ? allocation.port() : std::optional(kSshPort);
+    record.instance.address = forwarded ? "127.0.0.1" : "";
     record.instance.ssh_port = port.value_or(0);
     record.mac = allocation.mac();
     auto written = port ? write_new(record, size)
@@ -459,25 +493,31 @@ Result<void> Records::change_port(Record& record) const {
   return save(record);
 }
 
+namespace {
+/// "FLEET-NUMBER"
+bool is_of_fleet(const std::string& name, const std::string& fleet) {
+  return name.size() > fleet.size() + 1 && name.starts_with(fleet + "-") &&
+         name.find_first_not_of("0123456789", fleet.size() + 1) == std::string::npos;
+}
+}  // namespace
+
 Result<void> Records::erase(const std::string& name) const {
   const auto guard = TRY(allocation_lock());
-  const auto record = load(name);
+  const std::string fleet = name.substr(0, name.rfind('-'));
   const fs::path gone = root() / (".gone-" + name);
   TRY(system::remove_tree(gone));
   if (::rename(directory(name).c_str(), gone.c_str()) != 0 && errno != ENOENT) {
     return system_error("cannot remove " + name, errno);
   }
   TRY(system::remove_tree(gone));
-  if (record) {
-    const std::vector<Record> others = TRY(load_all());
-    const std::string& fleet = record->instance.fleet;
-    const bool last = std::none_of(others.begin(), others.end(), [&fleet](const Record& other) {
-      return other.instance.fleet == fleet;
-    });
-    if (last && !is_being_launched(fleet)) {
-      std::error_code ignored;
-      fs::remove(root() / (".fleet-" + fleet), ignored);
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(root(), ignored)) {
+    if (is_of_fleet(entry.path().filename(), fleet)) {
+      return {};
     }
+  }
+  if (!is_being_launched(fleet)) {
+    fs::remove(root() / (".fleet-" + fleet), ignored);
   }
   return {};
 }

@@ -19,11 +19,14 @@ struct Record {
   Instance instance;
   std::filesystem::path disk;  ///< the image's
   std::string disk_format;
+  std::filesystem::path snapshot;  ///< directory of the one that its disk stands on; "": none
+  bool resumes = false;            ///< in its running process it goes on from the snapshot
   std::filesystem::path kernel;
   Bytes memory;
   int cpus = 1;
   bool uefi = false;
   std::string mac;
+  std::string bridge;  ///< "": user networking
   std::vector<UserKey> keys;
   std::string user_data;
   std::optional<machine::ProcessIdentity> process;
@@ -48,7 +51,8 @@ class Records {
     std::string fleet;
     std::vector<Record> records;
   };
-  Result<Prepared> prepare(const LaunchRequest& request);
+  Result<Prepared> prepare(const LaunchRequest& request,
+                           const std::filesystem::path& snapshot = {});
 
   /// Errors: not_found, with a suggestion.
   Result<Record> load(const std::string& name) const;
@@ -72,6 +76,8 @@ class Records {
   std::filesystem::path home_;
 };
 
+/// What an instance's disk shows. Errors: invalid_input (smaller than the image's).
+Result<Bytes> disk_size_of(const LaunchRequest& request);
 /// "10.A.B.0/24" that belongs to the port alone.
 std::string subnet_of(std::uint16_t port);
 /// True when nothing listens on 127.0.0.1:port.

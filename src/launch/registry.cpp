@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The list of engines, and the free functions that find the engine of an instance.
 #include <algorithm>
+#include <mutex>
 #include <set>
+#include <thread>
 
 #include <goldmill/base/suggestion.hpp>
 #include <goldmill/launch/engine.hpp>
+
+#include "side_by_side.hpp"
 
 namespace goldmill::launch {
 
@@ -40,6 +44,11 @@ Result<Fleet> launch(const fs::path& home, const LaunchRequest& request, const P
   return engine->launch(request, progress);
 }
 
+Result<Warmth> warm(const fs::path& home, const LaunchRequest& request) {
+  const auto engine = TRY(make_engine(request.engine, home));
+  return engine->warm(request);
+}
+
 Result<std::vector<Instance>> list(const fs::path& home) {
   std::vector<Instance> all;
   for (const auto& engine : make_engines(home)) {
@@ -52,14 +61,14 @@ Result<std::vector<Instance>> list(const fs::path& home) {
 
 namespace {
 Result<std::unique_ptr<Engine>> engine_of(const fs::path& home, const std::string& name) {
-  std::vector<std::string> known;
   for (auto& engine : make_engines(home)) {
-    for (const Instance& instance : TRY(engine->list())) {
-      if (instance.name == name) {
-        return std::move(engine);
-      }
-      known.push_back(instance.name);
+    if (engine->has(name)) {
+      return std::move(engine);
     }
+  }
+  std::vector<std::string> known;
+  for (const Instance& instance : TRY(list(home))) {
+    known.push_back(instance.name);
   }
   return Error{ErrorKind::not_found,
                "there is no instance '" + name + "'",
@@ -75,6 +84,20 @@ Result<Instance> start(const fs::path& home, const std::string& name) {
 Result<void> stop(const fs::path& home, const std::string& name, std::chrono::seconds limit) {
   const auto engine = TRY(engine_of(home, name));
   return engine->stop(name, limit);
+}
+
+void stop(const fs::path& home,
+          const std::vector<std::string>& names,
+          std::chrono::seconds limit,
+          const Stopped& stopped) {
+  constexpr unsigned kAtOnceForEachCore = 4;  // a guest that shuts down waits more than it works
+  const std::size_t most = kAtOnceForEachCore * std::max(1U, std::thread::hardware_concurrency());
+  std::mutex one_at_a_time;
+  side_by_side(names.size(), most, [&](std::size_t i) {
+    const Result<void> outcome = stop(home, names[i], limit);
+    const std::lock_guard guard(one_at_a_time);
+    stopped(names[i], outcome);
+  });
 }
 
 Result<void> remove(const fs::path& home, const std::string& name) {
@@ -99,6 +122,16 @@ Result<std::vector<std::string>> expand(const fs::path& home, const std::string&
                                : did_you_mean(fleet_or_name, {known.begin(), known.end()})};
   }
   return names;
+}
+
+Result<system::UniqueFd> console(const fs::path& home, const std::string& name) {
+  const auto engine = TRY(engine_of(home, name));
+  return engine->console(name);
+}
+
+Result<SshAccess> ssh_access(const fs::path& home, const std::string& name) {
+  const auto engine = TRY(engine_of(home, name));
+  return engine->ssh_access(name);
 }
 
 Result<std::vector<std::string>> ssh_arguments(const fs::path& home, const std::string& name) {

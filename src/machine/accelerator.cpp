@@ -23,21 +23,21 @@ namespace goldmill::machine {
 namespace fs = std::filesystem;
 using system::UniqueFd;
 
-namespace {
-constexpr auto kProbeLimit = std::chrono::seconds(9);
-
-std::string host_boot_id() {
-  const auto content = system::read_file("/proc/sys/kernel/random/boot_id", 4_KiB);
-  return content ? content->substr(0, 36) : "";
-}
-
-/// The size and time of QEMU's program: it changes with every upgrade, and costs no start.
+// The size and time of the program: it changes with every upgrade, and costs no start.
 std::string qemu_version() {
   struct stat status {};
   if (::stat("/usr/bin/qemu-system-x86_64", &status) != 0) {
     return "";
   }
   return std::to_string(status.st_size) + "-" + std::to_string(status.st_mtime);
+}
+
+namespace {
+constexpr auto kProbeLimit = std::chrono::seconds(9);
+
+std::string host_boot_id() {
+  const auto content = system::read_file("/proc/sys/kernel/random/boot_id", 4_KiB);
+  return content ? content->substr(0, 36) : "";
 }
 
 std::string cache_key() {
@@ -61,7 +61,7 @@ std::optional<AcceleratorChoice> cached(const fs::path& file) {
 /// What the probing machine needs to stay open while it runs.
 struct Opened {
   UniqueFd kernel;
-  UniqueFd disk;
+  ImageDisk disk;
   UniqueFd overlay;
 };
 
@@ -78,14 +78,14 @@ Result<MachineSpec> probe_machine(const ProbeSubject& subject,
     spec.kernel = KernelSpec{opened.kernel.get(), -1, "console=ttyS0 earlyprintk=ttyS0 panic=-1"};
     return spec;
   }
-  opened.disk = TRY(system::open_file(subject.disk, O_RDONLY));
+  opened.disk = TRY(ImageDisk::open(subject.disk, subject.disk_format));
   const fs::path overlay = scratch / "disk.qcow2";
   TRY(write_overlay(overlay,
                     {subject.disk.string(),
                      subject.disk_format,
                      TRY(virtual_size(subject.disk, subject.disk_format))}));
   opened.overlay = TRY(system::open_file(overlay, O_RDWR));
-  spec.disk = DiskSpec{opened.overlay.get(), "qcow2", opened.disk.get(), subject.disk_format};
+  spec.disk = DiskSpec{opened.overlay.get(), "qcow2", opened.disk.files(), subject.disk_format};
   return spec;
 }
 

@@ -4,10 +4,12 @@
 #include <cerrno>
 #include <charconv>
 
+#include <arpa/inet.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <goldmill/base/base64.hpp>
 #include <goldmill/machine/agent_channel.hpp>
 #include <goldmill/machine/dossier.hpp>
 #include <goldmill/machine/qmp.hpp>
@@ -87,49 +89,6 @@ Error broken(std::string what) {
 }
 }  // namespace
 
-std::string base64(std::string_view bytes) {
-  std::string text;
-  for (std::size_t at = 0; at < bytes.size(); at += 3) {
-    std::uint32_t group = 0;
-    for (std::size_t i = 0; i < 3; ++i) {
-      group =
-          group << 8U | (at + i < bytes.size() ? static_cast<unsigned char>(bytes[at + i]) : 0U);
-    }
-    for (unsigned i = 0; i < 4; ++i) {
-      const bool padding = i > 1 && at + i > bytes.size();
-      text += padding ? '=' : kDigits[group >> (18U - 6U * i) & 63U];
-    }
-  }
-  return text;
-}
-
-Result<std::string> decode_base64(std::string_view text) {
-  const auto damaged = [] { return Error{ErrorKind::corrupt, "not base64"}; };
-  if (text.size() % 4 != 0) {
-    return damaged();
-  }
-  std::string bytes;
-  for (std::size_t at = 0; at < text.size(); at += 4) {
-    std::uint32_t group = 0;
-    std::size_t padding = 0;
-    for (std::size_t i = 0; i < 4; ++i) {
-      const char c = text[at + i];
-      const std::size_t digit = kDigits.find(c);
-      const bool may_pad = at + 4 == text.size() && i >= 2;
-      if (c == '=' && may_pad) {
-        ++padding;
-      } else if (digit == std::string_view::npos || padding > 0) {
-        return damaged();
-      }
-      group = group << 6U | (c == '=' ? 0U : static_cast<std::uint32_t>(digit));
-    }
-    for (std::size_t i = 0; i < 3 - padding; ++i) {
-      bytes += static_cast<char>(group >> (16U - 8U * static_cast<unsigned>(i)));
-    }
-  }
-  return bytes;
-}
-
 std::string AgentLine::value(const std::string& key) const {
   const auto found = values.find(key);
   return found == values.end() ? "" : found->second;
@@ -198,9 +157,11 @@ Result<void> check(const Identity& identity) {
 }
 }  // namespace
 
-Result<std::string> identity_lines(const Identity& identity) {
+namespace {
+/// What stands between begin and end.
+Result<std::string> lines_between(const Identity& identity) {
   TRY(check(identity));
-  std::string lines = "begin protocol=1\nhostname name=" + identity.hostname + "\n";
+  std::string lines = "hostname name=" + identity.hostname + "\n";
   if (!identity.instance_id.empty()) {
     lines += "instance id=" + identity.instance_id + "\n";
   }
@@ -212,7 +173,18 @@ Result<std::string> identity_lines(const Identity& identity) {
     lines += "user-data part_b64=" +
              base64(std::string_view(identity.user_data).substr(at, kUserDataPart)) + "\n";
   }
-  return lines + "end\n";
+  return lines;
+}
+}  // namespace
+
+Result<std::string> identity_lines(const Identity& identity) {
+  return "begin protocol=1\n" + TRY(lines_between(identity)) + "end\n";
+}
+
+Result<std::string> resumption_lines(const Resumption& resumption) {
+  return "begin protocol=2 reason=resume\nclock unix_ns=" +
+         std::to_string(resumption.unix_time.count()) + "\nlink mac=" + resumption.mac + "\n" +
+         TRY(lines_between(resumption.identity)) + "end\n";
 }
 
 Result<AgentChannel> AgentChannel::connect(const std::filesystem::path& socket) {
@@ -274,6 +246,7 @@ Result<void> AgentChannel::handle(const AgentLine& line, const std::string& iden
   if (line.verb == "hello") {
     greeted_ = true;
     report_.agent_version = line.value("agent").substr(0, 64);
+    report_.protocol = line.value("protocol") == "2" ? 2 : 1;
     if (line.value("state") == "waiting") {
       return system::write_all(socket_.get(), identity);
     }
@@ -287,6 +260,12 @@ Result<void> AgentChannel::handle(const AgentLine& line, const std::string& iden
     std::int64_t uptime = 0;
     std::from_chars(text.data(), text.data() + text.size(), uptime);
     report_.uptime = std::chrono::milliseconds(std::max<std::int64_t>(uptime, 0));
+    report_.address = line.value("address");
+    in_addr parsed{};
+    if (!report_.address.empty() && ::inet_pton(AF_INET, report_.address.c_str(), &parsed) != 1) {
+      report_ = {};
+      return broken("a value of ready is not of its form");
+    }
     report_.ready = true;
     return {};
   }
@@ -320,19 +299,65 @@ Result<AgentReport> AgentChannel::personalise(const Identity& identity, const Wa
   return report_;
 }
 
-Result<void> AgentChannel::power_off(std::chrono::milliseconds limit) {
+Result<void> AgentChannel::demand(const std::string& verb, std::chrono::milliseconds limit) {
   const auto end = Clock::now() + limit;
-  TRY(system::write_all(socket_.get(), "poweroff\n"));
+  TRY(system::write_all(socket_.get(), verb + "\n"));
   for (int count = 0; count < 100; ++count) {
     const AgentLine line = TRY(next_line(end, {}));
-    if (line.verb == "ok" && line.value("for") == "poweroff") {
+    if (line.verb == "ok" && line.value("for") == verb) {
       return {};
     }
-    if (line.verb == "error" && line.value("for") == "poweroff") {
-      return Error{ErrorKind::tool_failed, "the agent refused to power off"};
+    if (line.verb == "error" && line.value("for") == verb) {
+      return Error{ErrorKind::tool_failed, "the agent refused to " + verb};
     }
   }
   return broken("it talks without end");
+}
+
+Result<void> AgentChannel::power_off(std::chrono::milliseconds limit) {
+  return demand("poweroff", limit);
+}
+
+Result<AgentReport> AgentChannel::status(std::chrono::milliseconds limit) {
+  const auto end = Clock::now() + limit;
+  TRY(system::write_all(socket_.get(), "status\n"));
+  report_.ready = false;
+  for (int count = 0; !report_.ready || !report_.personalised; ++count) {
+    if (count > 100) {
+      return broken("it talks without end");
+    }
+    TRY(handle(TRY(next_line(end, {})), ""));
+  }
+  return report_;
+}
+
+Result<void> AgentChannel::settle(std::chrono::milliseconds limit) {
+  if (report_.protocol < 2) {
+    return Error{ErrorKind::unavailable,
+                 "the image's agent cannot be saved in a warm state",
+                 "build the image again with this goldmill"};
+  }
+  return demand("settle", limit);
+}
+
+Result<AgentReport> AgentChannel::resume(const Resumption& resumption,
+                                         std::chrono::milliseconds limit) {
+  // At once, without its hello: of a settled guest it is known what it waits for.
+  TRY(system::write_all(socket_.get(), TRY(resumption_lines(resumption))));
+  const auto end = Clock::now() + limit;
+  bool renewed = false;
+  for (int count = 0; !renewed || !report_.ready; ++count) {
+    const AgentLine line = TRY(next_line(end, {}));
+    if (count > 100 || (line.verb == "error" && line.value("for") == "begin")) {
+      return broken("it does not take an identity");
+    }
+    // What it had before it was saved comes first, when it says hello.
+    renewed = renewed || (line.verb == "personalised" &&
+                          line.value("hostname") == resumption.identity.hostname);
+    report_.ready = report_.ready && renewed;
+    TRY(handle(line, ""));
+  }
+  return report_;
 }
 
 }  // namespace goldmill::machine

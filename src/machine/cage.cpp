@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/securebits.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -146,6 +147,7 @@ struct Prepared {
   int go = -1;
   int report = -1;
   bool dies_with_caller = false;
+  bool shows_descriptors = false;
 };
 
 [[noreturn]] void fail(int report, const char* what) {
@@ -218,6 +220,18 @@ void copy_in(const Prepared& prepared, const CagedFile& file) {
   ::close(copy);
 }
 
+/// Of /proc only this: the descriptors of process 1, which is the program itself.
+void show_descriptors(const Prepared& prepared) {
+  ::mkdir("/tmp/proc", 0755);
+  ::mkdir("/tmp/fds", 0755);
+  if (::mount("proc", "/tmp/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0 ||
+      ::mount("/tmp/proc/1/fd", "/tmp/fds", nullptr, MS_BIND, nullptr) != 0 ||
+      ::umount2("/tmp/proc", MNT_DETACH) != 0) {
+    fail(prepared.report, "show its descriptors");
+  }
+  ::rmdir("/tmp/proc");
+}
+
 void build_root(const Prepared& prepared) {
   if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
       ::mount("tmpfs", kRoot, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=256m") != 0) {
@@ -232,6 +246,9 @@ void build_root(const Prepared& prepared) {
   }
   for (const CagedFile& file : prepared.files) {
     copy_in(prepared, file);
+  }
+  if (prepared.shows_descriptors) {
+    show_descriptors(prepared);
   }
   if (::chdir(kRoot) != 0 || ::syscall(SYS_pivot_root, ".", "old") != 0 ||
       ::umount2("/old", MNT_DETACH) != 0 || ::chdir("/") != 0) {
@@ -296,6 +313,10 @@ void close_others(const std::vector<int>& kept) {
   }
   if (prepared.dies_with_caller) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    pollfd reader{prepared.report, 0, 0};
+    if (::poll(&reader, 1, 0) > 0) {  // nobody waits for the report: the caller died before
+      ::_exit(126);
+    }
   }
   std::array<int, 64> moved{};
   const int report = ::fcntl(prepared.report, F_DUPFD_CLOEXEC, 400);
@@ -364,6 +385,7 @@ Prepared prepare(const CagedProgram& program, int nothing) {
   prepared.descriptors.push_back({nothing, STDIN_FILENO});
   prepared.descriptors.push_back({output, STDOUT_FILENO});
   prepared.descriptors.push_back({output, STDERR_FILENO});
+  prepared.shows_descriptors = program.shows_descriptors;
   prepared.dies_with_caller = program.lifetime == CagedProgram::Lifetime::with_caller;
   return prepared;
 }

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <goldmill/machine/machine.hpp>
@@ -22,6 +23,9 @@ namespace {
 constexpr const char* kQemu = "/usr/bin/qemu-system-x86_64";
 // QEMU's default of 1 GiB lets one guest's translations fill a host that runs hundreds.
 constexpr int kTranslationMiB = 256;
+// A resumed guest runs little, and hundreds of them are idle.
+constexpr int kResumedTranslationMiB = 24;
+constexpr int kFirstBackingSet = 16;  // of file sets: below it are those that a machine has once
 
 std::string file_node(const std::string& node, int set, bool read_only) {
   return "driver=file,node-name=" + node + ",filename=/dev/fdset/" + std::to_string(set) +
@@ -71,19 +75,40 @@ class Arguments {
     if (spec_.firmware != Firmware::bios) {
       machine += ",pflash0=code,pflash1=variables";
     }
+    if (spec_.memory_file) {
+      machine += ",memory-backend=memory";
+    }
     add("-machine", machine);
     if (spec_.accelerator == Accelerator::kvm) {
       add("-accel", "kvm");
       add("-cpu", "host");
     } else {
-      add("-accel", "tcg,thread=multi,tb-size=" + std::to_string(kTranslationMiB));
+      const int translation = spec_.resumes ? kResumedTranslationMiB : kTranslationMiB;
+      add("-accel", "tcg,thread=multi,tb-size=" + std::to_string(translation));
       add("-cpu", "max");
     }
-    add("-m", std::to_string(spec_.memory.value >> 20U) + "M");
+    add_memory();
     add("-smp", std::to_string(spec_.cpus));
-    add("-device", "VGA");
+    if (spec_.display) {
+      add("-device", "VGA");
+    }
     add("-object", "rng-builtin,id=entropy");
     add("-device", "virtio-rng-pci,rng=entropy");
+  }
+
+  void add_memory() {
+    const std::string size = std::to_string(spec_.memory.value >> 20U) + "M";
+    add("-m", size);
+    if (spec_.memory_file) {
+      const bool shared = spec_.memory_file->use == MemoryFile::Use::shared;
+      add("-object",
+          "memory-backend-file,id=memory,size=" + size + ",mem-path=/fds/" +
+              std::to_string(numbers_.memory) + ",share=" + (shared ? "on" : "off"));
+    }
+    if (spec_.resumes) {
+      add("-incoming", "defer");
+      list_.emplace_back("-S");
+    }
   }
 
   void add_sockets() {
@@ -110,19 +135,31 @@ class Arguments {
     }
   }
 
+  /// The name of the nearest node; "" without one. A node names what it stands on, so that comes
+  /// first on the command line.
+  std::string add_backing() {
+    std::string below;
+    for (std::size_t index = numbers_.backing.size(); index-- > 0;) {
+      const std::string name = "base" + std::to_string(index);
+      const int set = kFirstBackingSet + static_cast<int>(index);
+      add_file_set(numbers_.backing[index], set);
+      add("-blockdev", file_node(name + "-file", set, true));
+      add("-blockdev",
+          "driver=" + spec_.disk->backing_format + ",node-name=" + name + ",file=" + name +
+              "-file,read-only=on" + (below.empty() ? "" : ",backing=" + below));
+      below = name;
+    }
+    return below;
+  }
+
   void add_disk() {
     if (!spec_.disk) {
       return;
     }
     const DiskSpec& disk = *spec_.disk;
     std::string top = "driver=" + disk.format + ",node-name=disk,file=disk-file,discard=unmap";
-    if (disk.backing >= 0) {
-      add_file_set(numbers_.backing, 5);
-      add("-blockdev", file_node("base-file", 5, true));
-      add("-blockdev",
-          "driver=" + disk.backing_format + ",node-name=base,file=base-file,read-only=on");
-      top += ",backing=base";
-    }
+    const std::string base = add_backing();
+    top += base.empty() ? "" : ",backing=" + base;
     add_file_set(numbers_.disk, 4);
     add("-blockdev", file_node("disk-file", 4, false));
     add("-blockdev", top);
@@ -145,10 +182,14 @@ class Arguments {
     if (network.kind == NetworkSpec::Kind::none) {
       return;
     }
-    if (network.kind == NetworkSpec::Kind::user) {
+    if (network.kind == NetworkSpec::Kind::unplugged) {
+      add("-netdev", "hubport,id=network,hubid=1");
+    } else if (network.kind == NetworkSpec::Kind::user) {
       add("-netdev",
           "user,id=network,ipv6=off,net=" + network.subnet +
-              ",hostfwd=tcp:127.0.0.1:" + std::to_string(network.ssh_port) + "-:22");
+              (network.ssh_port == 0
+                   ? ""
+                   : ",hostfwd=tcp:127.0.0.1:" + std::to_string(network.ssh_port) + "-:22"));
     } else {
       add("-netdev", "tap,id=network,fd=" + std::to_string(numbers_.tap));
     }
@@ -238,6 +279,38 @@ Result<ProcessIdentity> identify(pid_t id) {
   return identity;
 }
 
+Result<double> processor_seconds(pid_t id) {
+  const auto fields = TRY(stat_fields(id));
+  double ticks = 0;
+  for (const std::size_t at : {11U, 12U}) {  // proc(5): utime and stime, the 14th and 15th field
+    std::int64_t count = 0;
+    std::from_chars(fields[at].data(), fields[at].data() + fields[at].size(), count);
+    ticks += static_cast<double>(count);
+  }
+  return ticks / static_cast<double>(::sysconf(_SC_CLK_TCK));
+}
+
+double uptime_seconds(const ProcessIdentity& process) {
+  timespec now{};
+  ::clock_gettime(CLOCK_BOOTTIME, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9 -
+         static_cast<double>(process.start_time) / static_cast<double>(::sysconf(_SC_CLK_TCK));
+}
+
+std::optional<Bytes> proportional_memory(pid_t id) {
+  const auto content = system::read_file("/proc/" + std::to_string(id) + "/smaps_rollup", 64_KiB);
+  const std::string text = content ? *content : "";
+  const std::size_t line = text.find("\nPss:");
+  if (line == std::string::npos) {
+    return std::nullopt;
+  }
+  const std::size_t digits = text.find_first_not_of(' ', line + 5);
+  std::uint64_t kibibytes = 0;
+  std::from_chars(
+      text.data() + std::min(digits, text.size()), text.data() + text.size(), kibibytes);
+  return Bytes{kibibytes << 10U};
+}
+
 bool is_alive(const ProcessIdentity& process) {
   const auto fields = stat_fields(process.id);
   if (!fields || (*fields)[0] == "Z" || (*fields)[0] == "X" || boot_id() != process.boot_id) {
@@ -266,9 +339,14 @@ class HandOver {
       numbers_.firmware = give(std::move(code).value());
       numbers_.variables = lend(spec.variables);
     }
+    if (spec.memory_file) {
+      numbers_.memory = lend(spec.memory_file->file);
+    }
     if (spec.disk) {
       numbers_.disk = lend(spec.disk->file);
-      numbers_.backing = spec.disk->backing >= 0 ? lend(spec.disk->backing) : -1;
+      for (const int file : spec.disk->backing) {
+        numbers_.backing.push_back(lend(file));
+      }
     }
     if (spec.network.kind == NetworkSpec::Kind::tap) {
       numbers_.tap = lend(spec.network.tap);
@@ -307,6 +385,7 @@ CagedProgram caged_qemu(const MachineSpec& spec, const HandOver& hand_over) {
   program.output = hand_over.log();
   program.lifetime = spec.lifetime;
   program.before_run = spec.before_run;
+  program.shows_descriptors = spec.memory_file.has_value();
   if (spec.accelerator == Accelerator::kvm) {
     program.devices = {"/dev/kvm"};
   }

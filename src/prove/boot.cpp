@@ -16,6 +16,7 @@
 #include <goldmill/machine/agent_channel.hpp>
 #include <goldmill/machine/dossier.hpp>
 #include <goldmill/machine/overlay.hpp>
+#include <goldmill/machine/tap.hpp>
 #include <goldmill/system/file.hpp>
 
 #include "boot_time.hpp"
@@ -68,7 +69,8 @@ Result<UniqueFd> open_tap_in(int network) {
   Result<UniqueFd> tap = Error{ErrorKind::unavailable, "cannot enter the network namespace"};
   std::thread([&tap, network] {
     if (::setns(network, CLONE_NEWNET) == 0) {
-      tap = open_tap("tap0");
+      auto opened = machine::open_tap("tap0", machine::Offload::yes);
+      tap = opened ? Result<UniqueFd>(std::move(opened->file)) : opened.error();
     }
   }).join();
   return tap;
@@ -158,7 +160,7 @@ class Network {
 
 /// The files of one boot; they live as long as its machine.
 struct Disks {
-  UniqueFd image;
+  machine::ImageDisk image;
   UniqueFd overlay;
   UniqueFd variables;
 };
@@ -174,7 +176,7 @@ Result<machine::MachineSpec> machine_for(const BootSurroundings& around,
                              {fs::absolute(request.disk).string(),
                               request.disk_format,
                               Bytes{size.value + kGrowth.value}}));
-  disks.image = TRY(system::open_file(request.disk, O_RDONLY));
+  disks.image = TRY(machine::ImageDisk::open(request.disk, request.disk_format));
   disks.overlay = TRY(system::open_file(overlay, O_RDWR));
   machine::MachineSpec spec;
   spec.name = "test";
@@ -183,7 +185,7 @@ Result<machine::MachineSpec> machine_for(const BootSurroundings& around,
   spec.cpus = request.cpus;
   spec.firmware = boot.firmware;
   spec.disk = machine::DiskSpec{
-      disks.overlay.get(), "qcow2", disks.image.get(), request.disk_format, boot.controller};
+      disks.overlay.get(), "qcow2", disks.image.files(), request.disk_format, boot.controller};
   spec.directory = directory;
   if (boot.firmware != machine::Firmware::bios) {
     const fs::path own = directory / "variables.fd";

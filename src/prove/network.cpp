@@ -12,7 +12,6 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <linux/if_tun.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -21,6 +20,8 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <goldmill/machine/tap.hpp>
 
 namespace goldmill::prove {
 
@@ -48,31 +49,7 @@ const sockaddr* generic(const sockaddr_in& address) {
   return reinterpret_cast<const sockaddr*>(&address);  // the sockets API's own idiom
 }
 
-Result<void> set_up(int socket, const std::string& name) {
-  ifreq request = named(name);
-  request.ifr_flags = IFF_UP | IFF_RUNNING;
-  if (::ioctl(socket, SIOCSIFFLAGS, &request) != 0) {
-    return system_error("cannot set up the device " + name, errno);
-  }
-  return {};
-}
 }  // namespace
-
-Result<UniqueFd> open_tap(const std::string& name) {
-  UniqueFd tap(::open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK));
-  if (!tap) {
-    Error error = system_error("cannot open /dev/net/tun", errno);
-    error.kind = ErrorKind::unavailable;
-    error.hint = "it must be there and writable for you: sudo chmod 666 /dev/net/tun";
-    return error;
-  }
-  ifreq request = named(name);
-  request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
-  if (::ioctl(tap.get(), TUNSETIFF, &request) != 0) {
-    return system_error("cannot make the tap device " + name, errno);
-  }
-  return tap;
-}
 
 Result<void> configure_network(const std::string& name) {
   const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -89,8 +66,8 @@ Result<void> configure_network(const std::string& name) {
   ifreq queue = named(name);
   queue.ifr_qlen = 20000;
   ::ioctl(socket.get(), SIOCSIFTXQLEN, &queue);
-  TRY(set_up(socket.get(), name));
-  return set_up(socket.get(), "lo");
+  TRY(machine::set_up(name));
+  return machine::set_up("lo");
 }
 
 Result<system::Child> start_dhcp(const std::string& name, const fs::path& directory) {

@@ -17,8 +17,6 @@ namespace goldmill::prove {
 
 constexpr const char* kHostAddress = "198.18.0.1";  // RFC 2544: never routed
 
-/// A tap device of this thread's network namespace, by its descriptor. Errors: unavailable.
-Result<system::UniqueFd> open_tap(const std::string& name);
 /// Gives the device its address and sets it and the loopback device up.
 Result<void> configure_network(const std::string& name);
 

@@ -11,6 +11,7 @@
 
 #include <goldmill/machine/dossier.hpp>
 #include <goldmill/machine/ssh.hpp>
+#include <goldmill/machine/tap.hpp>
 #include <goldmill/prove/prove.hpp>
 #include <goldmill/system/worker.hpp>
 
@@ -45,9 +46,12 @@ Result<void> private_mounts() {
 }
 
 Result<UniqueFd> make_tap(int talk) {
-  auto tap = open_tap(kTap);
-  if (tap || tap.error().kind != ErrorKind::unavailable) {
-    return tap;
+  auto tap = machine::open_tap(kTap, machine::Offload::yes);
+  if (tap) {
+    return std::move(tap->file);
+  }
+  if (tap.error().kind != ErrorKind::unavailable) {
+    return std::move(tap).error();
   }
   // On machines where only root may open the device, root opens it for our namespace.
   const auto network = TRY(system::open_file("/proc/self/ns/net", O_RDONLY));

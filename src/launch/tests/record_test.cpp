@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "../record.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <set>
 #include <thread>
@@ -226,22 +227,89 @@ TEST(FleetJson, HasTheKeysThatScriptsRelyOn) {
   instance.state = State::failed;
   instance.error = "no memory";
   fleet.instances.push_back(instance);
-  EXPECT_EQ(
-      to_json(fleet).dump(),
-      R"({"fleet":"web","instances":[{"error":"no memory","fleet":"web",)"
-      R"("hostname":"web-001","image":"web@3","machine_id":null,"name":"web-001","ready_seconds":null,"ssh_host_key":null,)"
-      R"("ssh_port":20000,"state":"failed"}],"seconds":2.5})");
+  EXPECT_EQ(to_json(fleet).dump(),
+            R"({"fleet":"web","instances":[{"address":null,"error":"no memory","expires":null,)"
+            R"("fleet":"web",)"
+            R"("hostname":"web-001","image":"web@3","machine_id":null,"memory_bytes":null,)"
+            R"("name":"web-001","ready_seconds":null,"ssh_host_key":null,)"
+            R"("ssh_port":20000,"state":"failed","uptime_seconds":null}],"seconds":2.5})");
 }
 
 TEST(Budget, KeepsATenthFreeAndStartsTwoForEachCore) {
-  const Budget budget = budget_for(512_MiB, 0, 10_GiB, 2);
+  LaunchRequest request;
+  const Budget budget = budget_for(request, 10_GiB, 2);
   EXPECT_EQ(budget.parallel, 4);
   EXPECT_EQ(budget.each, 224_MiB);
   EXPECT_EQ(budget.instances, 41);
-  EXPECT_EQ(budget_for(64_MiB, 7, 10_GiB, 2).each, 128_MiB);
-  EXPECT_EQ(budget_for(64_MiB, 7, 10_GiB, 2).parallel, 7);
-  EXPECT_EQ(budget_for(512_MiB, 0, 100_MiB, 2).instances, 0);
+  EXPECT_EQ(budget_for(request, 100_MiB, 2).instances, 0);
+  request.memory = 64_MiB;
+  request.parallel = 7;
+  EXPECT_EQ(budget_for(request, 10_GiB, 2).each, 128_MiB);
+  EXPECT_EQ(budget_for(request, 10_GiB, 2).parallel, 7);
+  request.warm = true;
+  EXPECT_GE(budget_for(request, 25_GiB, 2).instances, 400) << "they share what they do not write";
   EXPECT_GT(system::available_memory().value, 0U);
+}
+
+TEST_F(RecordTest, WhatIsOverIsRemovedByTheNextLook) {
+  request_.count = 3;
+  request_.lifetime = std::chrono::hours(1);
+  ASSERT_TRUE(launch(home_, request_));
+  EXPECT_EQ(list(home_)->size(), 3U);
+  Record record = records_.load("java-app-002").value();
+  EXPECT_GT(*record.instance.expires, ::time(nullptr) + 3500);
+  record.instance.expires = ::time(nullptr);
+  ASSERT_TRUE(records_.save(record));
+  EXPECT_EQ(list(home_)->size(), 2U);
+  EXPECT_FALSE(fs::exists(records_.directory("java-app-002")));
+}
+
+TEST_F(RecordTest, AWarmInstanceStandsOnItsSnapshot) {
+  const fs::path snapshot = scratch_.path() / "snapshots" / "image" / "key.disk";
+  const Record record = records_.prepare(request_, snapshot).value().records.at(0);
+  EXPECT_EQ(records_.load(record.instance.name)->snapshot, snapshot);
+  const std::string header =
+      system::read_file(records_.directory(record.instance.name) / "disk.qcow2").value();
+  EXPECT_NE(header.find((snapshot / "disk.qcow2").string()), std::string::npos);
+  EXPECT_EQ(header.find(request_.disk.string()), std::string::npos);
+}
+
+TEST_F(RecordTest, SnapshotsThatServeNobodyAreUseless) {
+  const fs::path image = home_ / "snapshots" / "image";
+  const auto make = [&image](const std::string& name, const std::string& qemu) {
+    EXPECT_TRUE(system::make_directories(image / name));
+    const Json facts = {{"conditions", {{"qemu", qemu}}}};
+    EXPECT_TRUE(system::write_file(image / name / "snapshot.json", facts.dump()));
+  };
+  make("fits.1", machine::qemu_version());
+  make("older.1", "another");
+  make("older.2", "another");
+  make(".died", machine::qemu_version());
+  ASSERT_TRUE(records_.prepare(request_, image / "older.2"));
+  auto useless = useless_snapshots(home_).value();
+  std::sort(useless.begin(), useless.end());
+  EXPECT_EQ(useless, (std::vector<fs::path>{image / ".died", image / "older.1"}))
+      << "an instance stands on older.2";
+  const auto maker =
+      system::FileLock::acquire(image / "died.lock", system::FileLock::Mode::exclusive);
+  ASSERT_TRUE(maker);
+  EXPECT_EQ(useless_snapshots(home_)->size(), 1U) << "one in the making";
+}
+
+TEST_F(RecordTest, RemovingALargeFleetReadsNoOther) {
+  request_.count = 300;
+  ASSERT_TRUE(launch(home_, request_));
+  request_.fleet = "java-app-001";
+  request_.count = 1;
+  ASSERT_TRUE(launch(home_, request_));
+  const auto names = expand(home_, "java-app").value();
+  const auto begin = std::chrono::steady_clock::now();
+  for (const std::string& name : names) {
+    ASSERT_TRUE(remove(home_, name));
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(15));
+  EXPECT_FALSE(fs::exists(home_ / "instances" / ".fleet-java-app"));
+  EXPECT_TRUE(fs::exists(home_ / "instances" / ".fleet-java-app-001")) << "of another fleet";
 }
 
 }  // namespace goldmill::launch

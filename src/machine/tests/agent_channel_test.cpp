@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <goldmill/base/base64.hpp>
 #include <goldmill/machine/agent_channel.hpp>
 
 namespace goldmill::machine {
@@ -49,24 +50,13 @@ class Port {
     return channel_.personalise(identity(), {goal, std::chrono::milliseconds(milliseconds)});
   }
 
+  AgentChannel& channel() { return channel_; }
+
  private:
   AgentChannel channel_{UniqueFd()};
   UniqueFd guest_;
 };
 }  // namespace
-
-TEST(Base64, GoesBothWays) {
-  EXPECT_EQ(base64(""), "");
-  EXPECT_EQ(base64("f"), "Zg==");
-  EXPECT_EQ(base64("fo"), "Zm8=");
-  EXPECT_EQ(base64("foo"), "Zm9v");
-  EXPECT_EQ(base64("\xff\xfe"), "//4=");
-  EXPECT_EQ(decode_base64("Zm8=").value(), "fo");
-  EXPECT_EQ(decode_base64("Zm9v").value(), "foo");
-  for (const char* bad : {"Zg", "Zg=", "=g==", "Zg==Zg==", "Z g=", "Zm=v", "===="}) {
-    EXPECT_EQ(decode_base64(bad).error().kind, ErrorKind::corrupt) << bad;
-  }
-}
 
 TEST(AgentLine, KeepsTheGrammar) {
   const auto line = parse_agent_line("hello protocol=1 empty= a_1=x=y");
@@ -116,6 +106,63 @@ TEST(AgentChannel, GivesTheIdentityAndHearsOfIt) {
   EXPECT_EQ(report->warnings[0], "grow:  bad  disk");
 }
 
+TEST(AgentChannel, ACopyOfASettledGuestGetsAnotherIdentity) {
+  Port port;
+  const Resumption resumption{identity(), "02:00:00:00:00:07", std::chrono::nanoseconds(17)};
+  std::string heard;
+  std::thread guest([&] {
+    heard = port.hear_until("\nend\n");
+    // What it was before, as one says that was saved without a host; then what it is.
+    port.say("hello protocol=2 state=settled\npersonalised source=port hostname=warm machine_id=" +
+             std::string(32, 'b') + " boot_id=" + kBoot +
+             " ssh_host_key_b64=\nready boot_id=" + kBoot + " uptime_ms=1\n" + personalised() +
+             "ready boot_id=" + kBoot + " uptime_ms=2\n");
+  });
+  const auto report = port.channel().resume(resumption, std::chrono::seconds(2));
+  guest.join();
+  ASSERT_TRUE(report) << report.error().text();
+  EXPECT_EQ(report->hostname, "web-001");
+  EXPECT_EQ(report->machine_id, "5c0d7c2e6f6e4a0f8b7f0a4a9c1d2e3f");
+  EXPECT_EQ(heard.find("begin protocol=2 reason=resume\nclock unix_ns=17\n"
+                       "link mac=02:00:00:00:00:07\nhostname name=web-001\n"),
+            0U);
+}
+
+TEST(AgentChannel, OneThatTakesNoOtherIdentityIsAnError) {
+  Port port;
+  port.say("error for=begin code=unsupported message_b64=\n");
+  const Resumption resumption{identity(), "02:00:00:00:00:07", std::chrono::nanoseconds(17)};
+  EXPECT_EQ(port.channel().resume(resumption, std::chrono::seconds(2)).error().kind,
+            ErrorKind::corrupt);
+}
+
+TEST(AgentChannel, HearsOfAnAddressThatCameLater) {
+  Port port;
+  const std::string ready = "ready boot_id=" + std::string(kBoot) + " uptime_ms=1 address=";
+  port.say("hello protocol=2 state=ready\n" + personalised() + ready + "\n");
+  AgentChannel& channel = port.channel();
+  const AgentChannel::Waiting waiting{AgentChannel::Goal::ready, std::chrono::seconds(2)};
+  EXPECT_EQ(channel.personalise(identity(), waiting)->address, "");
+  std::thread guest([&] {
+    EXPECT_EQ(port.hear_until("\n"), "status\n");
+    port.say("hello protocol=2 state=ready\n" + personalised() + ready + "192.0.2.10\n");
+  });
+  const auto report = channel.status(std::chrono::seconds(2));
+  guest.join();
+  ASSERT_TRUE(report) << report.error().text();
+  EXPECT_EQ(report->address, "192.0.2.10");
+}
+
+TEST(AgentChannel, AnOldAgentCannotSettle) {
+  Port port;
+  port.say("hello protocol=1 state=ready\n" + personalised() + "ready boot_id=" + kBoot +
+           " uptime_ms=1\n");
+  ASSERT_TRUE(port.personalise());
+  const auto settled = port.channel().settle(std::chrono::seconds(2));
+  EXPECT_EQ(settled.error().kind, ErrorKind::unavailable);
+  EXPECT_NE(settled.error().hint.find("build"), std::string::npos);
+}
+
 TEST(AgentChannel, HostileGuestsAreCutOff) {
   const std::string hello = "hello protocol=1 state=ready\n";
   const std::string id = "machine_id=5c0d7c2e6f6e4a0f8b7f0a4a9c1d2e3f";
@@ -128,7 +175,8 @@ TEST(AgentChannel, HostileGuestsAreCutOff) {
         "personalised hostname=../../x " + id + " boot_id=" + kBoot + " ssh_host_key_b64=\n",
         "personalised hostname=x machine_id=short boot_id=" + std::string(kBoot) + "\n",
         "personalised hostname=x " + id + " boot_id=x ssh_host_key_b64=\n",
-        "personalised hostname=x " + id + " boot_id=" + kBoot + " ssh_host_key_b64=%\n"}) {
+        "personalised hostname=x " + id + " boot_id=" + kBoot + " ssh_host_key_b64=%\n",
+        personalised() + "ready boot_id=" + kBoot + " uptime_ms=1 address=$(id)\n"}) {
     Port port;
     std::thread guest([&] { port.say(hello + bad); });
     const auto report = port.personalise();

@@ -29,7 +29,7 @@ TEST(QemuArguments, OfALinkedInstance) {
   spec.memory = 256_MiB;
   spec.cpus = 2;
   spec.directory = "/home/user/secret";
-  spec.disk = DiskSpec{.file = 3, .format = "qcow2", .backing = 4, .backing_format = "raw"};
+  spec.disk = DiskSpec{.file = 3, .format = "qcow2", .backing = {4, 5}, .backing_format = "qcow2"};
   spec.network.kind = NetworkSpec::Kind::user;
   spec.network.mac = "02:00:00:00:00:01";
   spec.network.ssh_port = 20001;
@@ -40,7 +40,7 @@ TEST(QemuArguments, OfALinkedInstance) {
   numbers.agent = 11;
   numbers.serial = 12;
   numbers.disk = 13;
-  numbers.backing = 14;
+  numbers.backing = {14, 15};
   EXPECT_EQ(joined(qemu_arguments(spec, numbers)),
             "/usr/bin/qemu-system-x86_64\n-nodefaults\n-no-user-config\n-display\nnone\n"
             "-name\nweb-001\n"
@@ -54,15 +54,40 @@ TEST(QemuArguments, OfALinkedInstance) {
             "-device\nvirtserialport,chardev=agent,name=org.goldmill.agent.0\n"
             "-add-fd\nfd=12,set=1\n-chardev\nfile,id=serial,path=/dev/fdset/1,append=on\n"
             "-device\nisa-serial,chardev=serial\n"
-            "-add-fd\nfd=14,set=5\n"
-            "-blockdev\ndriver=file,node-name=base-file,filename=/dev/fdset/5,read-only=on\n"
-            "-blockdev\ndriver=raw,node-name=base,file=base-file,read-only=on\n"
+            "-add-fd\nfd=15,set=17\n"
+            "-blockdev\ndriver=file,node-name=base1-file,filename=/dev/fdset/17,read-only=on\n"
+            "-blockdev\ndriver=qcow2,node-name=base1,file=base1-file,read-only=on\n"
+            "-add-fd\nfd=14,set=16\n"
+            "-blockdev\ndriver=file,node-name=base0-file,filename=/dev/fdset/16,read-only=on\n"
+            "-blockdev\ndriver=qcow2,node-name=base0,file=base0-file,read-only=on,backing=base1\n"
             "-add-fd\nfd=13,set=4\n"
             "-blockdev\ndriver=file,node-name=disk-file,filename=/dev/fdset/4,discard=unmap\n"
-            "-blockdev\ndriver=qcow2,node-name=disk,file=disk-file,discard=unmap,backing=base\n"
+            "-blockdev\ndriver=qcow2,node-name=disk,file=disk-file,discard=unmap,backing=base0\n"
             "-device\nvirtio-blk-pci,drive=disk,bootindex=1\n"
             "-netdev\nuser,id=network,ipv6=off,net=10.64.1.0/24,hostfwd=tcp:127.0.0.1:20001-:22\n"
             "-device\nvirtio-net-pci,netdev=network,romfile=,mac=02:00:00:00:00:01\n");
+}
+
+TEST(QemuArguments, OfAMachineThatGoesOn) {
+  MachineSpec spec;
+  spec.memory = 256_MiB;
+  spec.memory_file = MemoryFile{3, MemoryFile::Use::copy_on_write};
+  spec.display = false;
+  spec.resumes = true;
+  spec.network.kind = NetworkSpec::Kind::user;
+  HandedNumbers numbers;
+  numbers.memory = 14;
+  const std::string text = joined(qemu_arguments(spec, numbers));
+  for (const char* part :
+       {"smm=off,memory-backend=memory\n",
+        "-object\nmemory-backend-file,id=memory,size=256M,mem-path=/fds/14,share=off\n",
+        "-incoming\ndefer\n-S\n"}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part;
+  }
+  EXPECT_EQ(text.find("VGA"), std::string::npos);
+  EXPECT_EQ(text.find("hostfwd"), std::string::npos) << "no port was given";
+  spec.memory_file->use = MemoryFile::Use::shared;
+  EXPECT_NE(joined(qemu_arguments(spec, numbers)).find(",share=on\n"), std::string::npos);
 }
 
 TEST(QemuArguments, OfOtherHardware) {

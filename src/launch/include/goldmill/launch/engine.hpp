@@ -19,11 +19,15 @@ class Engine {
   virtual std::string_view summary() const = 0;
 
   virtual Result<Fleet> launch(const LaunchRequest& request, const Progress& progress) = 0;
+  virtual Result<Warmth> warm(const LaunchRequest& request) = 0;
+  virtual bool has(const std::string& instance) const = 0;
   /// This engine's instances, as they really are.
   virtual Result<std::vector<Instance>> list() = 0;
   virtual Result<Instance> start(const std::string& instance) = 0;
   virtual Result<void> stop(const std::string& instance, std::chrono::seconds limit) = 0;
   virtual Result<void> remove(const std::string& instance) = 0;
+  virtual Result<system::UniqueFd> console(const std::string& instance) = 0;
+  virtual Result<SshAccess> ssh_access(const std::string& instance) = 0;
   virtual Result<std::vector<std::string>> ssh_arguments(const std::string& instance) = 0;
 };
 

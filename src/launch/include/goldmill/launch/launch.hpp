@@ -13,6 +13,7 @@
 #include <goldmill/base/bytes.hpp>
 #include <goldmill/base/json.hpp>
 #include <goldmill/base/result.hpp>
+#include <goldmill/system/file.hpp>
 
 namespace goldmill::launch {
 
@@ -26,20 +27,37 @@ struct LaunchRequest {
   std::string image;                  ///< reference to show and record: "java@3"
   std::filesystem::path disk;         ///< the image's disk; never written
   std::string disk_format = "qcow2";  ///< or "raw"
-  std::filesystem::path kernel;       ///< for the accelerator's probe; "": the disk itself
+  std::string image_digest;           ///< hexadecimal; names the image's snapshots
+  /// Goes on from the image's snapshot instead of booting; made when there is none that fits.
+  bool warm = false;
+  std::filesystem::path kernel;  ///< for the accelerator's probe; "": the disk itself
   int count = 1;
   std::string fleet;  ///< name; "": after the image, with a number when taken
   Bytes memory = 512_MiB;
   int cpus = 1;
+  /// A bridge of this host to which each is plugged in, which gives addresses by DHCP. "": each has
+  /// a network of its own, from which it reaches out and only its SSH port is reached.
+  std::string bridge;
   std::optional<Bytes> disk_size;  ///< at least the image's own
   bool uefi = false;
   /// goldmill's own key is added for `ssh_user`, the user of `goldmill ssh`.
   std::vector<UserKey> keys;
   std::string ssh_user = "root";
   std::string user_data;
+  std::optional<std::chrono::seconds> lifetime;  ///< removed after it, by the next list()
   bool prepare_only = false;
   int parallel = 0;  ///< boots at once; 0: twice the cores
   std::chrono::seconds ready_limit{600};
+  /// Hears what takes long before the first instance starts.
+  std::function<void(const std::string&)> tell = {};
+};
+
+/// The snapshot from which warm instances go on.
+struct Warmth {
+  std::filesystem::path directory;
+  bool made = false;  ///< now; false: it was there
+  Bytes bytes;        ///< on the disk
+  double seconds = 0;
 };
 
 enum class State : std::uint8_t { prepared, starting, ready, failed, stopped };
@@ -54,23 +72,28 @@ struct Instance {
   std::string machine_id;    ///< "" until personalised
   std::string ssh_host_key;  ///< "ssh-ed25519 AAAA...", "" until personalised
   std::string ssh_user;
+  std::string address;  ///< where its SSH server is reached; "": not known
   std::uint16_t ssh_port = 0;
   State state = State::prepared;
-  std::optional<double> ready_seconds;  ///< from its start to its agent's "ready"
-  std::string error;                    ///< "" or why it failed
-  Json dossier;                         ///< of a failed start (machine::Dossier), or null
+  std::optional<double> ready_seconds;   ///< from its start to its agent's "ready"
+  std::optional<double> uptime_seconds;  ///< of its QEMU process, while it runs
+  std::optional<Bytes> memory;           ///< its share of this machine's, while it runs
+  std::string error;                     ///< "" or why it failed
+  std::optional<std::int64_t> expires;   ///< seconds since 1970
+  Json dossier;                          ///< of a failed start (machine::Dossier), or null
 };
 
 struct Fleet {
   std::string name;
   double seconds = 0;
   std::string accelerator;            ///< what runs it and why
+  std::string budget;                 ///< how many at once, and how many fit into memory
   std::vector<std::string> warnings;  ///< said once for the fleet
   std::vector<Instance> instances;    ///< failed ones too: one's failure is its own row
 };
 
-/// {"fleet","seconds","instances":[{"name","hostname","machine_id","ssh_host_key","ssh_port",
-/// "state","ready_seconds","error"}]}; what is not known is null.
+/// {"fleet","seconds","instances":[{"name","hostname","machine_id","ssh_host_key","address",
+/// "ssh_port","state","ready_seconds","error"}]}; what is not known is null.
 Json to_json(const Fleet& fleet);
 Json to_json(const Instance& instance);
 
@@ -84,7 +107,15 @@ Result<Fleet> launch(const std::filesystem::path& home,
                      const LaunchRequest& request,
                      const Progress& progress = {});
 
-/// All instances, compared with what really runs, also after a crash or reboot of the machine.
+/// Makes the snapshot that launches with the same `memory`, `cpus` and `disk_size` use; one that is
+/// there and fits is only checked. Errors: those of a boot.
+Result<Warmth> warm(const std::filesystem::path& home, const LaunchRequest& request);
+/// Directories of snapshots that no instance stands on and from which this machine's QEMU cannot go
+/// on, and of those whose maker died.
+Result<std::vector<std::filesystem::path>> useless_snapshots(const std::filesystem::path& home);
+
+/// All instances but those whose time is over, which are removed; compared with what really runs,
+/// also after a crash or reboot of the machine.
 Result<std::vector<Instance>> list(const std::filesystem::path& home);
 
 /// Starts a prepared or stopped instance and waits until it is ready.
@@ -96,12 +127,37 @@ Result<void> stop(const std::filesystem::path& home,
                   const std::string& name,
                   std::chrono::seconds limit = std::chrono::seconds(90));
 
+/// Called from several threads, one at a time, with the name of each that has ended or has not.
+using Stopped = std::function<void(const std::string& name, const Result<void>& outcome)>;
+
+/// The same of many, side by side; one that fails stops no other.
+void stop(const std::filesystem::path& home,
+          const std::vector<std::string>& names,
+          std::chrono::seconds limit,
+          const Stopped& stopped);
+
 /// Ends it at once and removes all that it left. Errors: not_found.
 Result<void> remove(const std::filesystem::path& home, const std::string& name);
 
 /// The names of a fleet's instances, or the name itself. Errors: not_found, with a suggestion.
 Result<std::vector<std::string>> expand(const std::filesystem::path& home,
                                         const std::string& fleet_or_name);
+
+/// The instance's serial console from now on, as a stream. Another one ends the one before; while
+/// there is none, what the guest says is dropped. Errors: not_found, unavailable (does not run).
+Result<system::UniqueFd> console(const std::filesystem::path& home, const std::string& name);
+
+/// How OpenSSH reaches an instance; its host key is pinned in `known_hosts` as "instance".
+struct SshAccess {
+  std::string address;
+  std::uint16_t port = 0;
+  std::string user;
+  std::filesystem::path private_key;
+  std::filesystem::path known_hosts;
+};
+
+/// Errors: not_found, unavailable (it does not run or has no SSH server).
+Result<SshAccess> ssh_access(const std::filesystem::path& home, const std::string& name);
 
 /// The ssh command line for an instance, with its host key pinned. Errors: not_found, unavailable
 /// (it does not run or has no SSH server).

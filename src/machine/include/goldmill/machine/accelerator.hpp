@@ -13,6 +13,9 @@ namespace goldmill::machine {
 
 enum class Accelerator : std::uint8_t { tcg, kvm };
 /// "tcg" or "kvm".
+/// Tells one build of QEMU from another, without starting it.
+std::string qemu_version();
+
 const char* name_of(Accelerator accelerator);
 
 struct AcceleratorChoice {

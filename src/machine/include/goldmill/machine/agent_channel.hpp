@@ -31,15 +31,24 @@ struct Identity {
   std::string user_data;  ///< at most 256 KiB
 };
 
+/// The identity of a copy of a settled guest, which had another before.
+struct Resumption {
+  Identity identity;
+  std::string mac;
+  std::chrono::nanoseconds unix_time{0};
+};
+
 /// What the guest said of itself; every value has the form that the protocol gives it.
 struct AgentReport {
   std::string agent_version;
+  int protocol = 1;  ///< the highest that the agent speaks
   std::string hostname;
   std::string machine_id;  ///< 32 hexadecimal digits
   std::string boot_id;
   std::string ssh_host_key;  ///< "ssh-ed25519 AAAA...", or "": no SSH server
   bool personalised = false;
   bool ready = false;
+  std::string address;                  ///< of its network interface, "192.0.2.10"; "": none yet
   std::chrono::milliseconds uptime{0};  ///< of the guest, when it got ready
   std::vector<std::string> warnings;    ///< safe to show
 };
@@ -55,10 +64,7 @@ Result<AgentLine> parse_agent_line(std::string_view line);
 /// The lines from begin to end that give this identity. Errors: invalid_input, when a value is
 /// beyond the protocol's limits.
 Result<std::string> identity_lines(const Identity& identity);
-
-std::string base64(std::string_view bytes);
-/// Errors: corrupt.
-Result<std::string> decode_base64(std::string_view text);
+Result<std::string> resumption_lines(const Resumption& resumption);
 
 class AgentChannel {
  public:
@@ -80,6 +86,16 @@ class AgentChannel {
   /// or give_up's.
   Result<AgentReport> personalise(const Identity& identity, const Waiting& waiting);
 
+  /// What a ready guest says of itself now. Errors: as personalise().
+  Result<AgentReport> status(std::chrono::milliseconds limit);
+
+  /// Makes a ready guest quiet, so that its state can be saved. Errors: as personalise();
+  /// unavailable (its agent is too old).
+  Result<void> settle(std::chrono::milliseconds limit);
+
+  /// Gives a copy of a settled guest its identity. Errors: as personalise().
+  Result<AgentReport> resume(const Resumption& resumption, std::chrono::milliseconds limit);
+
   /// Asks a personalised guest to shut down in order. Does not wait for the end.
   Result<void> power_off(std::chrono::milliseconds limit);
 
@@ -88,6 +104,7 @@ class AgentChannel {
                               const std::function<std::optional<Error>()>& give_up);
   Result<void> handle(const AgentLine& line, const std::string& identity);
   Result<void> take_personalised(const AgentLine& line);
+  Result<void> demand(const std::string& verb, std::chrono::milliseconds limit);
 
   system::UniqueFd socket_;
   std::string pending_;

@@ -30,7 +30,9 @@ struct CagedProgram {
   std::vector<system::HandedFd> descriptors = {};
   std::vector<CagedFile> files = {};
   std::vector<std::string> devices = {};  ///< device nodes of this machine to show: "/dev/kvm"
-  int output = -1;                        ///< standard output and error; /dev/null when -1
+  /// Shows the program its own descriptors as /fds/NUMBER, for what it opens only by path.
+  bool shows_descriptors = false;
+  int output = -1;  ///< standard output and error; /dev/null when -1
   Network network = Network::callers;
   Lifetime lifetime = Lifetime::with_caller;
   /// Called with the process's number before the program runs in it. When it fails, or the caller

@@ -30,16 +30,20 @@ const char* name_of(Controller controller);
 struct DiskSpec {
   int file = -1;  ///< open for reading and writing
   std::string format = "qcow2";
-  int backing = -1;  ///< open for reading; -1: none
+  /// What it stands on, nearest first, open for reading: see ImageDisk.
+  std::vector<int> backing = {};
   std::string backing_format = "qcow2";
   Controller controller = Controller::virtio;
 };
 
 struct NetworkSpec {
-  enum class Kind : std::uint8_t { none, user, tap };
+  /// unplugged: a card whose cable leads nowhere. A saved state holds nothing of what is behind
+  /// it, so that a copy can have another kind.
+  enum class Kind : std::uint8_t { none, unplugged, user, tap };
   Kind kind = Kind::none;
-  std::string mac;                     ///< "52:54:00:12:34:56"
-  std::uint16_t ssh_port = 0;          ///< user: 127.0.0.1:ssh_port reaches the guest's port 22
+  std::string mac;  ///< "52:54:00:12:34:56"
+  /// user: 127.0.0.1:ssh_port reaches the guest's port 22; 0: nothing does
+  std::uint16_t ssh_port = 0;
   std::string subnet = "10.0.2.0/24";  ///< user: the guest gets .15
   int tap = -1;                        ///< tap: an open, set-up tap device
 };
@@ -51,11 +55,21 @@ struct KernelSpec {
   std::string command_line;
 };
 
+/// Guest memory as an open file instead of QEMU's own.
+struct MemoryFile {
+  int file = -1;  ///< as long as the memory
+  enum class Use : std::uint8_t { shared, copy_on_write };
+  Use use = Use::shared;  ///< copy_on_write: what the guest writes stays its own
+};
+
 struct MachineSpec {
   std::string name = "goldmill";
   Accelerator accelerator = Accelerator::tcg;
   Bytes memory = 512_MiB;
+  std::optional<MemoryFile> memory_file = {};
   int cpus = 1;
+  bool display = true;   ///< a VGA card
+  bool resumes = false;  ///< waits for a saved state: see load_state()
   Firmware firmware = Firmware::bios;
   int variables = -1;  ///< UEFI: this machine's own copy of the variables, open for writing
   std::optional<DiskSpec> disk;
@@ -74,8 +88,9 @@ struct HandedNumbers {
   int qmp = -1;
   int agent = -1;
   int serial = -1;
+  int memory = -1;
   int disk = -1;
-  int backing = -1;
+  std::vector<int> backing = {};
   int firmware = -1;
   int variables = -1;
   int tap = -1;
@@ -96,6 +111,13 @@ struct ProcessIdentity {
 };
 /// Errors: not_found.
 Result<ProcessIdentity> identify(pid_t id);
+/// Processor time that it has used so far. Errors: not_found.
+Result<double> processor_seconds(pid_t id);
+/// Since it was started; the machine's sleep counts.
+double uptime_seconds(const ProcessIdentity& process);
+/// What it takes of this machine's memory, where what several share counts for each in part.
+/// Nothing when we may not look.
+std::optional<Bytes> proportional_memory(pid_t id);
 /// True when exactly this process still runs (a zombie does not).
 bool is_alive(const ProcessIdentity& process);
 

@@ -4,9 +4,11 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include <goldmill/base/bytes.hpp>
 #include <goldmill/base/result.hpp>
+#include <goldmill/system/file.hpp>
 
 namespace goldmill::machine {
 
@@ -20,6 +22,18 @@ struct OverlaySpec {
 /// Errors: conflict (exists), invalid_input (name longer than 1023 bytes, size too large).
 /// Source: QEMU's docs/interop/qcow2.txt, version 3.
 Result<void> write_overlay(const std::filesystem::path& path, const OverlaySpec& spec);
+
+/// A finished image's disk, open for reading, with what it stands on.
+class ImageDisk {
+ public:
+  /// Errors: not_found, naming what is gone; invalid_input.
+  static Result<ImageDisk> open(const std::filesystem::path& disk, const std::string& format);
+  /// For DiskSpec::backing: itself first. They stay open as long as this object.
+  std::vector<int> files() const;
+
+ private:
+  std::vector<system::UniqueFd> files_;
+};
 
 /// What the guest sees of a qcow2 or raw file. Errors: invalid_input.
 Result<Bytes> virtual_size(const std::filesystem::path& disk, const std::string& format);

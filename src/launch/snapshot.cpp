@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "snapshot.hpp"
+
+#include <array>
+#include <cerrno>
+#include <fstream>
+#include <set>
+#include <thread>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <goldmill/base/json.hpp>
+#include <goldmill/machine/agent_channel.hpp>
+#include <goldmill/machine/dossier.hpp>
+#include <goldmill/machine/overlay.hpp>
+#include <goldmill/machine/qmp.hpp>
+#include <goldmill/machine/saved_state.hpp>
+
+namespace goldmill::launch {
+
+namespace fs = std::filesystem;
+using machine::AgentChannel;
+using machine::Machine;
+using machine::MachineSpec;
+using machine::Qmp;
+using system::UniqueFd;
+
+namespace {
+// Of how guests are settled and saved: a change makes new snapshots.
+constexpr int kFormat = 1;
+constexpr const char* kFacts = "snapshot.json";
+constexpr const char* kMemory = "memory";
+constexpr const char* kState = "state";
+constexpr const char* kDisk = "disk.qcow2";
+constexpr auto kSettleLimit = std::chrono::minutes(5);
+constexpr auto kQuietLimit = std::chrono::seconds(60);
+constexpr double kQuiet = 0.05;  // of a core, over two seconds
+
+MachineSpec spec_of(const SnapshotRequest& request) {
+  MachineSpec spec = warm_machine("warm", request.memory, request.cpus);
+  spec.accelerator = request.accelerator;
+  return spec;
+}
+
+/// "model name : ..." of the first processor: `-cpu host` shows it to the guest.
+std::string host_processor() {
+  std::ifstream info("/proc/cpuinfo");
+  std::string line;
+  while (std::getline(info, line)) {
+    if (line.starts_with("model name")) {
+      return line;
+    }
+  }
+  return "";
+}
+
+/// All that a saved state depends on. The command line says machine type, processor, memory,
+/// devices, firmware and accelerator; the agent is in the image.
+Json conditions_of(const SnapshotRequest& request) {
+  MachineSpec spec = spec_of(request);
+  machine::HandedNumbers numbers;
+  spec.memory_file = machine::MemoryFile{};
+  spec.disk = machine::DiskSpec{0, "qcow2", {0, 0}, request.disk_format};
+  const bool native = request.accelerator == machine::Accelerator::kvm;
+  return {{"format", kFormat},
+          {"image", request.image_digest},
+          {"qemu", machine::qemu_version()},
+          {"machine", machine::qemu_arguments(spec, numbers)},
+          {"disk_size", request.disk_size.value},
+          {"processor", native ? host_processor() : ""}};
+}
+
+Result<Digest> digest_of_file(const fs::path& path) {
+  const UniqueFd file = TRY(system::open_file(path, O_RDONLY | O_NOFOLLOW));
+  return system::digest_of(file.get()).context(path.string());
+}
+
+Result<Digest> digest_in(const Json& facts, const char* key) {
+  return Digest::parse(TRY(string_at(facts, key)));
+}
+
+Bytes bytes_in(const fs::path& directory) {
+  Bytes sum{0};
+  for (const char* name : {kMemory, kState, kDisk}) {
+    struct stat status {};
+    if (::lstat((directory / name).c_str(), &status) == 0) {
+      sum.value += static_cast<std::uint64_t>(status.st_blocks) * 512;
+    }
+  }
+  return sum;
+}
+
+/// Errors: not_found (no snapshot), corrupt.
+Result<Snapshot> open_snapshot(const fs::path& directory) {
+  const std::string text = TRY(system::read_file(directory / kFacts, 1_MiB));
+  const Json facts = TRY(parse_json(text, (directory / kFacts).string()));
+  for (const char* name : {kState, kDisk}) {
+    if (TRY(digest_of_file(directory / name)) != TRY(digest_in(facts, name))) {
+      return Error{ErrorKind::corrupt, (directory / name).string() + " is damaged"};
+    }
+  }
+  const UniqueFd memory = TRY(system::open_file(directory / kMemory, O_RDONLY | O_NOFOLLOW));
+  Snapshot snapshot;
+  snapshot.directory = directory;
+  snapshot.memory = TRY(machine::load_memory(memory.get(), TRY(digest_in(facts, kMemory))));
+  snapshot.bytes = bytes_in(directory);
+  return snapshot;
+}
+
+/// A name never comes back with another disk, on which stopped instances would stand: the digest of
+/// the disk is part of it, and a damaged one stays for gc.
+std::optional<Snapshot> find_snapshot(const fs::path& parent, const std::string& key) {
+  std::error_code failure;
+  for (const auto& entry : fs::directory_iterator(parent, failure)) {
+    if (entry.path().filename().string().starts_with(key + ".") && entry.is_directory(failure)) {
+      if (auto snapshot = open_snapshot(entry.path())) {
+        return std::move(snapshot).value();
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+/// Boots, settles and saves one machine; everything it needs lies in `directory`.
+class Shot {
+ public:
+  Shot(const SnapshotRequest& request, fs::path directory)
+      : request_(request), directory_(std::move(directory)) {}
+
+  /// The digest of its disk.
+  Result<Digest> take() {
+    TRY(prepare());
+    Machine machine = TRY(Machine::start(spec_));
+    Qmp control = TRY(Qmp::connect(directory_ / machine::kQmpSocket));
+    // Before its kernel looks: nobody may reach a guest that is nobody's.
+    TRY(machine::set_link(control, false));
+    TRY(boot());
+    TRY(await_quiet(machine.id()));
+    const UniqueFd state = TRY(create(kState));
+    TRY(machine::save_state(control, state.get()));
+    machine.kill();
+    return record();
+  }
+
+ private:
+  Result<UniqueFd> create(const char* name) const {
+    return system::open_file(directory_ / name, O_RDWR | O_CREAT | O_EXCL, 0600);
+  }
+
+  Result<void> prepare() {
+    TRY(machine::write_overlay(directory_ / kDisk,
+                               {request_.disk.string(), request_.disk_format, request_.disk_size}));
+    image_ = TRY(machine::ImageDisk::open(request_.disk, request_.disk_format));
+    overlay_ = TRY(system::open_file(directory_ / kDisk, O_RDWR));
+    memory_ = TRY(machine::make_memory(request_.memory));
+    spec_ = spec_of(request_);
+    spec_.directory = directory_;
+    spec_.disk = machine::DiskSpec{overlay_.get(), "qcow2", image_.files(), request_.disk_format};
+    spec_.memory_file = machine::MemoryFile{memory_.get(), machine::MemoryFile::Use::shared};
+    return {};
+  }
+
+  Result<void> boot() {
+    channel_.emplace(TRY(AgentChannel::connect(directory_ / machine::kAgentSocket)));
+    machine::BootWatch watch(directory_);
+    machine::Identity nobody;
+    nobody.hostname = "warm";
+    nobody.seed = random_bytes(64);
+    const auto report = channel_->personalise(
+        nobody,
+        {AgentChannel::Goal::ready, request_.ready_limit, [&watch] { return watch.pointless(); }});
+    if (!report) {
+      Error error = report.error();
+      error.message += "; " + machine::collect_dossier(directory_, "").likely_cause;
+      return error;
+    }
+    return channel_->settle(kSettleLimit);
+  }
+
+  /// Until it hardly runs any more. One that does not come to rest is saved all the same: it only
+  /// costs more.
+  static Result<void> await_quiet(pid_t process) {
+    const auto end = std::chrono::steady_clock::now() + kQuietLimit;
+    while (std::chrono::steady_clock::now() < end) {
+      const double before = TRY(machine::processor_seconds(process));
+      std::this_thread::sleep_for(std::chrono::seconds(2));
+      if (TRY(machine::processor_seconds(process)) - before < 2 * kQuiet) {
+        break;
+      }
+    }
+    return {};
+  }
+
+  Result<Digest> record() {
+    const UniqueFd memory = TRY(create(kMemory));
+    Json facts = {{"conditions", conditions_of(request_)}, {"image", request_.image}};
+    facts[kMemory] = TRY(machine::store_memory(memory_.get(), memory.get())).text();
+    for (const char* name : {kState, kDisk}) {
+      facts[name] = TRY(digest_of_file(directory_ / name)).text();
+    }
+    for (const char* name : {machine::kQmpSocket, machine::kAgentSocket}) {
+      ::unlink((directory_ / name).c_str());
+    }
+    const UniqueFd held = TRY(system::open_directory(directory_));
+    if (::syncfs(held.get()) != 0) {
+      return system_error("cannot sync " + directory_.string(), errno);
+    }
+    TRY(system::write_file(directory_ / kFacts, facts.dump(2) + "\n", 0600));
+    return digest_in(facts, kDisk);
+  }
+
+  const SnapshotRequest& request_;
+  fs::path directory_;
+  machine::ImageDisk image_;
+  UniqueFd overlay_;
+  UniqueFd memory_;
+  MachineSpec spec_;
+  // Open until the state is saved: a copy then has a host from the start, and need not greet it.
+  std::optional<AgentChannel> channel_;
+};
+}  // namespace
+
+MachineSpec warm_machine(const std::string& name, Bytes memory, int cpus) {
+  MachineSpec spec;
+  spec.name = name;
+  spec.memory = memory;
+  spec.cpus = cpus;
+  spec.display = false;  // its memory would be each instance's own
+  spec.network.kind = machine::NetworkSpec::Kind::unplugged;
+  spec.network.mac = "02:00:00:00:00:00";
+  return spec;
+}
+
+fs::path snapshot_disk(const fs::path& directory) {
+  return directory / kDisk;
+}
+
+fs::path snapshot_state(const fs::path& directory) {
+  return directory / kState;
+}
+
+Result<Snapshot> take_snapshot(const fs::path& home, const SnapshotRequest& request) {
+  const fs::path parent = home / "snapshots" / request.image_digest;
+  const std::string key = sha256(conditions_of(request).dump()).hex();
+  TRY(system::make_directories(parent, 0700));
+  const auto lock =
+      TRY(system::FileLock::acquire(parent / (key + ".lock"), system::FileLock::Mode::exclusive));
+  if (auto found = find_snapshot(parent, key)) {
+    return *std::move(found);
+  }
+  if (request.tell) {
+    request.tell("no snapshot of " + request.image + " fits: booting one to make it");
+  }
+  const fs::path fresh = parent / ("." + key);
+  TRY(system::remove_tree(fresh));
+  TRY(system::make_directories(fresh, 0700));
+  const auto disk = Shot(request, fresh).take();
+  if (!disk) {
+    (void)system::remove_tree(fresh);
+    Error error = disk.error();
+    error.context.push_back("while making the snapshot of " + request.image);
+    return error;
+  }
+  const fs::path directory = parent / (key + "." + disk->brief());
+  TRY(system::rename_into_place(fresh, directory));
+  Snapshot snapshot = TRY(open_snapshot(directory));
+  snapshot.made = true;
+  return snapshot;
+}
+
+namespace {
+/// Whether this machine's QEMU could go on from it. One in the making, held by its lock, could.
+bool fits_this_qemu(const fs::path& directory) {
+  const std::string name = directory.filename();
+  if (name.starts_with(".")) {
+    return !system::FileLock::try_acquire(directory.parent_path() / (name.substr(1) + ".lock"),
+                                          system::FileLock::Mode::exclusive);
+  }
+  const auto text = system::read_file(directory / kFacts, 1_MiB);
+  const auto facts = parse_json(text ? *text : "", kFacts);
+  const Json* conditions = facts ? find_value(*facts, "conditions") : nullptr;
+  return conditions != nullptr && find_string(*conditions, "qemu") == machine::qemu_version();
+}
+}  // namespace
+
+Result<std::vector<fs::path>> useless_snapshots(const fs::path& home) {
+  std::set<fs::path> used;
+  for (const Record& record : TRY(Records(home).load_all())) {
+    used.insert(record.snapshot);
+  }
+  std::vector<fs::path> useless;
+  std::error_code failure;
+  for (const auto& image : fs::directory_iterator(home / "snapshots", failure)) {
+    for (const auto& entry : fs::directory_iterator(image.path(), failure)) {
+      if (entry.is_directory(failure) && !used.contains(entry.path()) &&
+          !fits_this_qemu(entry.path())) {
+        useless.push_back(entry.path());
+      }
+    }
+  }
+  return useless;
+}
+
+}  // namespace goldmill::launch
