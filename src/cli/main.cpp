@@ -3,6 +3,7 @@
 #include <vector>
 
 #include <goldmill/build/workers.hpp>
+#include <goldmill/factory/check_reproducible.hpp>
 #include <goldmill/guest/debian_family.hpp>
 #include <goldmill/image/disk.hpp>
 #include <goldmill/prove/prove.hpp>
@@ -16,9 +17,12 @@ namespace {
 std::vector<goldmill::system::WorkerEntry> all_workers() {
   namespace gm = goldmill;
   std::vector<gm::system::WorkerEntry> workers = {{"disk", gm::image::disk_worker},
+                                                  {"disk.measure", gm::image::measure_worker},
                                                   gm::prove::network_worker()};
-  for (const auto& module :
-       {gm::guest::workers(), gm::build::workers(), gm::provision::workers()}) {
+  for (const auto& module : {gm::guest::workers(),
+                             gm::build::workers(),
+                             gm::provision::workers(),
+                             gm::factory::workers()}) {
     workers.insert(workers.end(), module.begin(), module.end());
   }
   return workers;

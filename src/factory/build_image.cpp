@@ -11,24 +11,59 @@
 
 namespace goldmill::factory {
 
-Result<std::vector<plan::Plan>> plan_image(Session& session, const BuildRequest& request) {
+Result<BuildPlan> plan_images(Session& session, const BuildRequest& request) {
   const Lineages lineages = TRY(Lineages::read(request));
-  std::vector<plan::Plan> plans;
-  std::optional<store::ImageRecord> built;
+  BuildPlan plans;
+  std::vector<std::optional<store::ImageRecord>> finished;  // of each member
   for (const Lineages::Member& member : lineages.members()) {
-    auto subject = subject_of(session, member.own, built);
+    for (const recipe::PartUse& part : member.own.parts) {
+      plans.parts.emplace_back(member.own.name, part);
+    }
+    const auto parent = member.parent ? finished[*member.parent] : std::nullopt;
+    finished.emplace_back();
+    if (member.parent && !parent) {
+      plans.waiting.emplace_back(member.own.name, lineages.members()[*member.parent].own.name);
+      continue;
+    }
+    auto subject = subject_of(session, member.own, parent);
     if (!subject) {
       return std::move(subject).error();
     }
     ImageBuild build = TRY(ImageBuild::prepare(session, request, *std::move(subject)));
-    plan::Plan& plan = plans.emplace_back(TRY(build.plan()));
-    built = plan.is_done() ? TRY(build.find_finished(plan)) : std::nullopt;
-    plan.steps.push_back(build.plan_disk(plan, built));
-    if (!built) {
-      break;  // what stands on it is known only when it has been built
-    }
+    plan::Plan plan = TRY(build.plan());
+    finished.back() = plan.is_done() ? TRY(build.find_finished(plan)) : std::nullopt;
+    plan.steps.push_back(build.plan_disk(plan, finished.back()));
+    plans.images.push_back(std::move(plan));
   }
   return plans;
+}
+
+bool BuildPlan::is_done() const {
+  return waiting.empty() && std::all_of(images.begin(), images.end(), [](const plan::Plan& plan) {
+           return plan.is_done();
+         });
+}
+
+Json BuildPlan::to_json() const {
+  Json plans = Json::array();
+  for (const plan::Plan& plan : images) {
+    plans.push_back(plan.to_json());
+  }
+  Json later = Json::array();
+  for (const auto& [image, parent] : waiting) {
+    later.push_back({{"image", image}, {"for", parent}});
+  }
+  Json brought_in = Json::array();
+  for (const auto& [image, part] : parts) {
+    brought_in.push_back({{"image", image},
+                          {"part", part.name},
+                          {"file", part.file},
+                          {"included", part.included.text()},
+                          {"enforced", part.enforced}});
+  }
+  return {{"images", std::move(plans)},
+          {"waiting", std::move(later)},
+          {"parts", std::move(brought_in)}};
 }
 
 Result<BuildReport> build_images(Session& session, const BuildRequest& request) {

@@ -12,7 +12,11 @@
 #include <goldmill/build/work.hpp>
 #include <goldmill/factory/collect.hpp>
 #include <goldmill/factory/image_jobs.hpp>
+#include <goldmill/launch/launch.hpp>
 #include <goldmill/system/file.hpp>
+
+#include "holdings.hpp"
+#include "oci_index.hpp"
 
 namespace goldmill::factory {
 
@@ -21,9 +25,6 @@ namespace fs = std::filesystem;
 namespace {
 
 using Clock = std::chrono::system_clock;
-
-/// A blob is written shortly before the image that names it.
-constexpr std::chrono::hours kBlobGrace{1};
 
 struct Area {
   std::string directory;  ///< below the home
@@ -38,12 +39,6 @@ const std::vector<Area>& areas() {
                                            {"disks", "disks", false},
                                            {"blobs/sha256", "blobs", false}};
   return kAreas;
-}
-
-/// When the file came or was changed here; its own date may be the archive's.
-Clock::time_point came_at(const fs::path& path) {
-  struct stat status {};
-  return ::lstat(path.c_str(), &status) == 0 ? Clock::from_time_t(status.st_ctime) : Clock::now();
 }
 
 /// Every run of 64 hexadecimal digits: whatever is named by its SHA-256.
@@ -78,10 +73,12 @@ class Collection {
     trash_ = trash.path();
     TRY(request_.dry_run ? sort_out() : session_.catalogue.alone([this] { return sort_out(); }));
     if (!request_.dry_run && report_.counts["layers"] + report_.counts["assets"] > 0) {
-      add_freed(TRY(build::measure_guest_trees(trash_, {"upper"})));
+      add_freed(TRY(build::bytes_freed_by(trash_, {"upper"})));
     }
     TRY(remove_unused_packages());
     TRY(remove_unused_logs());
+    TRY(remove_useless_snapshots());
+    TRY(request_.dry_run ? Result<void>() : refresh_index(session_));
     std::erase_if(report_.counts, [](const auto& entry) { return entry.second == 0; });
     return std::move(report_);
   }
@@ -90,6 +87,7 @@ class Collection {
   Result<void> remove_old_versions();
   Result<void> drop_if_free(const store::ImageRecord& image);
   Result<void> sort_out();
+  Result<void> forget_facts();
   Result<void> hold_images();
   Result<void> hold_claims();
   Result<void> hold_steps();
@@ -100,11 +98,11 @@ class Collection {
                             const std::vector<std::string>& names);
   Result<void> remove_unused_packages();
   Result<void> remove_unused_logs();
+  Result<void> remove_useless_snapshots();
   std::vector<std::string> old_files(const fs::path& directory,
                                      const std::function<bool(std::string_view)>& is_unused) const;
   bool builds_run() const;
 
-  void hold(const fs::path& path) { held_.insert(session_.home.name_of(path)); }
   void add_freed(Bytes size) { report_.freed = Bytes{report_.freed.value + size.value}; }
 
   Session& session_;
@@ -155,26 +153,28 @@ Result<void> Collection::sort_out() {
   for (const Area& area : areas()) {
     TRY(clear(area));
   }
+  return request_.dry_run ? Result<void>() : forget_facts();
+}
+
+/// What the catalogue keeps about objects goes with them.
+Result<void> Collection::forget_facts() {
+  std::error_code ignored;
+  for (const auto& [layer, blob] : TRY(session_.catalogue.layer_blobs())) {
+    if (!fs::exists(session_.home.blob(blob.blob), ignored)) {
+      TRY(session_.catalogue.forget_blob(layer));
+    }
+  }
+  for (const auto& [object, content] : TRY(session_.catalogue.contents())) {
+    if (!fs::exists(session_.home.root() / object, ignored)) {
+      TRY(session_.catalogue.forget_content(object));
+    }
+  }
   return {};
 }
 
 Result<void> Collection::hold_images() {
-  const auto digest_at = [](const Json& details, const char* key) {
-    return Digest::parse(find_string(details, key).value_or(""));
-  };
-  for (const store::ImageRecord& image : TRY(session_.catalogue.images())) {
-    if (dropped_.contains(image.digest)) {
-      continue;
-    }
-    hold(session_.home.disk(image.digest));
-    hold(session_.home.blob(image.digest));
-    for (const char* key : {"dpkg_status", "extended_states"}) {
-      hold(session_.home.blob(TRY(digest_at(image.details, key).context(image.reference()))));
-    }
-    hold(session_.home.assets(TRY(digest_at(image.details, "assets").context(image.reference()))));
-    for (const std::string& layer : find_strings(image.details, "layers")) {
-      hold(session_.home.tree(TRY(Digest::parse(layer).context(image.reference()))));
-    }
+  for (const auto& [object, images] : TRY(holdings_of_images(session_, dropped_))) {
+    held_.insert(object);
   }
   return {};
 }
@@ -215,8 +215,8 @@ Result<void> Collection::clear(const Area& area) {
   std::vector<std::string> names;
   std::error_code failure;
   for (const fs::directory_entry& entry : fs::directory_iterator(directory, failure)) {
-    const bool is_young = area.what == "blobs" && came_at(entry.path()) > Clock::now() - kBlobGrace;
-    if (!is_young && !held_.contains(session_.home.name_of(entry.path()))) {
+    const bool waits = area.what == "blobs" && may_wait_for_image(entry.path());
+    if (!waits && !held_.contains(session_.home.name_of(entry.path()))) {
       names.push_back(entry.path().filename());
     }
   }
@@ -235,7 +235,7 @@ Result<void> Collection::clear_guest_trees(const Area& area,
     return {};
   }
   if (request_.dry_run) {
-    add_freed(TRY(build::measure_guest_trees(directory, names)));
+    add_freed(TRY(build::bytes_freed_by(directory, names)));
     return {};
   }
   return build::discard_guest_trees(directory, names, trash_);
@@ -279,6 +279,31 @@ Result<void> Collection::remove_unused_packages() {
 Result<void> Collection::remove_unused_logs() {
   return remove_files(
       session_.home.logs(), "logs", old_files(session_.home.logs(), [](auto) { return true; }));
+}
+
+/// Of images that are gone, and those from which nothing can go on.
+Result<void> Collection::remove_useless_snapshots() {
+  std::vector<fs::path> useless = TRY(launch::useless_snapshots(session_.home.root()));
+  std::set<std::string> images;
+  for (const store::ImageRecord& image : TRY(session_.catalogue.images())) {
+    if (!dropped_.contains(image.digest)) {
+      images.insert(image.digest.hex());
+    }
+  }
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(session_.home.snapshots(), ignored)) {
+    if (!images.contains(entry.path().filename())) {
+      useless.push_back(entry.path());
+    }
+  }
+  report_.counts["snapshots"] += useless.size();
+  for (const fs::path& directory : useless) {
+    for (const auto& entry : fs::recursive_directory_iterator(directory, ignored)) {
+      add_freed(size_on_disk(entry.path()));
+    }
+    TRY(request_.dry_run ? Result<void>() : system::remove_tree(directory));
+  }
+  return {};
 }
 
 std::vector<std::string> Collection::old_files(

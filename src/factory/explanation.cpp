@@ -5,6 +5,7 @@
 #include <goldmill/guest/security_policy.hpp>
 #include <goldmill/image/layout.hpp>
 #include <goldmill/recipe/load.hpp>
+#include <goldmill/recipe/settings.hpp>
 
 namespace goldmill::factory {
 
@@ -58,12 +59,32 @@ std::vector<std::string> promise_lines(const recipe::Promises& promises) {
   return lines;
 }
 
+/// What each part said, by the keys that stand in it.
+std::vector<std::string> part_lines(const std::vector<recipe::Recipe>& lineage) {
+  std::vector<std::string> lines;
+  for (const recipe::Recipe& recipe : lineage) {
+    for (const recipe::PartUse& part : recipe.parts) {
+      std::string line = part.file + ", " + (part.enforced ? "enforced by " : "included at ") +
+                         part.included.text();
+      for (const auto& [name, value] : part.parameters) {
+        line += ", " + name + "=" + value;
+      }
+      lines.push_back(std::move(line));
+      for (const auto& [key, position] : recipe.origins) {
+        if (position.file == part.file) {
+          lines.push_back("  " + key + " at " + position.text());
+        }
+      }
+    }
+  }
+  return lines;
+}
+
 Result<std::vector<std::string>> package_lines(const Session& session,
                                                const recipe::Recipe& own,
                                                const recipe::Recipe& merged,
                                                const recipe::Recipe* parent) {
-  const auto family =
-      TRY(guest::DebianFamily::open(*merged.os, {session.home.root(), guest::Refresh::if_missing}));
+  const auto family = TRY(guest::DebianFamily::open(*merged.os, {.home = session.home.root()}));
   const Json wishes = TRY(family.wishes({own, merged, parent}));
   std::vector<std::string> lines;
   for (const Json& entry : wishes["install"]) {
@@ -81,7 +102,8 @@ Result<std::vector<std::string>> package_lines(const Session& session,
 }  // namespace
 
 Result<Json> explain(Session& session, const BuildRequest& request) {
-  const auto lineage = TRY(recipe::load_lineage(request.recipes.front(), {request.set}));
+  const auto lineage = TRY(recipe::load_lineage(
+      request.recipes.front(), {request.set, request.os, recipe::settings_files()}));
   const recipe::Recipe& own = lineage.recipes.back();
   const recipe::Recipe merged = recipe::merged(lineage.recipes);
   if (!merged.os) {
@@ -107,6 +129,9 @@ Result<Json> explain(Session& session, const BuildRequest& request) {
               TRY(package_lines(session, own, merged, parent ? &*parent : nullptr))));
   sections.push_back(section("Disk", disk_lines(layout)));
   sections.push_back(section("What `goldmill test` checks", promise_lines(merged.promises)));
+  if (const auto lines = part_lines(lineage.recipes); !lines.empty()) {
+    sections.push_back(section("Parts", lines));
+  }
   return Json{{"recipe", own.name}, {"sections", std::move(sections)}};
 }
 

@@ -76,9 +76,54 @@ std::string changed_wishes(const LockFile& lock, const Json& wishes) {
   return text.empty() ? "" : " (" + text.substr(1) + ")";
 }
 
+/// The versions of what a step uses from outside become part of its key: of the packages that it
+/// names, for people, and of all that these need.
+void add_tools(plan::Step& step, const guest::Resolution& resolution) {
+  if (step.tools.empty()) {
+    return;
+  }
+  std::string all;
+  for (const guest::PackageFile& package : resolution.packages) {
+    all += package.sha256 + "\n";
+    if (step.tools.contains(package.name)) {
+      step.inputs[package.name] = package.version;
+    }
+  }
+  step.inputs["tools"] = sha256(all).text();
+}
+
+/// Tools that were collected are not made again for steps that are done.
+void leave_out_unused_tools(plan::Plan& plan) {
+  const bool used =
+      std::any_of(plan.steps.begin(), plan.steps.end(), [](const plan::PlannedStep& planned) {
+        return !planned.step.tools.empty() && !planned.done;
+      });
+  std::erase_if(plan.steps, [used](const plan::PlannedStep& planned) {
+    return planned.step.produces == plan::Produces::tools && !planned.done && !used;
+  });
+}
+
 /// Whose files the recipe says, one by one or as packages; a script's it does not.
-bool declares_files(std::string_view kind) {
-  return !kind.starts_with("provision.") || kind == "provision.files";
+bool declares_files(const plan::Step& step) {
+  if (step.kind == "provision.cloud_config") {
+    return find_value(step.options.at("config"), "runcmd") == nullptr;
+  }
+  return !step.kind.starts_with("provision.") || step.kind == "provision.files";
+}
+
+/// The keys of users whom cloud-config documents of this recipe name.
+void add_cloud_keys(const recipe::Recipe& own, std::vector<std::string>& paths) {
+  for (const recipe::ProvisionStep& step : own.provision) {
+    const auto* cloud = std::get_if<recipe::CloudConfigStep>(&step.action);
+    const Json* users = cloud == nullptr ? nullptr : find_value(cloud->config, "users");
+    for (const Json& user : users == nullptr ? Json::array() : *users) {
+      const std::string home =
+          find_string(user, "homedir").value_or("/home/" + user.value("name", ""));
+      if (!find_strings(user, "keys").empty()) {
+        paths.push_back(home.substr(home.find_first_not_of('/')) + "/.ssh/authorized_keys");
+      }
+    }
+  }
 }
 
 /// The files of keys that the recipe named: the only ones that may be in an image.
@@ -101,7 +146,10 @@ Result<ImageBuild> ImageBuild::prepare(Session& session,
   GOLDMILL_ASSERT(subject.merged.os.has_value());
   auto family = TRY(guest::DebianFamily::open(
       *subject.merged.os,
-      {session.home.root(), request.update ? guest::Refresh::always : guest::Refresh::if_missing}));
+      {.home = session.home.root(),
+       .refresh = request.update ? guest::Refresh::always : guest::Refresh::if_missing,
+       .kept = LockFile::kept_path_for(subject.own.file),
+       .note = [&session](std::string_view line) { session.observer.note(line); }}));
   auto layout = TRY(image::Layout::make(
       subject.merged.disk.value_or(recipe::Disk{}), *subject.merged.os, subject.merged.hardware));
   ImageBuild build(session, request, std::move(subject), std::move(family), std::move(layout));
@@ -112,7 +160,7 @@ Result<ImageBuild> ImageBuild::prepare(Session& session,
 
 guest::RecipeView ImageBuild::view() const {
   const recipe::Recipe* parent = subject_->parent ? &subject_->parent->merged : nullptr;
-  return {subject_->own, subject_->merged, parent};
+  return {subject_->own, subject_->merged, parent, provision::tools_of(subject_->own)};
 }
 
 std::vector<Digest> ImageBuild::parent_layers() const {
@@ -163,11 +211,23 @@ std::string ImageBuild::why_stale(const LockFile& lock, const Json& wishes) cons
 Result<void> ImageBuild::use_lock(LockFile lock) {
   const std::string file = LockFile::path_for(subject_->own.file).string();
   lock_ = std::move(lock);
-  pinned_.packages = TRY(guest::resolution_from_json(lock_.packages).context(file));
-  if (!lock_.tools.is_null()) {
-    pinned_.tools = TRY(guest::resolution_from_json(lock_.tools).context(file));
+  TRY(forget_gone_steps());
+  pinned_ = TRY(lock_.pinned().context(file));
+  return {};
+}
+
+/// What steps discovered that the recipe no longer has.
+Result<void> ImageBuild::forget_gone_steps() {
+  if (lock_.step_packages.empty()) {
+    return {};
   }
-  pinned_.accounts = lock_.accounts;
+  Json left = Json::object();
+  for (const plan::Step& step : TRY(provision::make_steps(subject_->own))) {
+    if (const Json* entry = find_value(lock_.step_packages, step.name)) {
+      left[step.name] = *entry;
+    }
+  }
+  lock_.step_packages = std::move(left);
   return {};
 }
 
@@ -189,6 +249,9 @@ Result<void> ImageBuild::resolve(const Json& wishes, const std::optional<LockFil
   lock_ = LockFile{};
   if (old && old->recipe == subject_->own.name) {
     pinned_.accounts = lock_.accounts = old->accounts;
+    if (!request_->update || only_some) {
+      lock_.step_packages = preferred_step_packages(*old);
+    }
   }
   lock_.recipe = subject_->own.name;
   lock_.requests = wishes;
@@ -201,7 +264,29 @@ Result<void> ImageBuild::resolve(const Json& wishes, const std::optional<LockFil
   } else {
     lock_.tools = guest::to_json(pinned_.tools);
   }
+  if (!pinned_.step_tools.packages.empty()) {
+    lock_.step_tools = guest::to_json(pinned_.step_tools);
+  }
+  TRY(forget_gone_steps());
+  pinned_.step_packages = TRY(lock_.pinned()).step_packages;
   return {};
+}
+
+/// What steps discovered before, as a lock holds it: preferred when they look again, but for what
+/// is to move.
+Json ImageBuild::preferred_step_packages(const LockFile& old) const {
+  const auto& moving = request_->update_only;
+  Json preferred = Json::object();
+  for (const auto& [step, entry] : old.step_packages.items()) {
+    Json packages = entry.value("packages", Json::array());
+    for (auto package = packages.begin(); package != packages.end();) {
+      const std::string name = find_string(*package, "name").value_or("");
+      const bool moves = std::find(moving.begin(), moving.end(), name) != moving.end();
+      package = moves ? packages.erase(package) : package + 1;
+    }
+    preferred[step] = {{"declared", ""}, {"packages", std::move(packages)}};
+  }
+  return preferred;
 }
 
 /// The locked packages but for those that are to move.
@@ -259,8 +344,12 @@ Result<std::vector<plan::Step>> ImageBuild::steps() const {
                           .installed = installed(),
                           .parent_installed = guest::installed_packages(parent_status_)}));
   std::vector<plan::Step> steps = std::move(family_steps.before);
+  if (auto tools = family_->tools_step(pinned_)) {
+    steps.push_back(*std::move(tools));
+  }
   for (plan::Step& step : TRY(provision::make_steps(subject_->own))) {
-    steps.push_back(std::move(step));
+    add_tools(step, pinned_.step_tools);
+    steps.push_back(with_locked_packages(std::move(step)));
   }
   for (plan::Step& step : family_steps.after) {
     steps.push_back(std::move(step));
@@ -273,9 +362,39 @@ Result<std::vector<plan::Step>> ImageBuild::steps() const {
   return steps;
 }
 
+/// While a step says what it said when it discovered its packages, it gets these and no others.
+plan::Step ImageBuild::with_locked_packages(plan::Step step) const {
+  if (!has_locked_packages(step)) {
+    return step;
+  }
+  const Json packages = lock_.step_packages[step.name].value("packages", Json::array());
+  return plan::with_packages(std::move(step), packages);
+}
+
+/// None may be what it discovered, too: then it needs no archive.
+bool ImageBuild::has_locked_packages(const plan::Step& step) const {
+  const Json* entry = find_value(lock_.step_packages, step.name);
+  return entry != nullptr && find_string(*entry, "declared") == plan::declaration_of(step).text();
+}
+
+/// What a step discovered goes into the lock, where later builds and other machines find it.
+void ImageBuild::adopt_packages(const plan::Step& step, const plan::DoneStep& done) {
+  const Json* packages = find_value(done.result, "discovered");
+  if (packages == nullptr) {
+    if (!has_locked_packages(step)) {  // it said something else when it got some
+      lock_.step_packages.erase(step.name);
+    }
+    return;
+  }
+  lock_.step_packages[step.name] = {{"declared", plan::declaration_of(step).text()},
+                                    {"packages", *packages}};
+}
+
 Result<plan::Plan> ImageBuild::plan() {
   CatalogueHistory history(*session_);
-  return plan::make_plan(subject_->own.name, TRY(steps()), parent_layers(), history);
+  auto plan = TRY(plan::make_plan(subject_->own.name, TRY(steps()), parent_layers(), history));
+  leave_out_unused_tools(plan);
+  return plan;
 }
 
 Result<ImageReport> ImageBuild::run() {
@@ -293,6 +412,9 @@ Result<ImageReport> ImageBuild::run() {
     return found == kinds.end() ? provision::find_kind(name) : found->get();
   });
   runner.set_shell_on_failure(request_->shell_on_failure);
+  runner.set_door([this](const plan::Step& step, const std::filesystem::path& scratch) {
+    return family_->door(view(), pinned_, {step.name, scratch, has_locked_packages(step)});
+  });
   for (const plan::PlannedStep& planned : plan.steps) {
     TRY(planned.done ? Result<void>() : provision::check_ready(planned.step));
   }
@@ -355,17 +477,26 @@ Result<void> ImageBuild::run_steps(StepRunner& runner,
     if (planned.step.kind == "debian.packages") {
       TRY(adopt_accounts(runner, *done));
     }
+    adopt_packages(planned.step, *done);
     planned.done = std::move(done);
-    keep_result(*planned.done);
+    keep_result(planned);
+    if (planned.step.produces == plan::Produces::tools) {
+      runner.set_tools(*planned.done->layer);
+    }
   }
   return {};
 }
 
-void ImageBuild::keep_result(const plan::DoneStep& done) {
-  if (done.layer) {
-    layers_.push_back(*done.layer);
-  } else {
-    assets_ = done.key;
+void ImageBuild::keep_result(const plan::PlannedStep& planned) {
+  switch (planned.step.produces) {
+    case plan::Produces::layer:
+      layers_.push_back(*planned.done->layer);
+      break;
+    case plan::Produces::assets:
+      assets_ = planned.done->key;
+      break;
+    case plan::Produces::tools:
+      break;
   }
 }
 
@@ -387,6 +518,9 @@ Result<void> ImageBuild::adopt_accounts(StepRunner& runner, const plan::DoneStep
 }
 
 Result<void> ImageBuild::write_lock() const {
+  if (request_->keep_lock) {
+    return {};
+  }
   return lock_.write(LockFile::path_for(subject_->own.file)).context("cannot write the lock file");
 }
 
@@ -415,7 +549,7 @@ Result<std::optional<store::ImageRecord>> ImageBuild::find_finished(const plan::
   GOLDMILL_ASSERT(plan.is_done());
   layers_ = plan.parent_layers;
   for (const plan::PlannedStep& planned : plan.steps) {
-    keep_result(*planned.done);
+    keep_result(planned);
   }
   const store::ImageRecord image = TRY(identify());
   auto known = TRY(session_->catalogue.find_image_by_digest(image.digest));
@@ -423,8 +557,7 @@ Result<std::optional<store::ImageRecord>> ImageBuild::find_finished(const plan::
 }
 
 bool ImageBuild::has_disk(const store::ImageRecord& image) const {
-  std::error_code ignored;
-  return std::filesystem::exists(session_->home.disk(image.digest), ignored);
+  return disk_files(session_->home, image.digest).has_value();
 }
 
 plan::PlannedStep ImageBuild::plan_disk(const plan::Plan& plan,
@@ -446,6 +579,12 @@ plan::PlannedStep ImageBuild::plan_disk(const plan::Plan& plan,
   if (finished) {
     disk.key = finished->digest;
   }
+  if (const auto before = session_->catalogue.find_image({plan.image, 0, ""});
+      !disk.done && before) {
+    if (const Json* seconds = find_value(before->details, "disk_seconds")) {
+      disk.expected_seconds = seconds->get<double>();
+    }
+  }
   return disk;
 }
 
@@ -454,20 +593,19 @@ Result<void> ImageBuild::finish(StepRunner& runner,
                                 const plan::Plan& plan,
                                 ImageReport& report) {
   store::ImageRecord record = TRY(identify());
-  const auto known = TRY(session_->catalogue.find_image_by_digest(record.digest));
-  if (known && known->name == record.name && has_disk(record)) {
+  auto known = TRY(session_->catalogue.find_image_by_digest(record.digest));
+  if (known && has_disk(record)) {
     TRY(runner.settle());
-    report.image = *known;
+    report.image = *std::move(known);
     report.steps.push_back({"disk", record.digest.text(), false, 0});
     return {};
   }
-  TRY(claims.add({session_->home.name_of(session_->home.disk(record.digest)),
-                  session_->home.name_of(session_->home.blob(record.digest))}));
+  TRY(claim_disks(claims, record));
   const Stopwatch stopwatch;
   session_->observer.step_started(record.name, "disk", known ? "its disk is gone" : "new");
   // Both read the finished layers, and neither keeps all cores busy.
   auto details = std::async(std::launch::async, [&] { return this->details(plan); });
-  TRY(make_disk(record));
+  const StoredDisk disk = TRY(make_disk(record, known));
   record.details.update(TRY(details.get()));
   const double seconds = stopwatch.seconds();
   report.steps.push_back({"disk", record.digest.text(), true, seconds});
@@ -477,32 +615,43 @@ Result<void> ImageBuild::finish(StepRunner& runner,
     total += step.seconds;
   }
   record.details["build_seconds"] = total;
+  record.details["disk_seconds"] = seconds;
   TRY(session_->home.put_blob(canonical(record.config)));
   TRY(runner.settle());
   report.image = TRY(session_->catalogue.add_image(std::move(record)));
+  if (known) {  // what has been found out about it since it was built stays
+    report.image.details = std::move(known->details);
+    describe_disk(disk, report.image.details);
+    TRY(session_->catalogue.update_details(report.image));
+  }
   return {};
 }
 
-Result<void> ImageBuild::make_disk(store::ImageRecord& record) {
-  AssembledDisk disk = TRY(assemble_disk(*session_, {layers_, assets_, layout_, lock_.epoch}));
-  session_->observer.step_progress("digest", 0, 0);
-  {
-    const system::UniqueFd file = TRY(system::open_file(disk.path, O_RDONLY));
-    record.disk_digest = TRY(image::disk_digest(file.get()));
+/// What is written, and what that may stand on.
+Result<void> ImageBuild::claim_disks(Claims& claims, const store::ImageRecord& record) const {
+  const store::Home& home = session_->home;
+  std::vector<std::string> objects = {home.name_of(home.disk(record.digest)),
+                                      home.name_of(home.blob(record.digest))};
+  if (subject_->parent) {
+    if (const auto files = disk_files(home, subject_->parent->record.digest)) {
+      for (const std::filesystem::path& file : *files) {
+        objects.push_back(home.name_of(file));
+      }
+    }
   }
-  exporter::Export qcow2;
-  qcow2.source.disk = disk.path;
-  qcow2.hardware = layout_.hardware;
-  qcow2.format = "qcow2";
-  qcow2.output = session_->home.disk(record.digest);
-  qcow2.progress.show = [this](std::uint64_t done, std::uint64_t total) {
-    session_->observer.step_progress("compress", done, total);
-  };
-  qcow2.progress.is_cancelled = [this] { return session_->observer.is_cancelled(); };
-  TRY(exporter::export_image(qcow2));
-  record.details["disk_used_bytes"] = disk.used.value;
-  record.details["qcow2_bytes"] = std::filesystem::file_size(qcow2.output);
-  return {};
+  return claims.add(objects);
+}
+
+/// One that was there and has gone must become what it was: other disks may stand on it.
+Result<StoredDisk> ImageBuild::make_disk(store::ImageRecord& record,
+                                         const std::optional<store::ImageRecord>& known) {
+  const auto parent = subject_->parent ? std::optional(subject_->parent->record) : std::nullopt;
+  const auto expected = known ? std::optional(known->disk_digest) : std::nullopt;
+  const DiskParts parts{layers_, assets_, layout_, lock_.epoch};
+  const StoredDisk disk = TRY(store_disk(*session_, parts, record.digest, parent, expected));
+  record.disk_digest = disk.digest;
+  describe_disk(disk, record.details);
+  return disk;
 }
 
 std::vector<Digest> ImageBuild::declared_layers(const plan::Plan& plan) const {
@@ -510,11 +659,22 @@ std::vector<Digest> ImageBuild::declared_layers(const plan::Plan& plan) const {
                                    ? digests_at(subject_->parent->record.details, "declared_layers")
                                    : std::vector<Digest>();
   for (const plan::PlannedStep& planned : plan.steps) {
-    if (planned.done->layer && declares_files(planned.step.kind)) {
+    if (planned.step.produces == plan::Produces::layer && declares_files(planned.step)) {
       layers.push_back(*planned.done->layer);
     }
   }
   return layers;
+}
+
+/// The files of keys that recipes of the lineage named.
+std::vector<std::string> ImageBuild::keys_of_lineage() const {
+  auto paths = named_keys(subject_->merged);
+  add_cloud_keys(subject_->own, paths);
+  if (subject_->parent) {
+    const auto more = find_strings(subject_->parent->record.details, "named_keys");
+    paths.insert(paths.end(), more.begin(), more.end());
+  }
+  return paths;
 }
 
 /// What must not be in an image and is: [{"rule", "path", "layer"}].
@@ -528,11 +688,40 @@ Result<Json> ImageBuild::check_seal(const std::vector<Digest>& declared) const {
          std::find(declared.begin(), declared.end(), layers_[index]) != declared.end()});
   }
   Json findings = Json::array();
-  for (const build::Finding& finding :
-       TRY(build::check_image(layers, named_keys(subject_->merged)))) {
+  for (const build::Finding& finding : TRY(build::check_image(layers, keys_of_lineage()))) {
     findings.push_back({{"rule", finding.rule}, {"path", finding.path}, {"layer", finding.layer}});
   }
   return findings;
+}
+
+/// What Puppet and Ansible did in each step: [{"tool", "step", and as provision's RunReport}].
+Json tool_reports(const plan::Plan& plan) {
+  Json reports = Json::array();
+  for (const plan::PlannedStep& planned : plan.steps) {
+    for (const auto& [key, tool] : {std::pair{"puppet", "Puppet"}, {"ansible", "Ansible"}}) {
+      if (const Json* report = find_value(planned.done->result, key)) {
+        reports.push_back(*report);
+        reports.back()["tool"] = tool;
+        reports.back()["step"] = planned.step.name;
+      }
+    }
+  }
+  return reports;
+}
+
+/// Units that steps of the lineage want to be active on instances.
+std::vector<std::string> expected_services(const std::optional<ParentImage>& parent,
+                                           const Json& reports) {
+  auto services =
+      parent ? find_strings(parent->record.details, "services") : std::vector<std::string>();
+  for (const Json& report : reports) {
+    for (std::string& unit : find_strings(report, "services")) {
+      if (std::find(services.begin(), services.end(), unit) == services.end()) {
+        services.push_back(std::move(unit));
+      }
+    }
+  }
+  return services;
 }
 
 /// What the catalogue keeps beside the config: enough to show, test, launch and build on it.
@@ -547,12 +736,20 @@ Result<Json> ImageBuild::details(const plan::Plan& plan) const {
   }
   Json steps = Json::array();
   for (const plan::PlannedStep& planned : plan.steps) {
-    steps.push_back({{"name", planned.step.name},
-                     {"kind", planned.step.kind},
-                     {"layer", planned.done->layer ? Json(planned.done->layer->text()) : Json()},
-                     {"seconds", planned.done->seconds}});
+    steps.push_back(
+        {{"name", planned.step.name},
+         {"kind", planned.step.kind},
+         {"key", planned.done->key.text()},
+         {"layer",
+          planned.step.produces == plan::Produces::layer ? Json(planned.done->layer->text())
+                                                         : Json()},
+         {"seconds", planned.done->seconds}});
   }
   const std::vector<Digest> declared = declared_layers(plan);
+  Json seal = TRY(check_seal(declared));
+  const Digest status_blob = TRY(session_->home.put_blob(status));
+  const Digest states_blob = TRY(session_->home.put_blob(states));
+  const Json reports = tool_reports(plan);
   const auto& os = *subject_->merged.os;
   return Json{
       {"recipe_file", subject_->own.file.string()},
@@ -569,10 +766,13 @@ Result<Json> ImageBuild::details(const plan::Plan& plan) const {
       {"layout", layout_.to_json()},
       {"fstab", given_.fstab},
       {"apt_sources", given_.apt_sources},
+      {"reports", reports},
+      {"named_keys", keys_of_lineage()},
+      {"services", expected_services(subject_->parent, reports)},
       {"declared_layers", texts(declared)},
-      {"seal", TRY(check_seal(declared))},
-      {"dpkg_status", TRY(session_->home.put_blob(status)).text()},
-      {"extended_states", TRY(session_->home.put_blob(states)).text()}};
+      {"seal", std::move(seal)},
+      {"dpkg_status", status_blob.text()},
+      {"extended_states", states_blob.text()}};
 }
 
 }  // namespace goldmill::factory

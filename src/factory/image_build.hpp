@@ -18,6 +18,7 @@
 #include <goldmill/recipe/recipe.hpp>
 
 #include "step_runner.hpp"
+#include "stored_disk.hpp"
 
 namespace goldmill::factory {
 
@@ -72,10 +73,15 @@ class ImageBuild {
   Result<void> resolve(const Json& wishes, const std::optional<LockFile>& old);
   Result<std::map<std::string, std::string>> versions_to_keep(const LockFile& old) const;
   Result<std::vector<plan::Step>> steps() const;
+  Json preferred_step_packages(const LockFile& old) const;
   std::map<std::string, std::string> installed() const;
   Result<void> run_steps(StepRunner& runner, Claims& claims, plan::Plan& plan, ImageReport& report);
-  void keep_result(const plan::DoneStep& done);
+  void keep_result(const plan::PlannedStep& planned);
   Result<void> adopt_accounts(StepRunner& runner, const plan::DoneStep& done);
+  plan::Step with_locked_packages(plan::Step step) const;
+  Result<void> forget_gone_steps();
+  bool has_locked_packages(const plan::Step& step) const;
+  void adopt_packages(const plan::Step& step, const plan::DoneStep& done);
   Result<store::ImageRecord> identify();
   bool has_disk(const store::ImageRecord& image) const;
   /// The report of a build that had nothing to do.
@@ -86,10 +92,13 @@ class ImageBuild {
                       Claims& claims,
                       const plan::Plan& plan,
                       ImageReport& report);
-  Result<void> make_disk(store::ImageRecord& record);
+  Result<void> claim_disks(Claims& claims, const store::ImageRecord& record) const;
+  Result<StoredDisk> make_disk(store::ImageRecord& record,
+                               const std::optional<store::ImageRecord>& known);
   Result<Json> details(const plan::Plan& plan) const;
   /// The layers, from the base on, whose files a recipe says.
   std::vector<Digest> declared_layers(const plan::Plan& plan) const;
+  std::vector<std::string> keys_of_lineage() const;
   Result<Json> check_seal(const std::vector<Digest>& declared) const;
 
   Session* session_;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include <fcntl.h>
@@ -9,12 +10,17 @@
 #include <goldmill/exporter/exporter.hpp>
 #include <goldmill/factory/image_jobs.hpp>
 #include <goldmill/image/disk.hpp>
+#include <goldmill/qcow2/chain.hpp>
 #include <goldmill/store/layer_tree.hpp>
 #include <goldmill/store/reference.hpp>
 #include <goldmill/system/file.hpp>
 
+#include "ancestry.hpp"
 #include "assembly.hpp"
+#include "holdings.hpp"
 #include "image_recipe.hpp"
+#include "oci_index.hpp"
+#include "stored_disk.hpp"
 
 namespace goldmill::factory {
 
@@ -22,18 +28,6 @@ namespace {
 
 Result<store::ImageRecord> find(Session& session, const std::string& name) {
   return session.catalogue.find_image(TRY(store::ImageReference::parse(name)));
-}
-
-Result<DiskParts> parts_of(const store::ImageRecord& image) {
-  DiskParts parts;
-  for (const std::string& layer : find_strings(image.details, "layers")) {
-    parts.layers.push_back(TRY(Digest::parse(layer)));
-  }
-  parts.assets = TRY(Digest::parse(TRY(string_at(image.details, "assets"))));
-  const Json* layout = find_value(image.details, "layout");
-  parts.layout = TRY(image::Layout::from_json(layout == nullptr ? Json() : *layout));
-  parts.epoch = TRY(integer_at(image.details, "epoch"));
-  return parts;
 }
 
 /// The seal's checks as rows of the report: one for the whole image, or one per finding.
@@ -53,14 +47,12 @@ std::vector<prove::Row> seal_rows(const store::ImageRecord& image) {
 }
 
 Result<std::filesystem::path> disk_of(const Session& session, const store::ImageRecord& image) {
-  const auto disk = session.home.disk(image.digest);
-  std::error_code ignored;
-  if (!std::filesystem::exists(disk, ignored)) {
-    return Error{ErrorKind::not_found,
-                 "the disk of " + image.reference() + " is gone",
-                 "build the recipe again: its steps are not run again"};
+  auto files = disk_files(session.home, image.digest).context("the disk of " + image.reference());
+  if (!files) {
+    files.error().hint = "build the recipe again: its steps are not run again";
+    return files.error();
   }
-  return disk;
+  return files->front();
 }
 
 /// A machine that the image does not support would only show that it does not.
@@ -83,6 +75,16 @@ Result<void> check_controllers(const store::ImageRecord& image,
   return {};
 }
 
+/// What steps of the image want to run is promised, too.
+void add_services(recipe::Promises& promises, const store::ImageRecord& image) {
+  for (const std::string& unit : find_strings(image.details, "services")) {
+    if (std::find(promises.services.begin(), promises.services.end(), unit) ==
+        promises.services.end()) {
+      promises.services.push_back(unit);
+    }
+  }
+}
+
 std::optional<Bytes> bytes_at(const Json& details, std::string_view key) {
   const auto value = find_integer(details, key);
   return value ? std::optional(Bytes{static_cast<std::uint64_t>(*value)}) : std::nullopt;
@@ -102,6 +104,7 @@ Result<prove::Report> test_image(Session& session,
   wanted.image = image.reference();
   wanted.disk = TRY(disk_of(session, image));
   wanted.recipe = TRY(recipe_of(image));
+  add_services(wanted.recipe.promises, image);
   TRY(check_controllers(image, wanted.recipe, request.controllers));
   wanted.firmwares = request.firmwares;
   wanted.controllers = request.controllers;
@@ -128,14 +131,8 @@ Result<void> export_image(Session& session, const ExportRequest& request) {
   session.observer.step_started(image.reference(), "assemble", "");
   const AssembledDisk disk = TRY(assemble_disk(session, parts));
   const system::UniqueFd file = TRY(system::open_file(disk.path, O_RDONLY));
-  const Digest digest = TRY(image::disk_digest(file.get()));
-  if (digest != image.disk_digest) {
-    return Error{ErrorKind::corrupt,
-                 "the layers of " + image.reference() + " give a disk with digest " +
-                     digest.text() + ", not the recorded " + image.disk_digest.text(),
-                 "a layer below " + session.home.trees().string() +
-                     " was changed, or this goldmill writes disks in another way: build again"};
-  }
+  TRY(check_digest(session, TRY(image::disk_digest(file.get())), image.disk_digest)
+          .context(image.reference()));
   wanted.source.disk = disk.path;
   wanted.source.write_tree = [&](int descriptor) -> Result<void> {
     build::OverlaySandbox tree(
@@ -150,13 +147,27 @@ Result<void> export_image(Session& session, const ExportRequest& request) {
   return exporter::export_image(wanted);
 }
 
+namespace {
+/// What the image says of itself.
+Result<void> fill_in(Session& session, launch::LaunchRequest& request) {
+  const store::ImageRecord image = TRY(find(session, request.image));
+  request.image = image.reference();
+  request.image_digest = image.digest.hex();
+  request.disk = TRY(disk_of(session, image));
+  return {};
+}
+}  // namespace
+
 Result<launch::Fleet> launch_image(Session& session,
                                    launch::LaunchRequest request,
                                    const launch::Progress& progress) {
-  const store::ImageRecord image = TRY(find(session, request.image));
-  request.image = image.reference();
-  request.disk = TRY(disk_of(session, image));
+  TRY(fill_in(session, request));
   return launch::launch(session.home.root(), request, progress);
+}
+
+Result<launch::Warmth> warm_image(Session& session, launch::LaunchRequest request) {
+  TRY(fill_in(session, request));
+  return launch::warm(session.home.root(), request);
 }
 
 Json describe_image(Session& session, const store::ImageRecord& image) {
@@ -172,12 +183,18 @@ Json describe_image(Session& session, const store::ImageRecord& image) {
                {"disk_digest", image.disk_digest.text()},
                {"packages", packages == nullptr ? 0 : packages->size()},
                {"qcow2", session.home.disk(image.digest).string()},
+               {"backing", Json::array()},
                {"created", image.created}};
+  const auto files = qcow2::chain_of(session.home.disk(image.digest));
+  for (std::size_t below = 1; below < files.size(); ++below) {
+    json["backing"].push_back(files[below].string());
+  }
   for (const char* key : {"os",
                           "architecture",
                           "parent",
                           "disk_used_bytes",
                           "qcow2_bytes",
+                          "stored_bytes",
                           "build_seconds",
                           "steps",
                           "layers",
@@ -187,6 +204,101 @@ Json describe_image(Session& session, const store::ImageRecord& image) {
   const Json* test = find_value(details, "test");
   json["tested"] = test == nullptr ? Json() : Json(find_bool(*test, "passed").value_or(false));
   return json;
+}
+
+namespace {
+/// Bytes in the store by layer; nothing for what is gone.
+Result<std::map<std::string, std::uint64_t>> sizes_of_layers(Session& session,
+                                                             const store::ImageRecord& image) {
+  const auto layers = TRY(layers_of(image));
+  std::vector<std::string> names;
+  names.reserve(layers.size());
+  for (const Digest& layer : layers) {
+    names.push_back(layer.hex());
+  }
+  const auto sizes = TRY(build::measure_each_guest_tree(session.home.trees(), names));
+  std::map<std::string, std::uint64_t> by_layer;
+  for (std::size_t index = 0; index < sizes.size(); ++index) {
+    if (sizes[index]) {
+      by_layer[layers[index].text()] = sizes[index]->value;
+    }
+  }
+  return by_layer;
+}
+
+/// From the base on.
+Json steps_of_line(const std::vector<store::ImageRecord>& line,
+                   const std::map<std::string, std::uint64_t>& sizes) {
+  Json all = Json::array();
+  for (auto image = line.rbegin(); image != line.rend(); ++image) {
+    const Json* steps = find_value(image->details, "steps");
+    for (Json step : steps == nullptr ? Json::array() : *steps) {
+      const auto size = sizes.find(find_string(step, "layer").value_or(""));
+      step["image"] = image->reference();
+      step["bytes"] = size == sizes.end() ? Json() : Json(size->second);
+      all.push_back(std::move(step));
+    }
+  }
+  return all;
+}
+
+std::vector<std::string> packages_beside(const store::ImageRecord& image,
+                                         const store::ImageRecord& parent) {
+  std::vector<std::string> own;
+  const Json* packages = find_value(image.details, "packages");
+  const Json* inherited = find_value(parent.details, "packages");
+  if (packages == nullptr || inherited == nullptr) {
+    return own;
+  }
+  for (const auto& [name, version] : packages->items()) {
+    const Json* before = find_value(*inherited, name);
+    if (before == nullptr || *before != version) {
+      own.push_back(name);
+    }
+  }
+  return own;
+}
+}  // namespace
+
+Result<Json> tell_reports(Session& session,
+                          const store::ImageRecord& image,
+                          std::string_view tool) {
+  Json reports = Json::array();
+  const auto line = TRY(line_of(session, image));
+  for (auto member = line.rbegin(); member != line.rend(); ++member) {
+    const Json* own = find_value(member->details, "reports");
+    for (Json report : own == nullptr ? Json::array() : *own) {
+      if (tool.empty() || find_string(report, "tool") == tool) {
+        report["image"] = member->reference();
+        reports.push_back(std::move(report));
+      }
+    }
+  }
+  return Json{{"image", image.reference()}, {"reports", std::move(reports)}};
+}
+
+Result<Json> tell_image(Session& session, const store::ImageRecord& image) {
+  const auto line = TRY(line_of(session, image));
+  const auto sizes = TRY(sizes_of_layers(session, image));
+  Json story = describe_image(session, image);
+  story["lineage"] = Json::array();
+  for (const store::ImageRecord& member : line) {
+    story["lineage"].push_back(member.reference());
+  }
+  story["all_steps"] = steps_of_line(line, sizes);
+  const auto sum_of = [&sizes](const store::ImageRecord& member) {
+    std::uint64_t sum = 0;
+    for (const std::string& layer : find_strings(member.details, "layers")) {
+      const auto size = sizes.find(layer);
+      sum += size == sizes.end() ? 0 : size->second;
+    }
+    return sum;
+  };
+  story["layer_bytes"] = sum_of(image);
+  story["shared_bytes"] = line.size() > 1 ? sum_of(line[1]) : 0;
+  story["own_packages"] =
+      line.size() > 1 ? packages_beside(image, line[1]) : std::vector<std::string>();
+  return story;
 }
 
 Result<void> check_removable(Session& session,
@@ -209,14 +321,29 @@ Result<void> check_removable(Session& session,
   return {};
 }
 
+namespace {
+/// Unless another image or a build that runs needs it: `gc` comes for it later.
+Result<void> remove_disk(Session& session, const Digest& image) {
+  const auto disk = session.home.disk(image);
+  const std::string object = session.home.name_of(disk);
+  bool is_needed = TRY(holdings_of_images(session)).contains(object);
+  for (const auto& [owner, claimed] : TRY(session.catalogue.claims())) {
+    is_needed |= claimed == object;
+  }
+  if (!is_needed) {
+    std::error_code ignored;
+    std::filesystem::remove(disk, ignored);
+    TRY(system::remove_tree(session.home.snapshots(image)));
+  }
+  return {};
+}
+}  // namespace
+
 Result<void> remove_image(Session& session, const store::ImageRecord& image) {
   TRY(check_removable(session, image));
   TRY(session.catalogue.remove_image(image));
-  if (!TRY(session.catalogue.find_image_by_digest(image.digest))) {
-    std::error_code ignored;
-    std::filesystem::remove(session.home.disk(image.digest), ignored);
-  }
-  return {};
+  TRY(remove_disk(session, image.digest));
+  return refresh_index(session);
 }
 
 }  // namespace goldmill::factory

@@ -4,6 +4,7 @@
 #include <goldmill/guest/foreign_programs.hpp>
 #include <goldmill/provision/provision.hpp>
 #include <goldmill/recipe/load.hpp>
+#include <goldmill/recipe/settings.hpp>
 #include <goldmill/store/reference.hpp>
 #include <goldmill/system/worker.hpp>
 
@@ -18,6 +19,8 @@ bool is_pinned(const recipe::Recipe& own) {
   return reference && (reference->version > 0 || !reference->channel.empty());
 }
 
+}  // namespace
+
 Result<store::ImageRecord> stored_parent(Session& session, const recipe::Recipe& own) {
   auto image = session.catalogue.find_image(TRY(store::ImageReference::parse(own.from)));
   if (!image && image.error().kind == ErrorKind::not_found) {
@@ -29,8 +32,6 @@ Result<store::ImageRecord> stored_parent(Session& session, const recipe::Recipe&
   return image;
 }
 
-}  // namespace
-
 Result<Lineages> Lineages::read(const BuildRequest& request) {
   if (request.recipes.size() > 1 && !request.set.empty()) {
     return Error{ErrorKind::invalid_input,
@@ -38,8 +39,9 @@ Result<Lineages> Lineages::read(const BuildRequest& request) {
                  "build the recipe that has the parameter by itself"};
   }
   Lineages lineages;
+  const recipe::LoadOptions options{request.set, request.os, recipe::settings_files()};
   for (const auto& file : request.recipes) {
-    TRY(lineages.add(TRY(recipe::load_lineage(file, {request.set})).recipes));
+    TRY(lineages.add(TRY(recipe::load_lineage(file, options)).recipes));
   }
   return lineages;
 }
@@ -93,7 +95,8 @@ Result<Subject> subject_of(Session& session,
   }
   const auto image = built ? *built : TRY(stored_parent(session, own));
   const recipe::Recipe parent = TRY(recipe_of(image));
-  return Subject{own, recipe::merged({parent, own}), ParentImage{image, parent}};
+  const recipe::Recipe whole = recipe::with_enforced(own, parent);
+  return Subject{whole, recipe::merged({parent, whole}), ParentImage{image, parent}};
 }
 
 }  // namespace goldmill::factory

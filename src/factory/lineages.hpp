@@ -40,6 +40,9 @@ class Lineages {
   std::vector<Member> members_;
 };
 
+/// The image that a variant is built on. Errors: not_found.
+Result<store::ImageRecord> stored_parent(Session& session, const recipe::Recipe& own);
+
 /// A recipe with its parent's image: `built` when this build made or found it, else the one in
 /// the store.
 Result<Subject> subject_of(Session& session,

@@ -10,10 +10,29 @@ constexpr int kFormat = 1;
 Json or_null(const Json* value) {
   return value == nullptr ? Json() : *value;
 }
+
+/// Later code takes their form for granted.
+Result<Json> checked_step_packages(const Json& steps) {
+  bool is_good = steps.is_object();
+  for (const Json& entry : is_good ? steps : Json::object()) {
+    const Json* packages = find_value(entry, "packages");
+    is_good = is_good && packages != nullptr && packages->is_array();
+  }
+  if (!is_good) {
+    return Error{ErrorKind::invalid_input,
+                 "its 'step_packages' are damaged",
+                 "restore it from version control, or remove it to resolve packages again"};
+  }
+  return steps;
+}
 }  // namespace
 
 std::filesystem::path LockFile::path_for(const std::filesystem::path& recipe) {
   return std::filesystem::path(recipe).replace_extension(".lock");
+}
+
+std::filesystem::path LockFile::kept_path_for(const std::filesystem::path& recipe) {
+  return std::filesystem::path(recipe).replace_extension(".packages");
 }
 
 Result<LockFile> LockFile::read(const std::filesystem::path& file) {
@@ -33,6 +52,10 @@ Result<LockFile> LockFile::read(const std::filesystem::path& file) {
   lock.requests = or_null(find_value(*json, "requests"));
   lock.packages = or_null(find_value(*json, "packages"));
   lock.tools = or_null(find_value(*json, "tools"));
+  lock.step_tools = or_null(find_value(*json, "step_tools"));
+  if (const Json* packages = find_value(*json, "step_packages")) {
+    lock.step_packages = TRY(checked_step_packages(*packages).context(file.string()));
+  }
   lock.epoch = TRY(integer_at(*json, "epoch").context(file.string()));
   if (const Json* accounts = find_value(*json, "accounts")) {
     lock.accounts = *accounts;
@@ -50,8 +73,15 @@ Result<std::optional<LockFile>> LockFile::find(const std::filesystem::path& file
 
 std::map<std::string, std::string> LockFile::versions() const {
   std::map<std::string, std::string> versions;
-  for (const Json* resolution : {&packages, &tools}) {
+  for (const Json* resolution : {&packages, &tools, &step_tools}) {
     const Json* list = find_value(*resolution, "packages");
+    for (const Json& package : list == nullptr ? Json::array() : *list) {
+      versions.emplace(find_string(package, "name").value_or(""),
+                       find_string(package, "version").value_or(""));
+    }
+  }
+  for (const auto& [step, entry] : step_packages.items()) {
+    const Json* list = find_value(entry, "packages");
     for (const Json& package : list == nullptr ? Json::array() : *list) {
       versions.emplace(find_string(package, "name").value_or(""),
                        find_string(package, "version").value_or(""));
@@ -60,15 +90,43 @@ std::map<std::string, std::string> LockFile::versions() const {
   return versions;
 }
 
+Result<guest::PinnedPackages> LockFile::pinned() const {
+  guest::PinnedPackages pinned;
+  pinned.packages = TRY(guest::resolution_from_json(packages));
+  if (!tools.is_null()) {
+    pinned.tools = TRY(guest::resolution_from_json(tools));
+  }
+  if (!step_tools.is_null()) {
+    pinned.step_tools = TRY(guest::resolution_from_json(step_tools));
+  }
+  for (const auto& [step, entry] : step_packages.items()) {
+    pinned.step_packages[step];  // none is an answer, too
+    const Json* list = find_value(entry, "packages");
+    for (const Json& package : list == nullptr ? Json::array() : *list) {
+      pinned.step_packages[step].push_back(TRY(guest::package_from_json(package)));
+    }
+  }
+  pinned.accounts = accounts;
+  return pinned;
+}
+
 Json LockFile::to_json() const {
-  return {{"goldmill_lock", kFormat},
-          {"recipe", recipe},
-          {"parent", parent ? Json(parent->text()) : Json()},
-          {"requests", requests},
-          {"packages", packages},
-          {"tools", tools},
-          {"epoch", epoch},
-          {"accounts", accounts}};
+  Json json = {{"goldmill_lock", kFormat},
+               {"recipe", recipe},
+               {"parent", parent ? Json(parent->text()) : Json()},
+               {"requests", requests},
+               {"packages", packages},
+               {"tools", tools},
+               {"epoch", epoch},
+               {"accounts", accounts}};
+  // Absent where there are none: a lock's digest is part of its image's.
+  if (!step_tools.is_null()) {
+    json["step_tools"] = step_tools;
+  }
+  if (!step_packages.empty()) {
+    json["step_packages"] = step_packages;
+  }
+  return json;
 }
 
 Result<void> LockFile::write(const std::filesystem::path& file) const {

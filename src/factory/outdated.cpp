@@ -7,6 +7,7 @@
 #include <goldmill/guest/debian_family.hpp>
 #include <goldmill/store/reference.hpp>
 
+#include "ancestry.hpp"
 #include "image_recipe.hpp"
 
 namespace goldmill::factory {
@@ -36,22 +37,6 @@ Result<Images> named_images(Session& session, const std::vector<std::string>& na
   return images;
 }
 
-Result<std::optional<store::ImageRecord>> parent_of(Session& session,
-                                                    const store::ImageRecord& image) {
-  const auto digest = Digest::parse(find_string(image.details, "parent_digest").value_or(""));
-  return digest ? session.catalogue.find_image_by_digest(*digest)
-                : Result<std::optional<store::ImageRecord>>(std::nullopt);
-}
-
-/// From the image itself down to its base.
-Result<Images> line_of(Session& session, const store::ImageRecord& image) {
-  Images line = {image};
-  while (auto parent = TRY(parent_of(session, line.back()))) {
-    line.push_back(*std::move(parent));
-  }
-  return line;
-}
-
 Result<std::vector<Images>> lines_of(Session& session, const Images& images) {
   std::vector<Images> lines;
   lines.reserve(images.size());
@@ -75,7 +60,8 @@ class Archives {
     const bool again = offline_ || !read_.insert(archives).second;
     const auto family = TRY(guest::DebianFamily::open(
         *merged.os,
-        {session_.home.root(), again ? guest::Refresh::if_missing : guest::Refresh::always}));
+        {.home = session_.home.root(),
+         .refresh = again ? guest::Refresh::if_missing : guest::Refresh::always}));
     const auto blob = TRY(Digest::parse(find_string(image.details, "dpkg_status").value_or("")));
     return family.upgrades(merged,
                            TRY(session_.home.get_blob(blob)),

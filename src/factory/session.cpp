@@ -36,11 +36,14 @@ Result<StepLimits> StepLimits::from_environment() {
 }
 
 Result<Session> Session::open(Observer& observer) {
+  return open(observer, TRY(store::Home::open()));
+}
+
+Result<Session> Session::open(Observer& observer, store::Home home) {
   const StepLimits limits = TRY(StepLimits::from_environment());
-  store::Home home = TRY(store::Home::open());
   TRY(build::reclaim(home.root()));
   store::Catalogue catalogue = TRY(store::Catalogue::open(home.catalogue()));
-  return Session{std::move(home), std::move(catalogue), observer, limits};
+  return Session{std::move(home), std::move(catalogue), observer, limits, {}};
 }
 
 }  // namespace goldmill::factory

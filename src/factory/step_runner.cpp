@@ -9,6 +9,7 @@
 
 #include <goldmill/build/capture.hpp>
 #include <goldmill/build/overlay_sandbox.hpp>
+#include <goldmill/build/stored_layer.hpp>
 #include <goldmill/build/work.hpp>
 #include <goldmill/system/file.hpp>
 
@@ -107,11 +108,30 @@ Result<std::optional<plan::DoneStep>> CatalogueHistory::newest(const std::string
   return record ? std::optional(done_step(*record)) : std::nullopt;
 }
 
-Result<plan::DoneStep> StepRunner::run(const plan::Step& step, const std::vector<Digest>& layers) {
+Result<std::optional<plan::DoneStep>> CatalogueHistory::newest_at(const std::string& image,
+                                                                  const Json& description) {
+  const auto record = TRY(session_.catalogue.newest_step_on(
+      image, find_string(description, "kind").value_or(""), description.at("parents")));
+  return record ? std::optional(done_step(*record)) : std::nullopt;
+}
+
+/// "web.yaml:7:5: step 'shell: setup.sh' of web".
+std::string StepRunner::place_of(const plan::Step& step) const {
+  return (step.asked_at.empty() ? "" : step.asked_at + ": ") + "step '" + step.name + "' of " +
+         image_;
+}
+
+/// Tools serve images of any date.
+std::int64_t StepRunner::epoch_of(const plan::Step& step) const {
+  return step.produces == plan::Produces::tools ? 0 : epoch_;
+}
+
+Result<plan::DoneStep> StepRunner::run(const plan::Step& step,
+                                       const std::vector<Digest>& image_layers) {
+  const auto layers = step.produces == plan::Produces::tools ? std::vector<Digest>() : image_layers;
   auto work = TRY(build::WorkDirectory::make(session_.home.root()));
   const Stopwatch stopwatch;
-  auto done =
-      TRY(run_in(work.path(), step, layers).context("step '" + step.name + "' of " + image_));
+  auto done = TRY(run_in(work.path(), step, layers).context(place_of(step)));
   TRY(settle());
   durable_ = std::async(std::launch::async,
                         [trees = session_.home.trees(), work = std::move(work)]() mutable {
@@ -119,7 +139,8 @@ Result<plan::DoneStep> StepRunner::run(const plan::Step& step, const std::vector
                           return build::sync_layers(trees);
                         });
   done.seconds = stopwatch.seconds();
-  return record(step, layers, done);
+  const Json* packages = find_value(done.result, "discovered");
+  return record(packages == nullptr ? step : plan::with_packages(step, *packages), layers, done);
 }
 
 Result<plan::DoneStep> StepRunner::run_in(const fs::path& work,
@@ -133,10 +154,11 @@ Result<plan::DoneStep> StepRunner::run_in(const fs::path& work,
   build::OverlaySandbox overlay(
       {.layers = TRY(layer_trees(session_, layers)),
        .work = work,
-       .epoch = epoch_,
+       .epoch = epoch_of(step),
        .log = [&log](std::string_view line) { log.add(line); },
        .is_cancelled = [this] { return session_.observer.is_cancelled(); },
-       .limits = {.memory = session_.limits.memory, .time = session_.limits.time}});
+       .limits = {.memory = session_.limits.memory, .time = session_.limits.time},
+       .preload = session_.preload});
   const fs::path output_path = work / "output";
   TRY(system::make_directories(output_path));
   if (::chmod(output_path.c_str(), 0777) != 0) {  // guest ids write here
@@ -150,7 +172,10 @@ Result<plan::DoneStep> StepRunner::run_in(const fs::path& work,
                           },
                           [&log](std::string_view line) { log.add(line); }};
   plan::Sandbox& sandbox = makes_assets ? static_cast<plan::Sandbox&>(with_output) : overlay;
-  plan::StepContext context{sandbox, progress, session_.home.packages()};
+  plan::StepContext context{
+      sandbox, progress, session_.home.packages(), step.tools.empty() ? fs::path() : tools_};
+  const auto door = make_door_ ? make_door_(step, work / "door") : nullptr;
+  context.packages = door.get();
   auto result = kind->run(step, context);
   if (!result) {
     if (shell_on_failure_ && result.error().kind != ErrorKind::cancelled) {
@@ -206,12 +231,14 @@ Result<std::optional<Digest>> StepRunner::keep(const fs::path& work,
     TRY(claims_.add({session_.home.name_of(target)}));
     std::error_code ignored;
     if (!fs::exists(target, ignored)) {
+      TRY(session_.catalogue.record_content(session_.home.name_of(target),
+                                            TRY(build::identify_tree(work / "output"))));
       TRY(system::rename_into_place(work / "output", target));
     }
     return std::optional<Digest>();
   }
   const build::CapturedLayer layer = TRY(build::capture_layer(
-      {.work = work, .layers = TRY(layer_trees(session_, layers)), .epoch = epoch_}));
+      {.work = work, .layers = TRY(layer_trees(session_, layers)), .epoch = epoch_of(step)}));
   TRY(claims_.add({session_.home.name_of(session_.home.tree(layer.diff_id))}));
   TRY(build::commit_layer(work, session_.home.trees(), layer.diff_id));
   return std::optional(layer.diff_id);

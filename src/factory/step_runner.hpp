@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 #include <future>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,6 +25,8 @@ class CatalogueHistory : public plan::History {
  public:
   explicit CatalogueHistory(Session& session) : session_(session) {}
   Result<std::optional<plan::DoneStep>> find(const Digest& key) override;
+  Result<std::optional<plan::DoneStep>> newest_at(const std::string& image,
+                                                  const Json& description) override;
   Result<std::optional<plan::DoneStep>> newest(const std::string& image,
                                                const std::string& step) override;
 
@@ -31,6 +34,8 @@ class CatalogueHistory : public plan::History {
   Session& session_;
 };
 
+using MakeDoor = std::function<std::unique_ptr<plan::PackageDoor>(
+    const plan::Step& step, const std::filesystem::path& scratch)>;
 using FindKind = std::function<plan::StepKind*(const std::string& kind)>;
 
 /// A step's layer is written to the disk while the next step runs: most of its time that takes is
@@ -60,10 +65,18 @@ class StepRunner {
   /// Waits until all that ran is durable, and writes what was recorded into the catalogue.
   Result<void> settle();
 
+  /// Where programs of steps get packages from.
+  void set_door(MakeDoor make_door) { make_door_ = std::move(make_door); }
+
+  /// The tree of the tools that later steps use.
+  void set_tools(const Digest& layer) { tools_ = session_.home.tree(layer); }
+
   /// Opens an interactive shell in the sandbox of a step that fails, before it is given up.
   void set_shell_on_failure(bool is_on) { shell_on_failure_ = is_on; }
 
  private:
+  std::string place_of(const plan::Step& step) const;
+  std::int64_t epoch_of(const plan::Step& step) const;
   Result<plan::DoneStep> run_in(const std::filesystem::path& work,
                                 const plan::Step& step,
                                 const std::vector<Digest>& layers);
@@ -77,6 +90,8 @@ class StepRunner {
   std::int64_t epoch_;
   FindKind find_kind_;
   bool shell_on_failure_ = false;
+  std::filesystem::path tools_;
+  MakeDoor make_door_;
   std::vector<store::StepRecord> unsettled_;
   std::future<Result<void>> durable_;
 };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <goldmill/base/bytes.hpp>
+#include <goldmill/base/utf8.hpp>
 #include <goldmill/factory/build_image.hpp>
-#include <goldmill/recipe/load.hpp>
+#include <goldmill/factory/check_reproducible.hpp>
 
 #include "commands.hpp"
 
@@ -18,23 +19,23 @@ void show(const factory::ImageReport& report, const std::string& disk, Terminal&
 }
 
 /// For one recipe its own image; its ancestors are in the steps.
+Json json_of(const factory::BuildReport& report, bool one) {
+  Json json = report.to_json();
+  if (one) {
+    json["image"] = report.images.back().to_json();
+    return json;
+  }
+  json["images"] = Json::array();
+  for (const factory::ImageReport& image : report.images) {
+    json["images"].push_back(image.to_json());
+  }
+  return json;
+}
+
 void show(const factory::BuildReport& report,
           bool one,
           factory::Session& session,
           Terminal& terminal) {
-  if (terminal.json()) {
-    Json json = report.to_json();
-    if (one) {
-      json["image"] = report.images.back().to_json();
-    } else {
-      json["images"] = Json::array();
-      for (const factory::ImageReport& image : report.images) {
-        json["images"].push_back(image.to_json());
-      }
-    }
-    terminal.print_json(json);
-    return;
-  }
   std::size_t steps = 0;
   for (const factory::ImageReport& image : report.images) {
     steps += image.steps.size();
@@ -46,31 +47,63 @@ void show(const factory::BuildReport& report,
                       " steps ran, " + seconds_text(report.seconds));
 }
 
+void show(const factory::StepDifference& difference, Terminal& terminal) {
+  const std::string at = difference.offset.empty() ? "" : " at byte " + difference.offset;
+  terminal.print_line("  " + difference.path + "  " + difference.what + at);
+  terminal.print_line("    first   " + (difference.first.empty() ? "not there" : difference.first));
+  terminal.print_line("    again   " +
+                      (difference.second.empty() ? "not there" : difference.second));
+  if (!difference.cause.empty()) {
+    terminal.print_line("    likely  " + difference.cause);
+  }
+}
+
+/// Below the name of its step each.
+void show(const std::vector<factory::StepDifference>& differences, Terminal& terminal) {
+  std::string step;
+  for (const factory::StepDifference& difference : differences) {
+    if (difference.step != step) {
+      step = difference.step;
+      terminal.print_line("");
+      terminal.print(terminal.styled(escape_controls(step), Style::bold) + "\n");
+    }
+    show(difference, terminal);
+  }
+}
+
+void show(const factory::ReproducibilityReport& report, Terminal& terminal) {
+  Table table{{{"built in"}, {"first"}, {"again"}}, {}};
+  for (const factory::Condition& condition : report.conditions) {
+    table.rows.push_back({condition.name,
+                          condition.first,
+                          condition.differs() ? condition.second : "the same, it stays here"});
+  }
+  terminal.print_line("");
+  terminal.print_table(table);
+  show(report.differences, terminal);
+  if (report.omitted > 0) {
+    terminal.print_line("and " + std::to_string(report.omitted) + " more paths");
+  }
+  terminal.print_line(report.image +
+                      (report.is_identical() ? " is reproducible: the same bytes in all " +
+                                                   std::to_string(report.steps.size()) + " steps"
+                                             : " is NOT reproducible") +
+                      ", " + seconds_text(report.seconds));
+}
+
 Result<factory::BuildRequest> builds_request(const Parsed& parsed) {
-  factory::BuildRequest request = TRY(build_request(parsed));
-  if (parsed.has("all")) {
-    if (request.recipes.size() > 1) {
-      return Error{ErrorKind::invalid_input, "--all takes one directory, or none for this one"};
-    }
-    const std::string directory = parsed.arguments().empty() ? "." : parsed.argument(0);
-    request.recipes = TRY(recipe::find_recipes(directory));
-    if (request.recipes.empty()) {
-      return Error{ErrorKind::not_found,
-                   "no file of '" + directory + "' is a recipe",
-                   "a recipe is a .yaml file that begins with 'recipe: NAME'"};
-    }
-  }
-  if (request.recipes.empty()) {
-    return Error{ErrorKind::invalid_input,
-                 "no recipe is named",
-                 "name the recipes to build, or build --all of a directory"};
-  }
+  factory::BuildRequest request = TRY(recipes_request(parsed));
   request.update = parsed.has("update");
   request.locked = parsed.has("locked");
   if (request.locked && request.update) {
     return Error{ErrorKind::invalid_input,
                  "--locked resolves nothing, and --update resolves all",
                  "give one of them"};
+  }
+  if (parsed.has("check-reproducible") && (request.recipes.size() > 1 || parsed.has("all"))) {
+    return Error{ErrorKind::invalid_input,
+                 "--check-reproducible builds one recipe again",
+                 "name one; its ancestors are checked by themselves"};
   }
   request.shell_on_failure = parsed.has("shell-on-failure");
   request.jobs = TRY(parsed.integer("jobs", 1, 256)).value_or(0);
@@ -81,9 +114,25 @@ int run_build(const Parsed& parsed, Terminal& terminal) {
   return run_job(terminal, [&](factory::Session& session) -> Result<int> {
     const factory::BuildRequest request = TRY(builds_request(parsed));
     const factory::BuildReport report = TRY(factory::build_images(session, request));
+    std::optional<factory::ReproducibilityReport> check;
+    if (parsed.has("check-reproducible")) {
+      check = TRY(factory::check_reproducible(session, request, report.images.back().image));
+    }
     terminal.progress().finish();
-    show(report, request.recipes.size() == 1 && !parsed.has("all"), session, terminal);
-    return 0;
+    const bool one = request.recipes.size() == 1 && !parsed.has("all");
+    if (terminal.json()) {
+      Json json = json_of(report, one);
+      if (check) {
+        json["reproducible"] = check->to_json();
+      }
+      terminal.print_json(json);
+    } else {
+      show(report, one, session, terminal);
+      if (check) {
+        show(*check, terminal);
+      }
+    }
+    return check && !check->is_identical() ? 1 : 0;
   });
 }
 
@@ -96,20 +145,21 @@ Command build_command() {
       .description =
           {"Builds the recipe, and before it the ancestors that are missing or out of date. A step "
            "that was done before with the same inputs is never done again: after a change, a "
-           "failure or a power cut, only what is left is run.",
+           "failure or a power cut, only what is left is run. Works as root and as a plain user "
+           "with subordinate ids, in the same way.",
            "The first build resolves packages and writes NAME.lock beside the recipe; commit it. "
            "Later builds use exactly those packages and touch no network once they are in the "
-           "cache. --update looks for newer ones and rewrites the lock.",
+           "cache, or kept by keep-packages. --update looks for newer ones and rewrites the lock.",
            "Several recipes, or --all of a directory, are built parents first; those that do not "
            "stand on each other are built at the same time, and one that fails does not stop the "
            "others. After a new base only the variants' own steps run.",
-           "Works as root and as a plain user with subordinate ids, in the same way."},
-      .arguments = {{"RECIPE",
-                     "a recipe's file, or NAME for NAME.yaml here; with --all, a directory",
-                     Argument::Count::any,
-                     Completes::files}},
+           "--check-reproducible builds the recipe's own image again from the lock, with another "
+           "clock, host name, time zone, locale, umask, order of directories and one core, and "
+           "names step, file, offset and likely cause where bytes differ. Nothing of it stays."},
+      .arguments = {recipes_argument()},
       .options = {set_option(),
-                  {.name = "all", .doc = "Builds every recipe of the directory."},
+                  os_option(),
+                  all_option(),
                   {.name = "jobs",
                    .letter = 'j',
                    .value = "N",
@@ -118,13 +168,19 @@ Command build_command() {
                   {.name = "update", .doc = "Looks for newer packages and rewrites the lock."},
                   {.name = "locked",
                    .doc = "Fails where packages would have to be resolved: for CI."},
+                  {.name = "check-reproducible",
+                   .doc = "Builds the recipe's own image again in other surroundings and compares "
+                          "every byte."},
                   {.name = "shell-on-failure",
                    .doc = "Opens a shell in the sandbox of a step that failed."}},
       .examples = {{"goldmill build examples/base.yaml", "a base from nothing"},
                    {"goldmill build examples/java.yaml", "a variant; base is not built again"},
                    {"goldmill build --all", "what is out of date here, after a new base too"},
+                   {"goldmill build java --check-reproducible",
+                    "are its bytes the recipe's alone?"},
                    {"goldmill build web.yaml --set version=1.2 --json", "for scripts"}},
-      .see_also = {"plan", "test", "show"},
+      .exit_statuses = {{1, "with --check-reproducible: the second build has other bytes"}},
+      .see_also = {"plan", "test", "show", "keep-packages"},
       .run = run_build};
 }
 

@@ -3,33 +3,46 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <goldmill/cli/command.hpp>
 #include <goldmill/factory/build_image.hpp>
 #include <goldmill/factory/session.hpp>
+#include <goldmill/launch/launch.hpp>
 
 namespace goldmill::cli {
 
 Command plan_command();
 Command build_command();
 Command lock_command();
+Command keep_packages_command();
 Command outdated_command();
 Command list_command();
 Command show_command();
+Command diff_command();
+Command size_command();
 Command explain_command();
+Command questions_command();
+Command answers_command();
 Command test_command();
 Command digest_command();
 Command export_command();
 Command launch_command();
+Command warm_command();
 Command ps_command();
 Command ssh_command();
+Command console_command();
 Command stop_command();
 Command start_command();
 Command rm_command();
 Command gc_command();
+Command pack_command();
+Command check_command();
+Command import_command();
 Command completion_command();
 Command man_command();
 Command complete_command();
@@ -62,11 +75,27 @@ int run_job(Terminal& terminal, const std::function<Result<int>(factory::Session
 
 /// "12.3 s".
 std::string seconds_text(double seconds);
+/// "java@1, web@2".
+std::string comma_list(const std::vector<std::string>& words);
+/// "12 layers, 3 disks".
+std::string counts_text(const std::map<std::string, std::size_t>& counts);
+
+/// Where an instance's SSH server is reached: "127.0.0.1:20000", or "".
+std::string ssh_place(const launch::Instance& instance);
+
+/// How the machines are that `launch` starts and `warm` prepares.
+std::vector<Option> machine_options();
+Result<launch::LaunchRequest> launch_request(const Parsed& parsed);
 
 /// What every command that takes one recipe has: its argument, --set, and the request they make.
 Argument recipe_argument();
 Option set_option();
+Option os_option();
 Result<factory::BuildRequest> build_request(const Parsed& parsed);
+/// The same of commands that take several, or --all of a directory.
+Argument recipes_argument();
+Option all_option();
+Result<factory::BuildRequest> recipes_request(const Parsed& parsed);
 /// The file that a RECIPE argument means.
 std::filesystem::path recipe_file(const std::string& argument);
 

@@ -36,7 +36,7 @@ Command explain_command() {
                       "inherits: its baseline, each rule of its security policy with the "
                       "reason and the source, its disk, and what `goldmill test` will check."},
       .arguments = {recipe_argument()},
-      .options = {set_option()},
+      .options = {set_option(), os_option()},
       .examples = {{"goldmill explain examples/java.yaml", ""}},
       .see_also = {"plan", "show"},
       .run = run_explain};

@@ -12,10 +12,7 @@ void show(const factory::CollectReport& report, bool dry_run, Terminal& terminal
   for (const std::string& image : report.images) {
     terminal.print_line((dry_run ? "would remove " : "removed ") + image);
   }
-  std::string counts;
-  for (const auto& [what, count] : report.counts) {
-    counts += (counts.empty() ? "" : ", ") + std::to_string(count) + " " + what;
-  }
+  const std::string counts = counts_text(report.counts);
   terminal.print_line(counts.empty() ? "Nothing to remove."
                                      : (dry_run ? "would free " : "freed ") +
                                            to_text(report.freed) + ": " + counts);

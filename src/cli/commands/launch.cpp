@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <map>
+
 #include <unistd.h>
 
 #include <goldmill/factory/image_jobs.hpp>
@@ -39,17 +44,44 @@ Result<std::vector<std::string>> keys_from(const std::string& file) {
                "a public key is one line: ssh-ed25519 AAAA... name"};
 }
 
-Result<launch::LaunchRequest> request_from(const Parsed& parsed) {
-  launch::LaunchRequest request;
-  request.image = parsed.argument(0);
+/// "90s", "30m", "2h", "7d".
+Result<std::chrono::seconds> duration_from(const std::string& text) {
+  const std::map<char, std::int64_t> units = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+  const auto unit = text.empty() ? units.end() : units.find(text.back());
+  std::int64_t number = 0;
+  const char* end = text.data() + text.size() - (text.empty() ? 0 : 1);
+  const auto [rest, failure] = std::from_chars(text.data(), end, number);
+  if (unit == units.end() || failure != std::errc{} || rest != end || number < 1 ||
+      number > 36500) {
+    return Error{ErrorKind::invalid_input,
+                 "--for '" + text + "' is no time",
+                 "give a number and a unit: 90s, 30m, 2h or 7d"};
+  }
+  return std::chrono::seconds(number * unit->second);
+}
+
+/// "user", "bridge=NAME"; what the request calls the bridge.
+Result<std::string> bridge_from(const std::string& text) {
+  constexpr std::string_view kBridge = "bridge=";
+  if (text == "user") {
+    return std::string();
+  }
+  if (!text.starts_with(kBridge) || text.size() == kBridge.size()) {
+    return Error{
+        ErrorKind::invalid_input, "there is no network '" + text + "'", "give user or bridge=NAME"};
+  }
+  return text.substr(kBridge.size());
+}
+
+Result<launch::LaunchRequest> fleet_request(const Parsed& parsed) {
+  launch::LaunchRequest request = TRY(launch_request(parsed));
   request.count = TRY(parsed.integer("count", 1, 10000)).value_or(1);
   request.fleet = parsed.value("fleet").value_or("");
-  request.cpus = TRY(parsed.integer("cpus", 1, 255)).value_or(1);  // q35's
-  if (const auto memory = parsed.value("memory")) {
-    request.memory = TRY(memory_from(*memory));
+  if (const auto lifetime = parsed.value("for")) {
+    request.lifetime = TRY(duration_from(*lifetime));
   }
-  if (const auto size = parsed.value("disk-size")) {
-    request.disk_size = TRY(parse_bytes(*size));
+  if (const auto network = parsed.value("network")) {
+    request.bridge = TRY(bridge_from(*network));
   }
   if (const auto file = parsed.value("user-data")) {
     request.user_data = TRY(system::read_file(*file, 256_KiB));
@@ -62,14 +94,63 @@ Result<launch::LaunchRequest> request_from(const Parsed& parsed) {
   }
   request.uefi = parsed.has("uefi");
   request.prepare_only = parsed.has("prepare-only");
+  request.warm = parsed.has("warm");
+  request.parallel = static_cast<int>(TRY(parsed.integer("parallel", 1, 1000)).value_or(0));
   return request;
 }
+
+/// The value below which this share of the sorted ones lies.
+double percentile(const std::vector<double>& sorted, double share) {
+  const auto last = static_cast<double>(sorted.size() - 1);
+  return sorted[static_cast<std::size_t>(std::lround(last * share))];
+}
+
+/// Counts by state as they change, and at the end how long it took until ready.
+class FleetView {
+ public:
+  FleetView(Terminal& terminal, int count) : terminal_(terminal), count_(count) {}
+
+  void changed(const launch::Instance& instance) {
+    const auto total = static_cast<std::uint64_t>(count_);
+    if (instance.state == launch::State::starting) {
+      terminal_.progress().show("started", ++started_, total);
+    } else if (instance.state == launch::State::ready) {
+      ready_.push_back(instance.ready_seconds.value_or(0));
+      terminal_.progress().show("ready", ready_.size(), total);
+    } else if (instance.state == launch::State::failed) {
+      terminal_.progress().show("failed", ++failed_, total);
+    }
+    if (count_ <= kNamed || instance.state == launch::State::failed) {
+      terminal_.progress().log(instance.name + ": " + launch::name_of(instance.state));
+    }
+  }
+
+  /// "400 ready, 0 failed; p50 1.2 s, p99 3.1 s".
+  std::string summary() {
+    std::string text =
+        std::to_string(ready_.size()) + " ready, " + std::to_string(failed_) + " failed";
+    if (!ready_.empty()) {
+      std::sort(ready_.begin(), ready_.end());
+      text += "; to ready: p50 " + seconds_text(percentile(ready_, 0.5)) + ", p99 " +
+              seconds_text(percentile(ready_, 0.99));
+    }
+    return text;
+  }
+
+ private:
+  static constexpr int kNamed = 20;  // a larger fleet is told by numbers
+  Terminal& terminal_;
+  int count_;
+  std::uint64_t started_ = 0;
+  std::uint64_t failed_ = 0;
+  std::vector<double> ready_;
+};
 
 void show(const launch::Fleet& fleet, Terminal& terminal) {
   Table table{{{"instance"},
                {"host name"},
                {"machine-id"},
-               {"SSH port", Table::Align::right},
+               {"SSH"},
                {"state"},
                {"ready", Table::Align::right}},
               {}};
@@ -77,7 +158,7 @@ void show(const launch::Fleet& fleet, Terminal& terminal) {
     table.rows.push_back({instance.name,
                           instance.hostname,
                           instance.machine_id,
-                          std::to_string(instance.ssh_port),
+                          ssh_place(instance),
                           launch::name_of(instance.state),
                           instance.ready_seconds ? seconds_text(*instance.ready_seconds) : ""});
   }
@@ -96,15 +177,20 @@ void show(const launch::Fleet& fleet, Terminal& terminal) {
 
 int run_launch(const Parsed& parsed, Terminal& terminal) {
   return run_job(terminal, [&](factory::Session& session) -> Result<int> {
+    launch::LaunchRequest request = TRY(fleet_request(parsed));
+    request.tell = [&terminal](const std::string& line) { terminal.progress().log(line); };
+    FleetView view(terminal, request.count);
     const launch::Fleet fleet = TRY(factory::launch_image(
-        session, TRY(request_from(parsed)), [&terminal](const launch::Instance& instance) {
-          terminal.progress().log(instance.name + ": " + launch::name_of(instance.state));
-        }));
+        session, request, [&view](const launch::Instance& instance) { view.changed(instance); }));
     terminal.progress().finish();
     if (terminal.json()) {
       terminal.print_json(launch::to_json(fleet));
     } else {
       show(fleet, terminal);
+      if (!request.prepare_only) {
+        terminal.print_line(view.summary());
+        terminal.print_line(fleet.budget);
+      }
     }
     for (const launch::Instance& instance : fleet.instances) {
       if (instance.state == launch::State::failed) {
@@ -115,7 +201,74 @@ int run_launch(const Parsed& parsed, Terminal& terminal) {
   });
 }
 
+std::vector<Option> launch_options() {
+  std::vector<Option> options = {
+      {.name = "count", .letter = 'n', .value = "N", .doc = "How many.", .standard = "1"},
+      {.name = "fleet",
+       .value = "NAME",
+       .doc = "What this launch is called.",
+       .standard = "after the image"},
+      {.name = "warm", .doc = "Goes on from a snapshot of the booted image instead of booting."}};
+  for (Option& option : machine_options()) {
+    options.push_back(std::move(option));
+  }
+  const std::vector<Option> others = {
+      {.name = "network",
+       .value = "NETWORK",
+       .doc =
+           "user: each has a network of its own, and its SSH port is forwarded from this "
+           "machine's loopback. bridge=NAME: all are plugged into this bridge, which needs root.",
+       .standard = "user"},
+      {.name = "ssh-key",
+       .value = "FILE",
+       .doc = "A public key that root accepts.",
+       .repeatable = true,
+       .completes = Completes::files},
+      {.name = "user-data",
+       .value = "FILE",
+       .doc = "Stored at /run/goldmill/user-data of each; never executed.",
+       .completes = Completes::files},
+      {.name = "for",
+       .value = "TIME",
+       .doc = "Removed after 90s, 30m, 2h or 7d, by the next command that looks at instances."},
+      {.name = "uefi", .doc = "Starts by UEFI instead of BIOS."},
+      {.name = "parallel",
+       .value = "N",
+       .doc = "How many start at once.",
+       .standard = "twice the processors"},
+      {.name = "prepare-only", .doc = "Makes disks and identities, starts nothing."}};
+  options.insert(options.end(), others.begin(), others.end());
+  return options;
+}
+
 }  // namespace
+
+std::string ssh_place(const launch::Instance& instance) {
+  return instance.address.empty() || instance.ssh_port == 0
+             ? ""
+             : instance.address + ":" + std::to_string(instance.ssh_port);
+}
+
+std::vector<Option> machine_options() {
+  return {{.name = "memory", .value = "SIZE", .doc = "Memory of each.", .standard = "512MiB"},
+          {.name = "cpus", .value = "N", .doc = "Processors of each.", .standard = "1"},
+          {.name = "disk-size",
+           .value = "SIZE",
+           .doc = "A larger disk; the root file system grows by itself."}};
+}
+
+Result<launch::LaunchRequest> launch_request(const Parsed& parsed) {
+  launch::LaunchRequest request;
+  request.image = parsed.argument(0);
+  request.cpus = TRY(parsed.integer("cpus", 1, 255)).value_or(1);  // q35's
+  if (const auto memory = parsed.value("memory")) {
+    request.memory = TRY(memory_from(*memory));
+  }
+  if (const auto size = parsed.value("disk-size")) {
+    request.disk_size = TRY(parse_bytes(*size));
+  }
+  return request;
+}
 
 Command launch_command() {
   return {
@@ -125,34 +278,18 @@ Command launch_command() {
           {"Starts linked instances: each has a copy-on-write disk of a few kilobytes on the image "
            "and its own host name, machine-id, SSH host key, MAC address and random seed, given "
            "by the agent before SSH starts. Waits until each is ready or has failed; one that "
-           "fails is a row of its own and stops no other."},
+           "fails is a row of its own and stops no other.",
+           "With --warm they go on from the memory of a booted, quiet machine of the image (see "
+           "`goldmill warm`): each gets a new identity before its network cable is plugged in. "
+           "docs/warm.md says what warm instances inevitably share."},
       .arguments = {{"IMAGE", "NAME or NAME@VERSION", Argument::Count::one, Completes::images}},
-      .options =
-          {{.name = "count", .letter = 'n', .value = "N", .doc = "How many.", .standard = "1"},
-           {.name = "fleet",
-            .value = "NAME",
-            .doc = "What this launch is called.",
-            .standard = "after the image"},
-           {.name = "memory", .value = "SIZE", .doc = "Memory of each.", .standard = "512MiB"},
-           {.name = "cpus", .value = "N", .doc = "Processors of each.", .standard = "1"},
-           {.name = "disk-size",
-            .value = "SIZE",
-            .doc = "A larger disk; the root file system grows by itself."},
-           {.name = "ssh-key",
-            .value = "FILE",
-            .doc = "A public key that root accepts.",
-            .repeatable = true,
-            .completes = Completes::files},
-           {.name = "user-data",
-            .value = "FILE",
-            .doc = "Stored at /run/goldmill/user-data of each; never executed.",
-            .completes = Completes::files},
-           {.name = "uefi", .doc = "Starts by UEFI instead of BIOS."},
-           {.name = "prepare-only", .doc = "Makes disks and identities, starts nothing."}},
+      .options = launch_options(),
       .examples = {{"goldmill launch java -n 3", "three instances"},
+                   {"goldmill launch java -n 400 --warm", "in seconds each"},
+                   {"goldmill launch db -n 3 --network bridge=br0", "they reach each other"},
                    {"goldmill launch web --memory 1GiB --disk-size 20GiB", ""}},
       .exit_statuses = {{1, "an instance failed"}},
-      .see_also = {"ps", "ssh", "stop", "start", "rm"},
+      .see_also = {"warm", "ps", "ssh", "stop", "start", "rm"},
       .run = run_launch};
 }
 

@@ -27,6 +27,7 @@ Result<factory::BuildRequest> lock_request(const Parsed& parsed) {
   factory::BuildRequest request;
   request.recipes = {recipe_file(parsed.argument(0))};
   request.set = TRY(parsed.pairs("set"));
+  request.os = parsed.value("os").value_or("");
   request.update = parsed.has("update");
   request.update_only = {parsed.arguments().begin() + 1, parsed.arguments().end()};
   if (!request.update_only.empty() && !request.update) {
@@ -69,6 +70,7 @@ Command lock_command() {
                      Argument::Count::any,
                      Completes::nothing}},
       .options = {set_option(),
+                  os_option(),
                   {.name = "update", .doc = "Moves forward to what the archive has now."}},
       .examples = {{"goldmill lock java", "writes java.lock"},
                    {"goldmill lock base --update openssl", "one security fix, and nothing else"}},

@@ -89,6 +89,23 @@ int run_job(Terminal& terminal, const std::function<Result<int>(factory::Session
   return status ? *status : terminal.fail(status.error());
 }
 
+std::string comma_list(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) {
+    text += (text.empty() ? "" : ", ") + word;
+  }
+  return text;
+}
+
+std::string counts_text(const std::map<std::string, std::size_t>& counts) {
+  std::vector<std::string> words;
+  words.reserve(counts.size());
+  for (const auto& [what, count] : counts) {
+    words.push_back(std::to_string(count) + " " + what);
+  }
+  return comma_list(words);
+}
+
 std::string seconds_text(double seconds) {
   std::array<char, 32> text{};
   (void)std::snprintf(text.data(), text.size(), "%.1f s", seconds);

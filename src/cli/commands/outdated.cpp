@@ -7,19 +7,11 @@ namespace goldmill::cli {
 
 namespace {
 
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) {
-    text += (text.empty() ? "" : ", ") + word;
-  }
-  return text;
-}
-
 void show(const factory::OutdatedImage& outdated, Terminal& terminal) {
-  terminal.print_line(outdated.image + ": " + std::to_string(outdated.upgrades.size()) +
-                      " newer packages, " + std::to_string(outdated.security()) +
-                      " of them security fixes" +
-                      (outdated.reaches.empty() ? "" : "; reaches " + joined(outdated.reaches)));
+  terminal.print_line(
+      outdated.image + ": " + std::to_string(outdated.upgrades.size()) + " newer packages, " +
+      std::to_string(outdated.security()) + " of them security fixes" +
+      (outdated.reaches.empty() ? "" : "; reaches " + comma_list(outdated.reaches)));
   Table table{{{"package"}, {"installed"}, {"available"}, {"why"}}, {}};
   for (const guest::Upgrade& upgrade : outdated.upgrades) {
     table.rows.push_back(

@@ -21,26 +21,27 @@ void show(const plan::Plan& plan, Terminal& terminal) {
 
 int run_plan(const Parsed& parsed, Terminal& terminal) {
   return run_job(terminal, [&](factory::Session& session) -> Result<int> {
-    factory::BuildRequest request = TRY(build_request(parsed));
+    factory::BuildRequest request = TRY(recipes_request(parsed));
     request.update = parsed.has("update");
-    const auto plans = TRY(factory::plan_image(session, request));
+    const factory::BuildPlan plans = TRY(factory::plan_images(session, request));
+    terminal.progress().finish();
     if (terminal.json()) {
-      Json rows = Json::array();
-      for (const plan::Plan& plan : plans) {
-        rows.push_back(plan.to_json());
-      }
-      terminal.print_json({{"images", std::move(rows)}});
+      terminal.print_json(plans.to_json());
       return 0;
     }
-    terminal.progress().finish();
-    for (const plan::Plan& plan : plans) {
+    for (const plan::Plan& plan : plans.images) {
       show(plan, terminal);
     }
-    if (!plans.back().is_done()) {
-      terminal.print_line(
-          "Nothing was changed. `goldmill build` runs what is to run; what stands on " +
-          plans.back().image + " is planned once it is built.");
+    for (const auto& [image, parent] : plans.waiting) {
+      terminal.print_line(image + " is planned once " + parent + " is built");
     }
+    for (const auto& [image, part] : plans.parts) {
+      terminal.print_line(image + " has " + part.file +
+                          (part.enforced ? ", enforced by " : ", included at ") +
+                          part.included.text());
+    }
+    terminal.print_line(plans.is_done() ? "Everything is built."
+                                        : "Nothing was changed; `goldmill build` runs it.");
     return 0;
   });
 }
@@ -48,20 +49,24 @@ int run_plan(const Parsed& parsed, Terminal& terminal) {
 }  // namespace
 
 Command plan_command() {
-  return {.name = "plan",
-          .summary = "show what a build would run, and why",
-          .description =
-              {"Reads a recipe and its ancestors and shows each step of the build: cached, because "
-               "it was done before with exactly these inputs, or to be run, with the first input "
-               "that differs from the last time and the seconds that it took then.",
-               "Changes nothing. Without a lock file the archive's indexes are read to decide on "
-               "packages; with one, nothing is read but the recipe, the lock and the catalogue."},
-          .arguments = {recipe_argument()},
-          .options = {set_option(),
-                      {.name = "update", .doc = "Looks for newer packages than the lock's."}},
-          .examples = {{"goldmill plan examples/java.yaml", "what building java would do"}},
-          .see_also = {"build", "explain"},
-          .run = run_plan};
+  return {
+      .name = "plan",
+      .summary = "show what a build would run, and why",
+      .description =
+          {"Reads recipes and their ancestors and shows each step of the build: cached, because "
+           "it was done before with exactly these inputs, or to be run, with the first input "
+           "that differs from the last time and the seconds that it took then.",
+           "Changes nothing. Without a lock file the archive's indexes are read to decide on "
+           "packages; with one, nothing is read but the recipe, the lock and the catalogue."},
+      .arguments = {recipes_argument()},
+      .options = {all_option(),
+                  set_option(),
+                  os_option(),
+                  {.name = "update", .doc = "Looks for newer packages than the lock's."}},
+      .examples = {{"goldmill plan examples/java.yaml", "what building java would do"},
+                   {"goldmill plan --all", "of every recipe here"}},
+      .see_also = {"build", "explain"},
+      .run = run_plan};
 }
 
 }  // namespace goldmill::cli

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <set>
+
 #include <goldmill/launch/launch.hpp>
 
 #include "commands.hpp"
@@ -10,14 +12,26 @@ namespace {
 int run_stop(const Parsed& parsed, Terminal& terminal) {
   return run_job(terminal, [&](factory::Session& session) -> Result<int> {
     const std::chrono::seconds limit(TRY(parsed.integer("time", 0, 86400)).value_or(90));
-    Json stopped = Json::array();
+    std::set<std::string> names;
     for (const std::string& word : parsed.arguments()) {
-      for (const std::string& name : TRY(launch::expand(session.home.root(), word))) {
-        TRY(launch::stop(session.home.root(), name, limit));
-        terminal.progress().log(name + ": stopped");
-        stopped.push_back(name);
-      }
+      const auto found = TRY(launch::expand(session.home.root(), word));
+      names.insert(found.begin(), found.end());
     }
+    Json stopped = Json::array();
+    Result<void> all;
+    launch::stop(
+        session.home.root(),
+        {names.begin(), names.end()},
+        limit,
+        [&](const std::string& name, const Result<void>& outcome) {
+          terminal.progress().log(name + (outcome ? ": stopped" : ": " + outcome.error().text()));
+          if (outcome) {
+            stopped.push_back(name);
+          } else if (all) {
+            all = outcome;
+          }
+        });
+    TRY(std::move(all));
     if (terminal.json()) {
       terminal.print_json({{"stopped", std::move(stopped)}});
     }
@@ -32,8 +46,9 @@ Command stop_command() {
       .name = "stop",
       .summary = "shut instances down in order",
       .description =
-          {"Asks each instance to power off, and ends it when the time has passed. Its "
-           "disk and identity stay until `goldmill rm`; `goldmill start` starts it again."},
+          {"Asks each instance to power off, several at once, and ends it when the time has "
+           "passed. Its disk and identity stay until `goldmill rm`; `goldmill start` starts it "
+           "again."},
       .arguments = {{"NAME", "instances or fleets", Argument::Count::some, Completes::instances}},
       .options = {{.name = "time",
                    .value = "SECONDS",

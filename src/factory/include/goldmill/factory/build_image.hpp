@@ -6,22 +6,26 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <goldmill/base/json.hpp>
 #include <goldmill/base/result.hpp>
 #include <goldmill/factory/session.hpp>
 #include <goldmill/plan/plan.hpp>
+#include <goldmill/recipe/recipe.hpp>
 
 namespace goldmill::factory {
 
 struct BuildRequest {
   std::vector<std::filesystem::path> recipes;
   std::map<std::string, std::string> set;  ///< --set KEY=VALUE
+  std::string os = {};                     ///< of Kickstart profiles: "debian/12"
   bool update = false;                     ///< look for newer packages and rewrite the lock
   std::vector<std::string> update_only;    ///< with `update`: all others stay where they can
   bool locked = false;                     ///< fail rather than resolve packages
   bool shell_on_failure = false;           ///< open a shell in a failed step's sandbox
+  bool keep_lock = false;                  ///< write no lock, whatever the build finds out
   /// Images that are built at the same time; 0: as many as cores and memory allow.
   int jobs = 0;
 };
@@ -48,9 +52,22 @@ struct BuildReport {
   Json to_json() const;
 };
 
-/// What a build of one recipe would do, base first. Resolves packages when there is no lock yet
-/// (which may read the archive's indexes), and changes nothing.
-Result<std::vector<plan::Plan>> plan_image(Session& session, const BuildRequest& request);
+/// What a build would do, parents first.
+struct BuildPlan {
+  std::vector<plan::Plan> images;
+  /// Images whose parent must be built before their own steps are known, with that parent.
+  std::vector<std::pair<std::string, std::string>> waiting;
+  /// The parts that a recipe was put together from, with its image.
+  std::vector<std::pair<std::string, recipe::PartUse>> parts;
+  bool is_done() const;
+  /// {"images": [...], "waiting": [{"image", "for"}],
+  ///  "parts": [{"image", "part", "file", "included", "enforced"}]}
+  Json to_json() const;
+};
+
+/// Plans the recipes and their ancestors. Resolves packages when there is no lock yet (which may
+/// read the archive's indexes), and changes nothing.
+Result<BuildPlan> plan_images(Session& session, const BuildRequest& request);
 
 /// Builds the recipes and, before them, the ancestors that are missing or out of date; those that
 /// do not stand on each other at the same time. One that fails does not stop the others.

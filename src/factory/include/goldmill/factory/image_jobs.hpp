@@ -43,8 +43,23 @@ Result<launch::Fleet> launch_image(Session& session,
                                    launch::LaunchRequest request,
                                    const launch::Progress& progress);
 
-/// One image as shown by `list` and `show`.
+/// Makes the snapshot that warm launches of `request.image` go on from, or checks the one there.
+Result<launch::Warmth> warm_image(Session& session, launch::LaunchRequest request);
+
+/// One image as shown by `list`.
 Json describe_image(Session& session, const store::ImageRecord& image);
+
+/// The same and its story, for `show`: {"lineage": ["java@1", "base@1"], "all_steps": [as "steps",
+/// from the base on, with "image" and "bytes"], "own_packages": [those that the parent has not in
+/// the same version], "layer_bytes", "shared_bytes" (of the parent's layers)}. Reads the sizes of
+/// layers; one that is gone has none.
+Result<Json> tell_image(Session& session, const store::ImageRecord& image);
+
+/// What Puppet and Ansible did while the image was built, from the base on, for `show --reports`;
+/// of one `tool` only unless it is "". {"image", "reports": [{"image", "step", "tool", "version",
+/// "resources": [{"resource", "file", "line", "status", "events"}], "messages": [{"level",
+/// "message", "file", "line"}], "services"}]}.
+Result<Json> tell_reports(Session& session, const store::ImageRecord& image, std::string_view tool);
 
 /// Errors: conflict, naming what stands on the image or is linked to it; children that are `gone`
 /// do not count.

@@ -13,6 +13,7 @@
 #include <goldmill/base/digest.hpp>
 #include <goldmill/base/json.hpp>
 #include <goldmill/base/result.hpp>
+#include <goldmill/guest/debian_family.hpp>
 
 namespace goldmill::factory {
 
@@ -23,6 +24,9 @@ struct LockFile {
   Json requests;
   Json packages;  ///< a guest::Resolution: version, SHA-256 and pool path of each; no host name
   Json tools;     ///< the same for the boot loader's packages, for a base; else null
+  Json step_tools = {};  ///< the same for what steps use from outside: Puppet, modules; or null
+  /// What steps discovered: {step: {"declared": digest of what the step says, "packages": [...]}}.
+  Json step_packages = Json::object();
   std::int64_t epoch = 0;
   /// Lines that the build made: {"passwd": [...], "group": [...], "shadow": [...], ...}.
   Json accounts = Json::object();
@@ -35,9 +39,13 @@ struct LockFile {
   Digest digest() const;
   /// Locked packages, the boot loader's too: name -> version.
   std::map<std::string, std::string> versions() const;
+  /// Errors: invalid_input when it is damaged.
+  Result<guest::PinnedPackages> pinned() const;
 
   /// java.yaml -> java.lock in the same directory.
   static std::filesystem::path path_for(const std::filesystem::path& recipe);
+  /// java.yaml -> java.packages in the same directory: where keep-packages keeps them.
+  static std::filesystem::path kept_path_for(const std::filesystem::path& recipe);
 
  private:
   Json to_json() const;

@@ -46,9 +46,12 @@ struct Session {
   store::Catalogue catalogue;
   Observer& observer;
   StepLimits limits;
+  std::string_view preload = {};  ///< a shared object that programs of steps load first
 
   /// Opens $GOLDMILL_HOME and clears away what dead builds left in its work directory.
   static Result<Session> open(Observer& observer);
+  /// The same on a home of its own.
+  static Result<Session> open(Observer& observer, store::Home home);
 };
 
 }  // namespace goldmill::factory

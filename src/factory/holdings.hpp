@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Holdings: which objects of the store an image stands on. What no image holds can be collected;
+// what one holds must be there and be right.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <goldmill/factory/session.hpp>
+
+namespace goldmill::factory {
+
+/// By path below the home ("trees/HEX"): the images that need it.
+using Holdings = std::map<std::string, std::vector<std::string>>;
+
+/// Errors: corrupt details of an image.
+Result<Holdings> holdings_of_images(Session& session, const std::set<Digest>& without = {});
+
+/// A blob is written shortly before the image that names it: for an hour it may wait for one.
+bool may_wait_for_image(const std::filesystem::path& blob);
+
+/// When the file came or was changed here; its own date may be the archive's.
+std::chrono::system_clock::time_point came_at(const std::filesystem::path& path);
+
+/// The layers of an image, bottom to top.
+Result<std::vector<Digest>> layers_of(const store::ImageRecord& image);
+
+}  // namespace goldmill::factory
