@@ -130,23 +130,37 @@ def copy_packages(home, source=HOME):
         shutil.copytree(source / directory, home / directory, symlinks=True)
 
 
-def clone_home(home, source=HOME):
+def clone_home(home, source=HOME, linked=("disks",)):
     """A home with the same images and layers, where nothing is shared but contents.
 
-    What other tests do at the same time stays out: their instances, and steps that run.
+    What other tests do at the same time stays out: their instances, and steps that run. Of the
+    directories `linked` each file gets another name only: nobody may write into it.
     """
     home.mkdir(mode=0o700)
     for entry in source.iterdir():
         if entry.name not in ("instances", "work"):
-            run(*AS_GUEST_ROOT, "cp", "-a", "--reflink=auto", entry, home)
+            how = "--link" if entry.name in linked else "--reflink=auto"
+            run(*(() if entry.name == "disks" else AS_GUEST_ROOT), "cp", "-a", how, entry, home)
 
 
-def left_behind(home):
-    """What still refers to a home: processes by their directories and open files, and mounts."""
+def session_of(process):
+    with contextlib.suppress(OSError):
+        return int((process / "stat").read_text().rpartition(")")[2].split()[3])
+    return None
+
+
+def left_behind(home, sessions=None):
+    """What still refers to a home: processes by their directories and open files, and mounts.
+
+    In a home where others work at the same time only processes of these `sessions` count: the
+    numbers of what start() gave.
+    """
     found = []
     prefix = str(home) + "/"
     for entry in pathlib.Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        if sessions and session_of(entry) not in sessions:
             continue
         try:
             links = [entry / "cwd", entry / "root", entry / "exe", *(entry / "fd").iterdir()]
@@ -162,10 +176,10 @@ def left_behind(home):
     return found
 
 
-def gone_within(home, seconds):
+def gone_within(home, seconds, sessions=None):
     """left_behind() as soon as it is empty, or after `seconds`."""
     end = time.monotonic() + seconds
-    while (found := left_behind(home)) and time.monotonic() < end:
+    while (found := left_behind(home, sessions)) and time.monotonic() < end:
         time.sleep(0.05)
     return found
 
@@ -195,6 +209,31 @@ class Case(unittest.TestCase):
         return path
 
 
+class OwnHome(Case):
+    """A test on a home of its own with the shared images, and on recipes beside it."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.room = cls.class_scratch()
+        cls.home = cls.room / "home"
+        cls.recipes = cls.room / "recipes"
+        clone_home(cls.home)
+        copy_recipes(cls.recipes)
+
+    @classmethod
+    def goldmill(cls, *arguments, **options):
+        return goldmill(*arguments, home=cls.home, cwd=cls.recipes, **options)
+
+    @classmethod
+    def keep_only_base(cls):
+        """What other tests made goes, children first."""
+        images = cls.goldmill("list", "--json").json["images"]
+        for image in sorted(images, key=lambda image: image["created"], reverse=True):
+            if image["name"] != "base":
+                cls.goldmill("rm", f"{image['name']}@{image['version']}")
+
+
 def is_running(process):
     """By number; one that has ended and only waits for its parent does not run."""
     try:
@@ -205,7 +244,7 @@ def is_running(process):
 
 
 def start(*arguments, home=HOME, **options):
-    """A goldmill in a process group of its own, still running."""
+    """A goldmill in a session of its own, still running."""
     return subprocess.Popen([str(BINARY), *map(str, arguments)], env=environment(home),
                             stdin=subprocess.DEVNULL, start_new_session=True, **options)
 

@@ -7,25 +7,14 @@ import time
 import unittest
 
 import product
-from product import Case, clone_home, copy_recipes, end, goldmill, start
+from product import OwnHome, end, start
 
 ALL = ("gc", "--unused-days", "0", "--json")
 
 
-class Collected(Case):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.room = cls.class_scratch()
-        cls.home = cls.room / "home"
-        clone_home(cls.home)
-        copy_recipes(cls.room)
-
-    def goldmill(self, *arguments, **options):
-        return goldmill(*arguments, home=self.home, cwd=self.room, **options)
-
+class Collected(OwnHome):
     def write(self, name, content, more=""):
-        (self.room / f"{name}.yaml").write_text(
+        (self.recipes / f"{name}.yaml").write_text(
             f"recipe: {name}\nfrom: base\nprovision:\n"
             f"  - files: [{{target: /srv/a, content: \"{content}\"}}]\n{more}")
 
@@ -79,7 +68,7 @@ class Collected(Case):
         for content in ("1", "2", "3", "4"):
             self.write("counted", content)
             self.build("counted")
-        (self.room / "upon.yaml").write_text("recipe: upon\nfrom: counted@2\n")
+        (self.recipes / "upon.yaml").write_text("recipe: upon\nfrom: counted@2\n")
         self.build("upon")
         self.assertEqual(["counted@1"], self.kept_two("--dry-run"), "upon stands on the second")
         self.assertEqual(4, len([i for i in self.goldmill("list", "--json").json["images"]
@@ -108,7 +97,7 @@ class Collected(Case):
         for delay in (0, 0.2, 0.8):
             newest = self.goldmill("show", "busy", "--json").json["version"]
             self.goldmill("rm", f"busy@{newest}")
-            build = start("build", self.room / "busy.yaml", home=self.home,
+            build = start("build", self.recipes / "busy.yaml", home=self.home,
                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
             time.sleep(delay)
             while build.poll() is None:

@@ -88,12 +88,17 @@ class Wrong(unittest.TestCase):
 
     def test_what_no_build_can_end_well_for_is_said_first(self):
         file = self.room / "r.yaml"
-        for step, word in (("puppet: {manifest: site.pp}", "puppet"),
-                           ("ansible: {playbook: play.yaml}", "ansible")):
+        (self.room / "site.pp").write_text("")
+        for step, status, words in (("puppet: {manifest: site.pp, booted: true}", 5,
+                                     "in the booted image.* not there yet"),
+                                    ("ansible: {playbook: play.yml}", 2,
+                                     "there is no file 'play.yml'"),
+                                    ("cloud_config: {hostname: web}", 2, "hostname")):
             file.write_text(f"recipe: r\nos: debian/12\nprovision:\n  - {step}\n")
-            answer = self.refused("build", file, status=5)
-            self.assertIn(f"{word} steps are not there yet", answer.err)
-            self.assertIn("r.yaml:4", answer.err)
+            with self.subTest(step):
+                answer = self.refused("build", file, status=status)
+                self.assertRegex(answer.err, words)
+                self.assertIn("r.yaml:4", answer.err)
         self.assertFalse(list((self.home / "packages").iterdir()))
         self.assertFalse(list((self.home / "archives").iterdir()))
 
@@ -178,7 +183,8 @@ class Json(Case):
         self.assertEqual(3, len(launched["instances"]))
         for instance in launched["instances"]:
             self.assertEqual({"name", "image", "fleet", "hostname", "machine_id", "ssh_host_key",
-                              "ssh_port", "state", "ready_seconds", "error"}, set(instance))
+                              "address", "ssh_port", "state", "ready_seconds", "uptime_seconds",
+                              "memory_bytes", "expires", "error"}, set(instance))
             self.assertEqual("prepared", instance["state"])
         ports = {instance["ssh_port"] for instance in launched["instances"]}
         self.assertEqual(3, len(ports))

@@ -69,7 +69,14 @@ class Exports(Case):
         image = goldmill("show", "wide", "--json").json
         run("qemu-img", "check", image["qcow2"])
         run("qemu-img", "compare", "-f", "raw", "-F", "qcow2", self.raw, image["qcow2"])
-        self.assertEqual(image["qcow2_bytes"], os.stat(image["qcow2"]).st_size)
+        self.assertEqual(image["stored_bytes"], os.stat(image["qcow2"]).st_size)
+        base = goldmill("show", "base", "--json").json
+        self.assertEqual([base["qcow2"]], image["backing"])
+        self.assertLess(image["stored_bytes"], base["stored_bytes"] / 10)
+        exported = self.room / "wide.qcow2"
+        goldmill("export", "wide", "-F", "qcow2", "-o", exported)
+        self.assertEqual(image["qcow2_bytes"], exported.stat().st_size)
+        exported.unlink()
 
     def test_anyone_can_compute_the_disk_digest(self):
         expected = goldmill("show", "wide", "--json").json["disk_digest"]
@@ -156,12 +163,14 @@ class Exports(Case):
     def test_interrupted(self):
         target = self.room / "target"
         target.mkdir()
+        sessions = set()
         for form, number in (("raw", signal.SIGKILL), ("qcow2", signal.SIGKILL),
                              ("vmdk", signal.SIGKILL), ("qcow2", signal.SIGINT)):
             for delay in (0.3, 1.2, 2.0):
                 with self.subTest(f"{form} {number.name} {delay}"):
                     process = start("export", "wide", "-F", form, "-o", target / "b",
                                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                    sessions.add(process.pid)
                     time.sleep(delay)
                     status = end(process, number)
                     self.assertEqual([], product.gone_within(target, 5))
@@ -172,7 +181,7 @@ class Exports(Case):
                         run("qemu-img", "compare", "-f", "raw", "-F", form, self.raw, file)
                         file.unlink()
         goldmill("list")
-        self.assertEqual([], product.gone_within(product.HOME / "work", 2))
+        self.assertEqual([], product.gone_within(product.HOME / "work", 2, sessions))
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ import time
 import unittest
 
 import product
-from product import Case, clone_home, copy_recipes, end, gone_within, goldmill, start
+from product import OwnHome, end, gone_within, goldmill, start
 
-MOMENTS = int(os.environ.get("GOLDMILL_TEST_MOMENTS", "8"))
+MOMENTS = int(os.environ.get("GOLDMILL_TEST_MOMENTS", "5"))
 RECIPE = """recipe: small
 from: base
 packages: [{package}]
@@ -40,16 +40,12 @@ def result(report):
     return {key: report["image"][key] for key in ("digest", "disk_digest")}
 
 
-class Killed(Case):
+class Killed(OwnHome):
     @classmethod
     def setUpClass(cls):
         """A home where packages are there, the base is built, and nothing else."""
         super().setUpClass()
-        cls.room = cls.class_scratch()
-        cls.home = cls.room / "home"
-        clone_home(cls.home)
-        copy_recipes(cls.room / "recipes")
-        cls.recipe = make_recipe(cls.room / "recipes")
+        cls.recipe = make_recipe(cls.recipes)
         cls.undisturbed = result(goldmill("build", cls.recipe, "--json", home=cls.home).json)
         cls.forget()  # the first build fetched packages: only the second takes as long as the rest
         cls.seconds = goldmill("build", cls.recipe, "--json", home=cls.home).json["seconds"]
@@ -141,7 +137,7 @@ class Killed(Case):
 
     def test_two_at_once(self):
         self.forget()
-        other = make_recipe(self.room / "recipes", "other", "nano")
+        other = make_recipe(self.recipes, "other", "nano")
         running = [start("build", recipe, "--json", home=self.home, stdout=subprocess.PIPE,
                          stderr=subprocess.PIPE)
                    for recipe in (self.recipe, self.recipe, other)]

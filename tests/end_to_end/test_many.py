@@ -47,6 +47,10 @@ class Many(Case):
         self.assertLess(names.index("left"), names.index("leaf"), "parents first")
         self.assertEqual({"left", "right", "leaf"}, set(ran(report)), "base was there")
         self.assertEqual({}, ran(self.build("--all").json))
+        plan = goldmill("plan", "--all", "--json", home=self.home, cwd=self.recipes).json
+        self.assertEqual([], plan["waiting"])
+        self.assertEqual({"cached"}, {step["result"] for image in plan["images"]
+                                      for step in image["steps"]})
         self.assertEqual({}, ran(self.build("leaf", "right").json))
 
         self.check_rebase({image["name"]: image["digest"] for image in report["images"]})

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The power fails, the disk fills up or breaks, at any change of a file: nothing finished is lost,
+the store is whole or can be mended, and the same command then succeeds.
+
+One moment of two ways each, other ones in each run; with GOLDMILL_TEST_MOMENTS=N all ways, N moments.
+"""
+import json
+import os
+import random
+import unittest
+
+import faults
+import product
+from product import OwnHome, clone_home, goldmill
+
+EVERY_WAY = "GOLDMILL_TEST_MOMENTS" in os.environ
+MOMENTS = int(os.environ.get("GOLDMILL_TEST_MOMENTS", "1"))
+WAYS = {"killed": (faults.KILL, faults.CHANGES), "killed in a write": (faults.KILL, faults.WRITES),
+        "full": (faults.FULL, faults.WRITES | faults.NAMES),
+        "broken": (faults.BROKEN, faults.WRITES | faults.CHANGES)}
+# goldmill changes none of these in place.
+OBJECTS = ("trees", "assets", "disks", "blobs", "packages")
+
+
+class Faults(OwnHome):
+    @classmethod
+    def setUpClass(cls):
+        """A home with base and web, where nothing is shared with other tests."""
+        super().setUpClass()
+        cls.chance = random.Random()
+        cls.keep_only_base()
+        cls.goldmill("build", cls.recipe("web"))
+        cls.goldmill("pack", "base")
+        cls.goldmill("gc", "--unused-days", "0")
+        cls.pristine = cls.home
+        cls.home = cls.room / "disturbed"
+
+    @classmethod
+    def recipe(cls, name):
+        file = cls.recipes / f"{name}.yaml"
+        file.write_text(f"recipe: {name}\nfrom: base\nprovision:\n"
+                        f"  - files: [{{target: /srv/a, content: {name}}}]\n")
+        return file
+
+    def renew(self):
+        product.remove(self.home)
+        clone_home(self.home, self.pristine, OBJECTS)
+
+    def images(self):
+        return {f"{image['name']}@{image['version']}": image["disk_digest"]
+                for image in self.goldmill("list", "--json").json["images"]}
+
+    def broken(self):
+        report = self.goldmill("check", "--json", status=None).json
+        return [finding for finding in report["findings"] if finding["kind"] != "unknown"]
+
+    def sweep(self, *command, prepare=lambda: None, after=lambda: None, lost=(), again=(0,)):
+        """Some moments of some ways to fail, other ones in each run. The images `lost` may go;
+        afterwards the command ends as `again` says, and `after` looks whether it did its work."""
+        hit = []
+        for way in WAYS if EVERY_WAY else self.chance.sample(sorted(WAYS), 2):
+            mode, kinds = WAYS[way]
+            self.renew()
+            prepare()
+            count = faults.run(*command, home=self.home, kinds=kinds, status=0).count
+            for part in range(MOMENTS):
+                moment = 1 + int(count * (part + self.chance.random()) / MOMENTS)
+                with self.subTest(f"{command[0]} {way} at change {moment} of {count}"):
+                    self.renew()
+                    prepare()
+                    before = self.images()
+                    hit.append(self.disturb(command, mode, kinds, moment))
+                    now = self.images()
+                    for name in before.keys() - set(lost):
+                        self.assertEqual(before[name], now.get(name), "it was finished before")
+                    self.assertIn(self.goldmill(*command, status=None).status, again)
+                    after()
+                    self.assertEqual([], self.broken())
+                    self.assertEqual([], list((self.home / "work").iterdir()))
+        # How many changes there are differs a little from run to run.
+        self.assertGreaterEqual(2 * sum(hit), len(hit), "most moments were within the command")
+
+    def disturb(self, command, mode, kinds, moment):
+        failed = faults.run(*command, home=self.home, mode=mode, kinds=kinds, at=moment)
+        if mode != faults.KILL and failed.answer.status != 0:
+            self.assertLess(failed.answer.status, 128, failed.answer)
+            self.assertRegex(failed.answer.err + failed.answer.out, "error|not repaired")
+        if self.broken():
+            self.goldmill("check", "--repair")
+        return failed.tripped
+
+    def test_build(self):
+        recipe = self.recipe("more")
+        self.renew()
+        digest = self.goldmill("build", recipe, "--json").json["image"]["disk_digest"]
+        self.sweep("build", recipe,
+                   after=lambda: self.assertIn(digest, self.images().values()))
+
+    def test_pack(self):
+        def look():
+            names = {entry["annotations"]["org.opencontainers.image.ref.name"] for entry in
+                     json.loads((self.home / "index.json").read_text())["manifests"]}
+            self.assertEqual({"base@1", "web@1"}, names)
+        self.sweep("pack", "web", after=look)
+
+    def test_rm(self):
+        self.sweep("rm", "web@1", lost=["web@1"], again=(0, 3),
+                   after=lambda: self.assertEqual({"base@1"}, set(self.images())))
+
+    def test_gc(self):
+        self.sweep("gc", "--unused-days", "0", prepare=lambda: self.goldmill("rm", "web@1"))
+
+    def test_repair(self):
+        image = goldmill("show", "web", "--json", home=self.pristine).json
+
+        def damage():
+            (self.home / "blobs/sha256" / image["digest"].removeprefix("sha256:")).unlink()
+            (self.home / "index.json").unlink()
+            for layer in (image["layers"][0], image["layers"][-1]):  # packed and not
+                product.run(*product.AS_GUEST_ROOT, "rm", "-r",
+                            self.home / "trees" / layer.removeprefix("sha256:"))
+        self.sweep("check", "--repair", prepare=damage)
+
+
+if __name__ == "__main__":
+    unittest.main()

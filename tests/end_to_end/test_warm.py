@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Warm instances: fifty that go on from one snapshot share nothing that identifies them."""
+import concurrent.futures
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+import unittest
+
+import product
+from product import Case, end, goldmill, start
+
+FLEET = f"warm-{os.getpid()}"
+COUNT = int(os.environ.get("GOLDMILL_TEST_FLEET", "16"))
+
+# One line per item; everything that two instances must not share, as programs in them see it.
+LOOK = """
+hostname; cat /etc/machine-id /proc/sys/kernel/random/boot_id
+head -c 16 /dev/urandom | od -An -tx1 | tr -d ' '
+cat /sys/class/net/en*/address; ip -4 -br addr show scope global | awk '{print $3}'
+systemd-creds setup >/dev/null 2>&1; sha256sum < /var/lib/systemd/credential.secret
+cut -d' ' -f2 /etc/ssh/ssh_host_ed25519_key.pub
+logger -t test hello; journalctl --sync; ls /var/log/journal
+journalctl --header | sed -n 's/^Sequential number ID: //p' | head -n1
+journalctl -t test -n1 -o export | sed -n 's/^_BOOT_ID=//p'
+sed -n 's/^CLIENTID=//p' /run/systemd/netif/leases/*
+"""
+ITEMS = ("host name", "machine-id", "boot id", "random bytes", "MAC address", "IP address",
+         "credential secret", "SSH host key", "journal", "sequence of the journal",
+         "boot id of the journal", "DHCP client id")
+
+
+def record(name):
+    return json.loads((product.HOME / "instances" / name / "instance.json").read_text())
+
+
+def rows(fleet):
+    return {row["name"]: row for row in goldmill("ps", "--json").json["instances"]
+            if row["fleet"] == fleet}
+
+
+def ping(name):
+    """Asks an instance's agent over its control channel."""
+    directory = os.open(product.HOME / "instances" / name, os.O_RDONLY)
+    with socket.socket(socket.AF_UNIX) as channel:
+        channel.settimeout(120)
+        channel.connect(f"/proc/self/fd/{directory}/agent.sock")
+        os.close(directory)
+        channel.sendall(b"ping id=7\n")
+        answer = b""
+        while b"pong id=7 state=ready" not in answer:
+            answer += channel.recv(4096)
+
+
+def look(name):
+    before = time.time()
+    lines = goldmill("ssh", name, "--", LOOK + "date +%s").out.split("\n")
+    return lines[:-2], int(lines[-2]) - before
+
+
+class Warm(Case):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.addClassCleanup(goldmill, "rm", "--force", FLEET, status=None)
+        cls.warmth = goldmill("warm", "base", "--json").json
+        cls.launched = goldmill("launch", "base", "-n", COUNT, "--warm", "--fleet", FLEET,
+                                "--json").json
+        cls.instances = cls.launched["instances"]
+        cls.names = [instance["name"] for instance in cls.instances]
+
+    def test_1_all_are_ready_and_differ(self):
+        self.assertEqual(["ready"] * COUNT, [instance["state"] for instance in self.instances],
+                         [instance["error"] for instance in self.instances])
+        for key in ("name", "hostname", "machine_id", "ssh_host_key", "ssh_port"):
+            self.assertEqual(COUNT, len({instance[key] for instance in self.instances}), key)
+        self.assertEqual(COUNT, len({record(name)["mac"] for name in self.names}))
+
+    def test_2_all_answer_their_control_channel(self):
+        for name in self.names:
+            ping(name)
+
+    def test_3_inside_nothing_is_shared(self):
+        sample = self.names[:: max(1, COUNT // 4)][:4]
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            seen = list(pool.map(look, sample))
+        for index, item in enumerate(ITEMS):
+            values = [lines[index] for lines, _ in seen]
+            self.assertNotIn("", values, item)
+            self.assertEqual(len(sample), len(set(values)), f"{item}: {values}")
+        for (lines, ahead), name in zip(seen, sample):
+            row = next(instance for instance in self.instances if instance["name"] == name)
+            self.assertEqual([name, row["machine_id"]], lines[:2])
+            self.assertEqual(record(name)["mac"], lines[4])
+            self.assertEqual(row["ssh_host_key"].split()[1], lines[7])
+            self.assertEqual(row["machine_id"], lines[8], "the journal is another machine's")
+            self.assertEqual(lines[2].replace("-", ""), lines[10])
+            self.assertLess(abs(ahead), 120, "its clock is the snapshot's")
+
+    def test_4_the_snapshot_is_checked_and_kept(self):
+        again = goldmill("warm", "base", "--json").json
+        self.assertFalse(again["made"])
+        self.assertEqual(self.warmth["snapshot"], again["snapshot"])
+        self.assertIn("UEFI", goldmill("launch", "base", "--warm", "--uefi", status=2).err)
+
+    def test_5_one_that_was_stopped_boots_as_the_same(self):
+        name = self.names[0]
+        goldmill("stop", name)
+        (again,) = goldmill("start", name, "--json").json["instances"]
+        self.assertEqual("ready", again["state"], again["error"])
+        before = self.instances[0]
+        self.assertEqual([before["machine_id"], before["ssh_host_key"]],
+                         [again["machine_id"], again["ssh_host_key"]])
+
+    def test_6_rm_leaves_nothing(self):
+        processes = [record(name)["process"]["id"] for name in self.names]
+        goldmill("rm", "--force", FLEET)
+        self.assertEqual([], [number for number in processes if product.is_running(number)])
+        self.assertFalse([name for name in os.listdir(product.HOME / "instances")
+                          if FLEET in name])
+
+
+@unittest.skipUnless(product.IS_ROOT, "a bridge needs root")
+class OnABridge(Case):
+    """In a network namespace whose bridge has a DHCP server: cold and warm ones side by side."""
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        namespace = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
+        cls.addClassCleanup(end, namespace)
+        cls.inside = ("nsenter", "--net", f"--target={namespace.pid}")
+        ours = os.readlink("/proc/self/ns/net")
+        while os.readlink(f"/proc/{namespace.pid}/ns/net") == ours:
+            time.sleep(0.01)
+        for words in ("link add br0 type bridge", "addr add 198.18.77.1/24 dev br0",
+                      "link set br0 up"):
+            product.run(*cls.inside, "ip", *words.split())
+        leases = product.ROOM / f"leases-{os.getpid()}"
+        cls.addClassCleanup(leases.unlink, missing_ok=True)
+        server = subprocess.Popen([*cls.inside, "dnsmasq", "--no-daemon", "--conf-file=/dev/null",
+                                   "--user=root", "--pid-file=", "--port=0", "--interface=br0",
+                                   "--bind-interfaces", f"--dhcp-leasefile={leases}",
+                                   "--dhcp-range=198.18.77.10,198.18.77.99,1h"],
+                                  stderr=subprocess.DEVNULL)
+        cls.addClassCleanup(end, server)
+        cls.fleets = [FLEET + "b", FLEET + "c"]
+        for fleet in cls.fleets:
+            cls.addClassCleanup(goldmill, "rm", "--force", fleet, status=None)
+        network = ("--network", "bridge=br0", "--json")
+        cls.launched = [row for fleet, options in zip(cls.fleets, (("--warm", "-n", 2), ("-n", 1)))
+                        for row in goldmill("launch", "base", *options, "--fleet", fleet, *network,
+                                            before=cls.inside).json["instances"]]
+
+    def test_1_each_has_an_address_of_the_bridge(self):
+        self.assertEqual(["ready"] * 3, [row["state"] for row in self.launched], self.launched)
+        addresses = [row["address"] for row in self.launched]
+        self.assertEqual(3, len(set(addresses)), addresses)
+        self.assertTrue(all(address.startswith("198.18.77.") for address in addresses), addresses)
+        self.assertEqual(3, len({row["ssh_host_key"] for row in self.launched}))
+
+    def test_2_they_reach_each_other(self):
+        for row, other in zip(self.launched, self.launched[1:] + self.launched[:1]):
+            said = goldmill("ssh", row["name"], "--",
+                            f"hostname; exec 3<>/dev/tcp/{other['address']}/22; head -c 7 <&3",
+                            before=self.inside).out
+            self.assertEqual(f"{row['hostname']}\nSSH-2.0", said)
+
+    def test_3_nothing_is_left(self):
+        self.assertEqual(3, product.run(*self.inside, "ip", "-br", "link").count("gm-"))
+        for fleet in self.fleets:
+            goldmill("rm", "--force", fleet)
+        self.assertNotIn("gm-", product.run(*self.inside, "ip", "-br", "link"))
+
+    def test_4_a_bridge_that_is_not_there(self):
+        said = goldmill("launch", "base", "--network", "bridge=br1", before=self.inside, status=2)
+        self.assertIn("there is no bridge 'br1' here", said.err)
+        self.assertIn("br0", said.err)
+        self.assertIn("user or bridge=NAME",
+                      goldmill("launch", "base", "--network", "nat", status=2).err)
+
+
+class Killed(Case):
+    def test_a_launcher_that_dies_leaves_what_ps_says(self):
+        fleet = FLEET + "k"
+        self.addCleanup(goldmill, "rm", "--force", fleet, status=None)
+        launcher = start("launch", "base", "-n", 30, "--warm", "--fleet", fleet,
+                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(end, launcher)
+        while sum(row["state"] == "ready" for row in rows(fleet).values()) < 3:
+            self.assertIsNone(launcher.poll(), "it ended before it was killed")
+            time.sleep(0.05)
+        end(launcher, signal.SIGKILL)
+        found = rows(fleet)
+        self.assertEqual(30, len(found))
+        for name, row in found.items():
+            runs = "process" in record(name) and product.is_running(record(name)["process"]["id"])
+            self.assertEqual(row["state"] == "ready", runs, (name, row))
+            self.assertIn(row["state"], ("ready", "stopped", "prepared"))
+            if row["state"] == "ready":
+                ping(name)
+        goldmill("rm", "--force", fleet)
+        self.assertEqual({}, rows(fleet))
+        self.assertFalse([name for name in os.listdir(product.HOME / "instances")
+                          if fleet in name])
+
+    def test_a_maker_that_dies_takes_its_machine_along(self):
+        maker = start("warm", "base", "--memory", "320MiB", stdout=subprocess.DEVNULL,
+                      stderr=subprocess.DEVNULL)
+        self.addCleanup(end, maker)
+        snapshots = product.HOME / "snapshots"
+        while not list(snapshots.glob("*/.*/qmp.sock")):
+            self.assertIsNone(maker.poll(), "it ended before it was killed")
+            time.sleep(0.05)
+        end(maker, signal.SIGKILL)
+        self.assertEqual([], product.gone_within(snapshots, 20))
+
+
+if __name__ == "__main__":
+    unittest.main()
