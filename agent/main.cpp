@@ -89,10 +89,19 @@ void notify_started() {
   }
 }
 
+bool exists(const char* path) {
+  struct stat status {};
+  return stat(path, &status) == 0;
+}
+
 /// What every device manager of systemd's does while it still finds devices.
 bool is_udev_busy() {
-  struct stat status {};
-  return stat("/run/udev/control", &status) == 0 && stat("/run/udev/queue", &status) == 0;
+  return exists("/run/udev/control") && exists("/run/udev/queue");
+}
+
+/// At an earlier boot: when it reboots by itself nobody may be on the port.
+bool had_identity() {
+  return exists("/etc/goldmill/authorized_keys");
 }
 
 class Service {
@@ -103,6 +112,7 @@ class Service {
   bool wait_for_port();
   void wait_for_devices();
   std::optional<Identity> ask_host();
+  void notice_host();
   void personalise();
   void listen();
   void serve();
@@ -125,17 +135,21 @@ void Service::warn(std::string_view about, std::string_view message) {
   session_.warn(about, message);
 }
 
-/// True when a host is on the port. The driver learns of it a moment after the port appears.
+/// True when a host is on the port. The driver learns of it a moment after the port appears; and
+/// where a launcher ended too early, the next one is waited for.
 bool Service::wait_for_port() {
   const std::uint64_t start = uptime_ms();
-  while (uptime_ms() - start < kPortLimitMs) {
-    struct stat status {};
-    if (stat("/sys/class/virtio-ports", &status) != 0) {
+  std::uint64_t limit = kPortLimitMs;
+  while (uptime_ms() - start < limit) {
+    if (!exists("/sys/class/virtio-ports")) {
       return false;
     }
     port_.find();
     if (port_.is_open() && port_.is_connected()) {
       return true;
+    }
+    if (port_.is_open() && !had_identity()) {
+      limit = kIdentityLimitMs;
     }
     sleep_ms(10);
   }
@@ -153,10 +167,9 @@ void Service::wait_for_devices() {
 
 std::optional<Identity> Service::ask_host() {
   session_ = Session(Personaliser("", [](auto, auto) {}).about());
-  session_.connected();
-  is_connected_ = true;
   const std::uint64_t start = uptime_ms();
-  while (uptime_ms() - start < kIdentityLimitMs && port_.is_connected()) {
+  while (uptime_ms() - start < kIdentityLimitMs && wait_for_port()) {
+    notice_host();
     port_.send(session_.output());
     pollfd request{.fd = port_.descriptor(), .events = POLLIN, .revents = 0};
     poll(&request, 1, 100);
@@ -164,6 +177,7 @@ std::optional<Identity> Service::ask_host() {
     if (identity) {
       return identity;
     }
+    notice_host();
   }
   session_.abandon();
   log("port", "the host has given no identity");
@@ -239,7 +253,8 @@ std::optional<Identity> Service::take_requests(std::string_view bytes) {
   return identity;
 }
 
-void Service::handle_port(short events) {
+/// One that comes is greeted; what one that went had begun is dropped.
+void Service::notice_host() {
   const bool is_connected = port_.is_connected();
   if (is_connected && !is_connected_) {
     session_.connected();
@@ -247,12 +262,16 @@ void Service::handle_port(short events) {
     session_.disconnected();
   }
   is_connected_ = is_connected;
-  if (is_connected && (events & POLLIN) != 0) {
+}
+
+void Service::handle_port(short events) {
+  notice_host();
+  if (is_connected_ && (events & POLLIN) != 0) {
     if (const auto identity = take_requests(port_.receive())) {
       resume(*identity);
     }
   }
-  if (is_connected) {
+  if (is_connected_) {
     port_.send(session_.output());
   }
 }
@@ -334,8 +353,7 @@ int Service::run() {
 
 int run(int argc, char** argv) {
   if (argc == 2 && std::string_view(argv[1]) == "ready") {
-    struct stat status {};
-    if (stat(std::string(kSocket).c_str(), &status) == 0) {
+    if (exists(std::string(kSocket).c_str())) {
       send_datagram(kSocket, "ready");
     }
     return 0;

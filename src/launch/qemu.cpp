@@ -237,7 +237,7 @@ class QemuEngine final : public Engine {
                         const Surroundings& around,
                         const std::function<void(const Record&)>& changed);
   void reconcile(Record& record);
-  void adopt(Record& record);
+  bool adopt(Record& record);
   void learn_address(Record& record);
 
   Records records_;
@@ -461,13 +461,14 @@ Result<Fleet> QemuEngine::launch(const LaunchRequest& request, const Progress& p
   return fleet;
 }
 
-/// One whose launcher died before it was ready: hears from the agent how far it came.
-void QemuEngine::adopt(Record& record) {
+/// One whose launcher died before it was ready: gets its identity if it still waits for it, and says
+/// how far it came. False when it went on without one: nobody can enter it.
+bool QemuEngine::adopt(Record& record) {
   const fs::path directory = records_.directory(record.instance.name);
   const auto key = machine::own_key(records_.home());
   auto channel = AgentChannel::connect(directory / machine::kAgentSocket);
   if (!key || !channel) {
-    return;
+    return true;
   }
   const auto report = channel->personalise(
       identity_of(record, *key),
@@ -477,6 +478,7 @@ void QemuEngine::adopt(Record& record) {
   if (report) {
     take_report(record, *report);
   }
+  return report || report.error().kind != ErrorKind::conflict;
 }
 
 /// Of one on a bridge that had none when it got ready.
@@ -504,24 +506,26 @@ void QemuEngine::reconcile(Record& record) {
     return;
   }
   const auto guard = records_.lock(instance.name);
-  const bool nobody = record.resumes && instance.state == State::starting;
-  if (record.process && machine::is_alive(*record.process) && !nobody) {
-    if (instance.state == State::starting) {
-      adopt(record);
-      (void)records_.save(record);
-    }
+  const bool alive = record.process && machine::is_alive(*record.process);
+  bool nobody = false;
+  if (alive && instance.state == State::starting) {
+    // A copy of a running guest booted long ago and asks for no identity.
+    nobody = record.resumes || !adopt(record);
+    (void)records_.save(record);
+  }
+  if (alive && !nobody) {
     return;
   }
-  if (record.process && nobody) {
-    // A copy that nobody gave an identity: it booted long ago and asks for none.
+  if (nobody) {
     (void)kill_process(*record.process);
   }
   const auto now = machine::identify(::getpid());
   const bool other_boot = record.process && now && record.process->boot_id != now->boot_id;
   instance.state = State::stopped;
-  instance.error = other_boot                  ? "this machine was started anew"
-                   : !record.process || nobody ? "goldmill ended before it had started it"
-                                               : "its QEMU process ended";
+  instance.error = nobody            ? "goldmill ended before it had given it its identity"
+                   : other_boot      ? "this machine was started anew"
+                   : !record.process ? "goldmill ended before it had started it"
+                                     : "its QEMU process ended";
   record.process.reset();
   (void)records_.save(record);
 }

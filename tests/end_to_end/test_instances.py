@@ -118,23 +118,48 @@ class Fleet(Case):
 
 
 class KilledLauncher(Case):
-    def test_its_instance_is_adopted(self):
+    """Two that its launcher left without identity while they booted."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
         fleet = FLEET + "k"
-        self.addCleanup(goldmill, "rm", "--force", fleet, status=None)
-        launcher = start("launch", "base", "--fleet", fleet, stdout=subprocess.DEVNULL,
+        cls.addClassCleanup(goldmill, "rm", "--force", fleet, status=None)
+        launcher = start("launch", "base", "-n", 2, "--fleet", fleet, stdout=subprocess.DEVNULL,
                          stderr=subprocess.DEVNULL)
-        self.addCleanup(end, launcher)
-        while list(states().values()) != ["starting"]:
-            self.assertIsNone(launcher.poll(), "it ended before it was killed")
-            time.sleep(0.1)
-        end(launcher)
-        (name, state), = states().items()
-        self.assertEqual("starting", state)
+        try:
+            while list(states().values()) != ["starting"] * 2 or not all(map(has_agent, states())):
+                assert launcher.poll() is None, "it ended before it was killed"
+                time.sleep(0.1)
+        finally:
+            end(launcher)
+        cls.adopted, cls.lost = states()
+        cls.directory = product.HOME / "instances" / cls.lost
+        # Nobody finds its agent until it has gone on by itself.
+        os.rename(cls.directory / "agent.sock", cls.directory / "agent.away")
+
+    def test_1_one_is_adopted(self):
         limit = time.monotonic() + 600
-        while states()[name] == "starting" and time.monotonic() < limit:
+        while states()[self.adopted] == "starting" and time.monotonic() < limit:
             time.sleep(1)
-        self.assertEqual({name: "ready"}, states())
-        self.assertEqual(name, goldmill("ssh", name, "--", "hostname").out.strip())
+        self.assertEqual({self.adopted: "ready", self.lost: "starting"}, states())
+        self.assertEqual(self.adopted, goldmill("ssh", self.adopted, "--", "hostname").out.strip())
+
+    def test_2_one_that_is_nobody_is_stopped(self):
+        limit = time.monotonic() + 600
+        while b"login:" not in read(self.directory / "serial.log") and time.monotonic() < limit:
+            time.sleep(1)
+        os.rename(self.directory / "agent.away", self.directory / "agent.sock")
+        process = record(self.lost)["process"]["id"]
+        (row,) = [row for row in goldmill("ps", "--json").json["instances"]
+                  if row["name"] == self.lost]
+        self.assertEqual("stopped", row["state"])
+        self.assertIn("identity", row["error"])
+        self.assertFalse(product.is_running(process))
+
+
+def has_agent(name):
+    return (product.HOME / "instances" / name / "agent.sock").exists()
 
 
 def read(path):

@@ -81,6 +81,16 @@ TEST(AgentLine, KeepsTheGrammar) {
   }
 }
 
+TEST(AgentChannel, RefusesAGuestThatIsSomebodyElse) {
+  Port port;
+  port.say("hello protocol=2 state=ready\npersonalised source=none hostname=localhost machine_id=" +
+           std::string(32, 'a') + " boot_id=" + kBoot + "\nready boot_id=" + kBoot +
+           " uptime_ms=18230\n");
+  const auto report = port.personalise();
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().kind, ErrorKind::conflict);
+}
+
 TEST(AgentChannel, GivesTheIdentityAndHearsOfIt) {
   Port port;
   std::string heard;
