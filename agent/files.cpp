@@ -71,10 +71,12 @@ Result<std::string> read_beneath(int directory, const char* path, std::size_t li
   return read_descriptor(file.get(), path, limit);
 }
 
-Result<void> write_file(const std::string& path,
-                        std::string_view content,
-                        mode_t mode,
-                        Durable durable) {
+Result<void> write_through(int file, const std::string& name, std::string_view content) {
+  TRY(write_content(file, name, content));
+  return fsync(file) == 0 ? Result<void>() : system_error("syncing " + name, errno);
+}
+
+Result<void> write_file(const std::string& path, std::string_view content, mode_t mode) {
   const std::string temporary = path + ".goldmill-new";
   unlink(temporary.c_str());
   const Descriptor file(
@@ -82,24 +84,29 @@ Result<void> write_file(const std::string& path,
   if (!file) {
     return system_error("creating " + temporary, errno);
   }
-  const bool syncs = durable == Durable::at_once;
-  TRY(write_content(file.get(), temporary, content));
-  if (fchmod(file.get(), mode) != 0 || (syncs && fsync(file.get()) != 0) ||
-      rename(temporary.c_str(), path.c_str()) != 0) {
+  TRY(write_through(file.get(), temporary, content));
+  if (fchmod(file.get(), mode) != 0 || rename(temporary.c_str(), path.c_str()) != 0) {
     return system_error("placing " + path, errno);
   }
   const std::string parent = path.substr(0, path.rfind('/'));
   const Descriptor directory(open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!directory || (syncs && fsync(directory.get()) != 0)) {
+  if (!directory || fsync(directory.get()) != 0) {
     return system_error("syncing " + parent, errno);
   }
   return {};
 }
 
-Result<void> overwrite_file(const std::string& path, std::string_view content) {
-  const Descriptor file(open(path.c_str(), O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC));
-  if (!file) {
+Result<void> overwrite_file(const std::string& path, std::string_view content, mode_t mode) {
+  const Descriptor file(
+      open(path.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, mode));
+  struct stat status {};
+  if (!file || fstat(file.get(), &status) != 0) {
     return system_error("opening " + path, errno);
+  }
+  // Not when it is opened: to give back pages costs a guest under emulation more than to fill them.
+  const auto size = static_cast<off_t>(content.size());
+  if (status.st_size > size && ftruncate(file.get(), size) != 0) {
+    return system_error("shortening " + path, errno);
   }
   return write_content(file.get(), path, content);
 }

@@ -2,7 +2,6 @@
 // Files as the agent reads and writes them: bounded, whole, durable.
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -35,16 +34,13 @@ Result<std::string> read_file(const std::string& path, std::size_t limit = 65536
 /// A file of a stranger's file system: no link is followed, nothing outside `directory` is read.
 Result<std::string> read_beneath(int directory, const char* path, std::size_t limit);
 
-enum class Durable : std::uint8_t { at_once, later };
-
 /// Replaces the file as a whole and durably: after a power cut it is the old or the new one.
-/// `later`: not before the caller calls sync(2).
-Result<void> write_file(const std::string& path,
-                        std::string_view content,
-                        mode_t mode,
-                        Durable durable = Durable::at_once);
-/// Other content for an existing file that is mounted elsewhere, too.
-Result<void> overwrite_file(const std::string& path, std::string_view content);
+Result<void> write_file(const std::string& path, std::string_view content, mode_t mode);
+/// Other content in place, for a file that is mounted elsewhere, too, or of the kernel; makes it
+/// with this mode where it is missing. Not durable.
+Result<void> overwrite_file(const std::string& path, std::string_view content, mode_t mode = 0644);
+/// All of it into an open file, and to the disk. `name` is for the error.
+Result<void> write_through(int file, const std::string& name, std::string_view content);
 /// mkdir(2) that is content with an existing directory.
 Result<void> make_directory(const std::string& path, mode_t mode);
 

@@ -33,7 +33,8 @@ struct Identity {
   std::optional<std::string> user_data;
   /// Of a guest that goes on from a saved state: all that it had before is another's.
   bool resumes = false;
-  std::string mac;            ///< of its network card, when it resumes
+  std::string link;           ///< the name of its network card, when it resumes
+  std::string mac;            ///< of this card
   std::uint64_t unix_ns = 0;  ///< what time it is, when it resumes; 0: unknown
 };
 

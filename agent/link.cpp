@@ -163,13 +163,9 @@ std::string link_address() {
   return "";
 }
 
-Result<void> set_link_address(const std::string& mac) {
-  const std::vector<std::string> links = ethernet_links();
+Result<void> set_link_address(const std::string& link, const std::string& mac) {
   const Descriptor control(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (links.empty()) {
-    return Error{.kind = ErrorKind::not_found, .message = "no Ethernet interface"};
-  }
-  ifreq request = request_for(links.front());
+  ifreq request = request_for(link);
   request.ifr_hwaddr.sa_family = ARPHRD_ETHER;
   for (std::size_t i = 0; i < ETH_ALEN; ++i) {
     const std::string_view digits = std::string_view(mac).substr(i * 3, 2);
@@ -180,9 +176,50 @@ Result<void> set_link_address(const std::string& mac) {
     request.ifr_hwaddr.sa_data[i] = static_cast<char>(value);
   }
   if (ioctl(control.get(), SIOCSIFHWADDR, &request) != 0) {
-    return system_error("setting the address of " + links.front(), errno);
+    return system_error("setting the address of " + link, errno);
   }
   return {};
+}
+
+namespace {
+sockaddr internet_address(const std::string& text) {
+  in_addr parsed{};
+  inet_pton(AF_INET, text.c_str(), &parsed);
+  return as_sockaddr(ntohl(parsed.s_addr));
+}
+
+bool is_ipv4(const std::string& text) {
+  return text.find(':') == std::string::npos;
+}
+
+/// "192.0.2.10/24" -> its netmask.
+Ipv4 mask_of(const std::string& address) {
+  const auto bits = parse_number(std::string_view(address).substr(address.find('/') + 1));
+  return bits.value_or(0) == 0 ? 0 : 0xFFFFFFFFU << (32 - std::min<std::uint64_t>(*bits, 32));
+}
+}  // namespace
+
+Result<void> set_link_network(const std::string& link, const Network& network) {
+  const auto address = std::find_if(network.addresses.begin(), network.addresses.end(), is_ipv4);
+  const auto gateway = std::find_if(network.gateways.begin(), network.gateways.end(), is_ipv4);
+  if (address == network.addresses.end()) {
+    return Error{.kind = ErrorKind::not_found, .message = "no IPv4 address"};
+  }
+  const Descriptor control(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request = request_for(link);
+  request.ifr_addr = internet_address(address->substr(0, address->find('/')));
+  bool failed = ioctl(control.get(), SIOCSIFADDR, &request) != 0;
+  request.ifr_netmask = as_sockaddr(mask_of(*address));
+  failed = failed || ioctl(control.get(), SIOCSIFNETMASK, &request) != 0;
+  if (gateway != network.gateways.end()) {
+    rtentry route{};
+    route.rt_dst = as_sockaddr(0);
+    route.rt_genmask = as_sockaddr(0);
+    route.rt_gateway = internet_address(*gateway);
+    route.rt_flags = RTF_UP | RTF_GATEWAY;
+    failed = failed || (ioctl(control.get(), SIOCADDRT, &route) != 0 && errno != EEXIST);
+  }
+  return failed ? system_error("setting the network of " + link, errno) : Result<void>();
 }
 
 Link::~Link() {

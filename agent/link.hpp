@@ -11,6 +11,7 @@
 
 #include "dhcp.hpp"
 #include "files.hpp"
+#include "identity.hpp"
 
 namespace goldmill::agent {
 
@@ -20,8 +21,11 @@ std::vector<std::string> ethernet_links();
 /// The IPv4 address of the first Ethernet interface that has one: "192.0.2.10", or "".
 std::string link_address();
 
-/// Gives the machine's first Ethernet interface this hardware address, also while it is up.
-Result<void> set_link_address(const std::string& mac);
+/// Gives an interface this hardware address, also while it is up.
+Result<void> set_link_address(const std::string& link, const std::string& mac);
+
+/// Gives an interface the first IPv4 address and the default route of these.
+Result<void> set_link_network(const std::string& link, const Network& network);
 
 class Link {
  public:

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // goldmill-agent: gives an instance its identity before network and SSH start, then answers the
 // launcher. `goldmill-agent` runs as a service; `goldmill-agent ready` tells it that the system
-// is up. docs/reference/agent-protocol.md is what it speaks.
+// is up, `goldmill-agent store` that somebody comes to a copy of a settled guest.
+// docs/reference/agent-protocol.md is what it speaks.
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <poll.h>
 #include <signal.h>
@@ -24,6 +28,7 @@
 
 #include "disk_source.hpp"
 #include "grow.hpp"
+#include "held_files.hpp"
 #include "link.hpp"
 #include "metadata_source.hpp"
 #include "personalise.hpp"
@@ -114,11 +119,15 @@ class Service {
   std::optional<Identity> ask_host();
   void notice_host();
   void personalise();
+  void watch_signals(std::initializer_list<int> numbers);
+  bool is_told_to_end();
+  void take_datagram();
+  void store();
   void listen();
   void serve();
   std::optional<Identity> take_requests(std::string_view bytes);
   void handle_port(short events);
-  void resume(const Identity& identity);
+  void resume(Identity identity);
   int wake_when_due();
   void warn(std::string_view about, std::string_view message);
 
@@ -127,7 +136,9 @@ class Service {
   Descriptor socket_;
   Descriptor signals_;
   bool is_connected_ = false;
-  std::uint64_t wake_ms_ = 0;  ///< when what settle() parked starts again; 0: nothing is parked
+  std::string link_;               ///< the network card of a settled guest
+  std::vector<Network> networks_;  ///< of a copy, until store()
+  std::uint64_t wake_ms_ = 0;      ///< when what settle() parked starts again; 0: nothing is parked
 };
 
 void Service::warn(std::string_view about, std::string_view message) {
@@ -212,6 +223,16 @@ void Service::personalise() {
   log("personalised", "source " + identity->source);
 }
 
+void Service::watch_signals(std::initializer_list<int> numbers) {
+  sigset_t wanted;
+  sigemptyset(&wanted);
+  for (const int number : numbers) {
+    sigaddset(&wanted, number);
+  }
+  sigprocmask(SIG_BLOCK, &wanted, nullptr);
+  signals_ = Descriptor(signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
+}
+
 void Service::listen() {
   unlink(std::string(kSocket).c_str());
   sockaddr_un address;
@@ -222,11 +243,7 @@ void Service::listen() {
     log("socket", std::strerror(errno));
   }
   umask(mask);
-  sigset_t wanted;
-  sigemptyset(&wanted);
-  sigaddset(&wanted, SIGIO);
-  sigprocmask(SIG_BLOCK, &wanted, nullptr);
-  signals_ = Descriptor(signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
+  watch_signals({SIGIO});
   if (port_.is_open()) {
     port_.signal_on_change(SIGIO);
   }
@@ -238,6 +255,8 @@ std::optional<Identity> Service::take_requests(std::string_view bytes) {
     if (wanted.kind == Request::Kind::identity) {
       identity = std::move(wanted.identity);
     } else if (wanted.kind == Request::Kind::settle) {
+      const std::vector<std::string> links = ethernet_links();
+      link_ = links.empty() ? "" : links.front();
       settle([this](std::string_view about, std::string_view message) { warn(about, message); });
       session_.settled();
     } else if (wanted.kind == Request::Kind::poweroff) {
@@ -267,8 +286,8 @@ void Service::notice_host() {
 void Service::handle_port(short events) {
   notice_host();
   if (is_connected_ && (events & POLLIN) != 0) {
-    if (const auto identity = take_requests(port_.receive())) {
-      resume(*identity);
+    if (auto identity = take_requests(port_.receive())) {
+      resume(*std::move(identity));
     }
   }
   if (is_connected_) {
@@ -277,7 +296,8 @@ void Service::handle_port(short events) {
 }
 
 /// In a copy of a settled guest.
-void Service::resume(const Identity& identity) {
+void Service::resume(Identity identity) {
+  identity.link = link_;
   Personaliser personaliser(
       "", [this](std::string_view about, std::string_view message) { warn(about, message); });
   personaliser.apply(identity);
@@ -285,7 +305,11 @@ void Service::resume(const Identity& identity) {
   session_.ready(uptime_ms());
   port_.send(session_.output());
   run_before_others(false);
-  sync();
+  watch_signals({SIGIO, SIGTERM});
+  networks_ = std::move(identity.networks);
+  if (networks_.empty()) {
+    start_network([this](std::string_view about, std::string_view text) { warn(about, text); });
+  }
   std::uint64_t random = 0;
   if (getrandom(&random, sizeof(random), 0) == sizeof(random)) {
     random %= kSpreadMs;
@@ -303,8 +327,42 @@ int Service::wake_when_due() {
     return static_cast<int>(wake_ms_ - now);
   }
   wake_ms_ = 0;
+  store();
   wake([this](std::string_view about, std::string_view message) { warn(about, message); });
   return -1;
+}
+
+/// Reads what signals came.
+bool Service::is_told_to_end() {
+  bool is_told = false;
+  signalfd_siginfo signal{};
+  while (read(signals_.get(), &signal, sizeof(signal)) == sizeof(signal)) {
+    is_told = is_told || signal.ssi_signo == SIGTERM;
+  }
+  return is_told;
+}
+
+void Service::take_datagram() {
+  char buffer[512];
+  const ssize_t count = recv(socket_.get(), buffer, sizeof(buffer), MSG_DONTWAIT);
+  const std::string_view word(buffer, static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+  if (word == "ready") {
+    session_.ready(uptime_ms());
+  } else if (word == "store") {
+    store();
+  }
+}
+
+/// What is held in memory goes to its place, on the disk and for who starts now.
+void Service::store() {
+  const Warn tell = [this](std::string_view about, std::string_view text) { warn(about, text); };
+  if (const auto stored = store_held_files(); !stored) {
+    tell("settle", stored.error().text());
+  }
+  if (const auto written = Personaliser("", tell).write_networks(networks_); !written) {
+    tell("network", written.error().text());
+  }
+  networks_.clear();
 }
 
 void Service::serve() {
@@ -318,13 +376,11 @@ void Service::serve() {
     if (poll(files, 3, wake_when_due()) < 0 && errno != EINTR) {
       return;
     }
-    char buffer[512];
-    while (read(signals_.get(), buffer, sizeof(buffer)) > 0) {
+    if (is_told_to_end()) {
+      store();
+      return;
     }
-    const ssize_t count = recv(socket_.get(), buffer, sizeof(buffer), MSG_DONTWAIT);
-    if (count > 0 && std::string_view(buffer, static_cast<std::size_t>(count)) == "ready") {
-      session_.ready(uptime_ms());
-    }
+    take_datagram();
     handle_port(files[2].revents);
   }
 }
@@ -352,14 +408,15 @@ int Service::run() {
 }
 
 int run(int argc, char** argv) {
-  if (argc == 2 && std::string_view(argv[1]) == "ready") {
+  const std::string_view word = argc == 2 ? argv[1] : "";
+  if (word == "ready" || word == "store") {
     if (exists(std::string(kSocket).c_str())) {
-      send_datagram(kSocket, "ready");
+      send_datagram(kSocket, word);
     }
     return 0;
   }
   if (argc != 1 || getuid() != 0) {
-    std::fputs("usage: goldmill-agent [ready]   (as root, started by systemd)\n", stderr);
+    std::fputs("usage: goldmill-agent [ready|store]   (as root, started by systemd)\n", stderr);
     return 2;
   }
   return Service().run();

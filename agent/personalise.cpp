@@ -50,20 +50,23 @@ void Personaliser::attempt(std::string_view about, Result<void> result) {
 }
 
 void Personaliser::apply(const Identity& identity) {
-  durable_ = identity.resumes ? Durable::later : Durable::at_once;
+  resumes_ = identity.resumes;
   attempt("seed", add_seeds(identity));
   if (identity.resumes) {
     attempt("clock", set_clock(identity.unix_ns));
     attempt("machine-id", renew_machine_id());
     attempt("boot-id", renew_boot_id());
-    attempt("link", set_mac(identity.mac));
-    unlink((root_ + kHostKey).c_str());
+    attempt("link", set_mac(identity));
   }
   if (!identity.hostname.empty()) {
     attempt("hostname", set_hostname(identity.hostname));
   }
   attempt("ssh-key", write_keys(identity));
-  attempt("network", write_networks(identity));
+  if (!identity.resumes) {
+    attempt("network", write_networks(identity.networks));
+  } else if (!identity.networks.empty()) {
+    attempt("network", use_network(identity.link, identity.networks.front()));
+  }
   if (identity.user_data) {
     attempt("user-data", write("/run/goldmill/user-data", *identity.user_data, 0600));
   }
@@ -71,6 +74,14 @@ void Personaliser::apply(const Identity& identity) {
     attempt("instance", write("/run/goldmill/instance-id", identity.instance_id + "\n", 0644));
   }
   attempt("ssh-host-key", ensure_host_key());
+}
+
+/// In place where it is mounted from memory.
+Result<void> Personaliser::write(const std::string& path,
+                                 std::string_view content,
+                                 mode_t mode) const {
+  return resumes_ ? overwrite_file(root_ + path, content, mode)
+                  : write_file(root_ + path, content, mode);
 }
 
 Result<void> Personaliser::add_seeds(const Identity& identity) {
@@ -128,8 +139,9 @@ Result<void> Personaliser::renew_boot_id() {
   return overwrite_file(root_ + kShownBootId, id + "\n");
 }
 
-Result<void> Personaliser::set_mac(const std::string& mac) const {
-  return root_.empty() && !mac.empty() ? set_link_address(mac) : Result<void>();
+Result<void> Personaliser::set_mac(const Identity& identity) const {
+  const bool wanted = root_.empty() && !identity.mac.empty();
+  return wanted ? set_link_address(identity.link, identity.mac) : Result<void>();
 }
 
 std::string hosts_with_name(std::string_view hosts, std::string_view name) {
@@ -191,18 +203,19 @@ Result<void> Personaliser::write_keys(const Identity& identity) {
   if (identity.ssh_keys.empty()) {
     return {};
   }
-  const std::string directory = root_ + "/etc/goldmill/authorized_keys";
-  TRY(make_directory(root_ + "/etc/goldmill", 0755));
-  TRY(make_directory(directory, 0755));
+  const std::string directory = "/etc/goldmill/authorized_keys";
+  if (!resumes_) {  // it is new otherwise
+    TRY(make_directory(root_ + "/etc/goldmill", 0755));
+    TRY(make_directory(root_ + directory, 0755));
+    remove_files_in(root_ + directory);
+  }
   std::map<std::string, std::string> files;
   for (const SshKey& key : identity.ssh_keys) {
     files[key.user.empty() ? default_user() : key.user] += key.line + "\n";
   }
-  remove_files_in(directory);
   for (const auto& [user, lines] : files) {
     // sshd reads them with the user's rights, hence the mode.
-    std::string path = directory;
-    TRY(write_file(path.append("/").append(user), lines, 0644));
+    TRY(write(directory + "/" + user, lines, 0644));
   }
   return {};
 }
@@ -221,19 +234,37 @@ std::string network_file(const Network& network) {
   return text + (network.addresses.empty() ? "DHCP=yes\n" : "DHCP=no\n");
 }
 
-Result<void> Personaliser::write_networks(const Identity& identity) {
-  if (identity.networks.empty()) {
+Result<void> Personaliser::write_networks(const std::vector<Network>& networks) {
+  if (networks.empty()) {
     return {};
   }
   TRY(make_directory(root_ + "/run/systemd", 0755));
   TRY(make_directory(root_ + "/run/systemd/network", 0755));
   int number = 0;
-  for (const Network& network : identity.networks) {
+  for (const Network& network : networks) {
     TRY(write_file(
         root_ + "/run/systemd/network/05-goldmill-" + std::to_string(number++) + ".network",
         network_file(network),
         0644));
   }
+  return {};
+}
+
+/// At once, while the network's keepers sleep; they take the same from the file when they wake.
+Result<void> Personaliser::use_network(const std::string& link, const Network& network) const {
+  if (!root_.empty()) {
+    return {};
+  }
+  TRY(set_link_network(link, network));
+  std::string names;
+  for (const std::string& server : network.dns) {
+    names += "nameserver " + server + "\n";
+  }
+  for (const std::string& domain : network.domains) {
+    names += (&domain == &network.domains.front() ? "search " : " ") + domain;
+  }
+  // What /etc/resolv.conf leads to; without resolved it is not there.
+  static_cast<void>(overwrite_file("/run/systemd/resolve/stub-resolv.conf", names + "\n"));
   return {};
 }
 
@@ -244,15 +275,15 @@ Result<void> Personaliser::ensure_host_key() {
   }
   const std::string path = root_ + kHostKey;
   const bool has_key = lstat(path.c_str(), &status) == 0 && status.st_size > 0;
-  if (has_key) {
+  if (has_key && !resumes_) {
     return {};
   }
   auto seed = TRY((random_bytes<32>()));
   const OpensshKey key = make_openssh_key(seed, TRY((random_bytes<4>())));
   seed.fill(0);
   // The private key last: its presence says that both are there.
-  TRY(write_file(path + ".pub", key.public_line + " goldmill\n", 0644, durable_));
-  return write_file(path, key.private_file, 0600, durable_);
+  TRY(write(std::string(kHostKey) + ".pub", key.public_line + " goldmill\n", 0644));
+  return write(kHostKey, key.private_file, 0600);
 }
 
 About Personaliser::about() const {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <goldmill/base/result.hpp>
 
@@ -26,10 +27,14 @@ class Personaliser {
   /// `root` is "" for the running system; otherwise the kernel's own settings stay untouched.
   Personaliser(std::string root, Warn warn) : root_(std::move(root)), warn_(std::move(warn)) {}
 
-  /// Of one that resumes nothing is durable yet: hundreds at once must not wait for a disk.
+  /// Of one that resumes nothing is durable yet: hundreds at once must not wait for a disk, so that
+  /// its files are held in memory.
   void apply(const Identity& identity);
   /// What is true now, read back from the system.
   About about() const;
+
+  /// For systemd-networkd, when it starts.
+  Result<void> write_networks(const std::vector<Network>& networks);
 
   /// Makes the SSH host key when it is missing or empty; keeps it otherwise. Nothing happens
   /// where there is no SSH server.
@@ -40,20 +45,18 @@ class Personaliser {
   Result<void> set_clock(std::uint64_t unix_ns) const;
   Result<void> renew_machine_id();
   Result<void> renew_boot_id();
-  Result<void> set_mac(const std::string& mac) const;
+  Result<void> set_mac(const Identity& identity) const;
   Result<void> set_hostname(const std::string& name);
   Result<void> write_keys(const Identity& identity);
-  Result<void> write_networks(const Identity& identity);
+  Result<void> use_network(const std::string& link, const Network& network) const;
   void attempt(std::string_view about, Result<void> result);
   std::string default_user() const;
 
-  Result<void> write(const std::string& path, std::string_view content, mode_t mode) const {
-    return write_file(root_ + path, content, mode, durable_);
-  }
+  Result<void> write(const std::string& path, std::string_view content, mode_t mode) const;
 
   std::string root_;
   Warn warn_;
-  Durable durable_ = Durable::at_once;
+  bool resumes_ = false;
 };
 
 /// The text of a .network file for systemd-networkd.

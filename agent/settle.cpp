@@ -17,6 +17,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "files.hpp"
+#include "held_files.hpp"
+#include "link.hpp"
 #include "text.hpp"
 
 namespace goldmill::agent {
@@ -101,12 +104,32 @@ Run runner(const Warn& warn) {
   };
 }
 
-/// Of those that speak when name, clock and cable change: their first word would start the journal
-/// in every copy at once, which costs more than all the rest.
-void set_log_levels(const Run& run, const std::string& level) {
+/// What would keep a copy awake, or wake when its name, clock and cable change.
+constexpr const char* kParked[] = {"systemd-networkd.socket",
+                                   "systemd-networkd.service",
+                                   "systemd-resolved.service",
+                                   "systemd-timesyncd.service"};
+
+/// PID 1 speaks when the clock changes: its first word would start the journal in every copy at
+/// once, which costs more than all the rest.
+void set_log_level(const Run& run, const std::string& level) {
   run({"log-level", level});
-  run({"service-log-level", "systemd-networkd.service", level});
-  run({"service-log-level", "systemd-resolved.service", level});
+}
+
+/// kcompactd looks twice a second whether memory is fragmented, unless its setting is 0.
+void set_compaction(bool wanted) {
+  constexpr const char* kDefault = "20";  // sysctl/vm of the kernel's documentation
+  static_cast<void>(
+      overwrite_file("/proc/sys/vm/compaction_proactiveness", wanted ? kDefault : "0"));
+}
+
+/// An interface that gets another address and a cable looks for its neighbours by IPv6: more work
+/// in each copy than its IPv4 address is.
+void set_ipv6(bool wanted) {
+  for (const std::string& link : ethernet_links()) {
+    static_cast<void>(
+        overwrite_file("/proc/sys/net/ipv6/conf/" + link + "/disable_ipv6", wanted ? "0" : "1"));
+  }
 }
 
 /// Over the kernel's boot id, which is the same in all copies: a file that each gives a content.
@@ -157,29 +180,41 @@ void run_before_others(bool before) {
 
 void wake(const Warn& warn) {
   const auto run = runner(warn);
-  set_log_levels(run, "info");
-  run({"--no-block", "start", "timers.target", "getty.target", "systemd-timesyncd.service"});
+  set_log_level(run, "info");
+  set_compaction(true);
+  set_ipv6(true);
+  std::vector<std::string> words = {"--no-block", "start", "timers.target", "getty.target"};
+  words.insert(words.end(), std::begin(kParked), std::end(kParked));
+  run(words);
+}
+
+void start_network(const Warn& warn) {
+  set_ipv6(true);
+  runner(warn)({"--no-block", "start", "systemd-networkd.service", "systemd-resolved.service"});
 }
 
 void settle(const Warn& warn) {
   const auto run = runner(warn);
   run({"is-system-running", "--wait"});
-  run({"stop",
-       "*.timer",
-       "getty@*.service",
-       "serial-getty@*.service",
-       "systemd-timesyncd.service"});
+  std::vector<std::string> words = {"stop", "*.timer", "getty@*.service", "serial-getty@*.service"};
+  words.insert(words.end(), std::begin(kParked), std::end(kParked));
+  run(words);
   if (exists("/usr/lib/systemd/system/ssh.socket")) {
     run({"stop", "ssh.service"});
     run({"start", "ssh.socket"});
   }
-  set_log_levels(run, "warning");
+  set_log_level(run, "warning");
+  set_compaction(false);
+  set_ipv6(false);
   if (const auto covered = cover_boot_id(); !covered) {
     warn("boot-id", covered.error().text());
   }
   // Last of the services: each message would start it again.
   run({"stop", "systemd-journald.service"});
   remove_identity();
+  if (const auto held = hold_files(); !held) {
+    warn("settle", held.error().text());
+  }
   clear_free_memory();
   run_before_others(true);
 }

@@ -3,6 +3,8 @@
 
 #include <fstream>
 #include <set>
+#include <string>
+#include <vector>
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -124,6 +126,40 @@ TEST_F(PersonaliseTest, ACopyKeepsNothingThatIdentifies) {
   struct stat after {};
   ASSERT_EQ(stat((root_ + kShownBootId).c_str(), &after), 0);
   EXPECT_EQ(before.st_ino, after.st_ino) << "what is mounted over the sysctl is this file";
+}
+
+TEST_F(PersonaliseTest, ACopysFilesAreWrittenInPlaceSinceTheyAreMountedFromMemory) {
+  const std::vector<std::string> held = {"/etc/machine-id",
+                                         "/etc/hostname",
+                                         "/etc/hosts",
+                                         "/etc/ssh/ssh_host_ed25519_key",
+                                         "/etc/ssh/ssh_host_ed25519_key.pub"};
+  run_judge("cd " + root_ +
+            " && mkdir -p etc/goldmill/authorized_keys && touch etc/machine-id && "
+            "touch etc/ssh/ssh_host_ed25519_key etc/ssh/ssh_host_ed25519_key.pub && "
+            "echo 0123 > run/goldmill/boot-id && echo a-name-that-is-longer > etc/hostname");
+  const auto inodes = [&] {
+    std::vector<ino_t> found;
+    for (const std::string& path : held) {
+      struct stat status {};
+      EXPECT_EQ(stat((root_ + path).c_str(), &status), 0) << path;
+      found.push_back(status.st_ino);
+    }
+    return found;
+  };
+  const std::vector<ino_t> before = inodes();
+  Identity identity;
+  identity.resumes = true;
+  identity.hostname = "web-7";
+  identity.ssh_keys = {{"ops", kKey}};
+  identity.networks = {{"52:54:00:12:34:56", {"192.0.2.10/24"}, {}, {}, {}}};
+  personaliser().apply(identity);
+  EXPECT_EQ(warnings_, "");
+  EXPECT_EQ(before, inodes());
+  EXPECT_EQ(read("/etc/hostname"), "web-7\n");
+  EXPECT_EQ(read("/etc/goldmill/authorized_keys/ops"), kKey + "\n");
+  EXPECT_EQ(read("/run/systemd/network/05-goldmill-0.network"), "missing")
+      << "nobody reads it until the network's keepers start";
 }
 
 TEST_F(PersonaliseTest, WithoutSshServerThereIsNoKey) {

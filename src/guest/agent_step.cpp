@@ -8,7 +8,19 @@ namespace {
 
 constexpr const char* kAgentKind = "goldmill.agent";
 constexpr const char* kUnits[] = {"goldmill-agent.service", "goldmill-agent-ready.service"};
-constexpr const char* kUnitDirectory = "/usr/lib/systemd/system/";
+
+/// A file that the agent brings along, and its place.
+struct Placed {
+  const char* file;
+  const char* path;
+};
+constexpr Placed kPlaced[] = {
+    {kUnits[0], "/usr/lib/systemd/system/goldmill-agent.service"},
+    {kUnits[1], "/usr/lib/systemd/system/goldmill-agent-ready.service"},
+    {"sshd.conf", "/etc/ssh/sshd_config.d/40-goldmill-agent.conf"},
+    {"ssh-store.conf", "/usr/lib/systemd/system/ssh.service.d/goldmill.conf"},
+    {"ssh-store.conf", "/usr/lib/systemd/system/ssh@.service.d/goldmill.conf"},
+};
 
 TreeFile embedded(std::string path, std::string_view content, std::uint32_t mode) {
   return {std::move(path), std::string(content), mode, ""};
@@ -22,12 +34,8 @@ class AgentStep : public plan::StepKind {
   Result<Json> run(const plan::Step& step, plan::StepContext& context) override {
     const std::string architecture = TRY(string_at(step.options, "architecture"));
     std::vector<TreeFile> files;
-    files.push_back(embedded("/etc/ssh/sshd_config.d/40-goldmill-agent.conf",
-                             agent_image::agent_file("sshd.conf"),
-                             0644));
-    for (const char* unit : kUnits) {
-      files.push_back(
-          embedded(std::string(kUnitDirectory) + unit, agent_image::agent_file(unit), 0644));
+    for (const Placed& placed : kPlaced) {
+      files.push_back(embedded(placed.path, agent_image::agent_file(placed.file), 0644));
     }
     files.push_back(embedded(
         "/usr/lib/goldmill/goldmill-agent", agent_image::agent_binary(architecture), 0755));
@@ -54,8 +62,8 @@ Result<plan::Step> make_agent_step(std::string_view architecture) {
   step.kind = kAgentKind;
   step.options = {{"architecture", architecture}};
   step.inputs["agent"] = sha256(binary).text();
-  for (const char* file : {kUnits[0], kUnits[1], "sshd.conf"}) {
-    step.inputs[file] = sha256(agent_image::agent_file(file)).text();
+  for (const Placed& placed : kPlaced) {
+    step.inputs[placed.file] = sha256(agent_image::agent_file(placed.file)).text();
   }
   return step;
 }

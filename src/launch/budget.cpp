@@ -8,7 +8,7 @@ namespace goldmill::launch {
 Budget budget_for(const LaunchRequest& request, Bytes available, int cores) {
   constexpr Bytes kTouched = 160_MiB;
   constexpr Bytes kQemu = 64_MiB;
-  constexpr Bytes kWarm = 56_MiB;
+  constexpr Bytes kWarm = 40_MiB;
   Budget budget;
   budget.available = available;
   budget.each = Bytes{std::min(request.memory.value, kTouched.value) + kQemu.value};

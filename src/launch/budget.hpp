@@ -18,7 +18,7 @@ struct Budget {
 
 /// One instance takes its memory, but hardly more than 160 MiB of it while it boots, and 64 MiB
 /// for QEMU; a tenth of what is available stays free. Each boot gets half a core.
-/// A warm instance shares what it does not write, and takes 56 MiB.
+/// A warm instance shares what it does not write, and takes 40 MiB.
 Budget budget_for(const LaunchRequest& request, Bytes available, int cores);
 std::string to_text(const Budget& budget);
 

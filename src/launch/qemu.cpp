@@ -334,6 +334,9 @@ Result<AgentReport> QemuEngine::resume(const Record& record, const Surroundings&
   machine::Resumption resumption;
   resumption.identity = identity_of(record, around.key);
   resumption.mac = record.mac;
+  if (record.bridge.empty()) {
+    resumption.network = guest_network_of(record.instance.ssh_port);
+  }
   resumption.unix_time = unix_time();
   AgentReport report = TRY(channel.resume(resumption, around.ready_limit));
   TRY(machine::set_link(control, true));
@@ -461,8 +464,8 @@ Result<Fleet> QemuEngine::launch(const LaunchRequest& request, const Progress& p
   return fleet;
 }
 
-/// One whose launcher died before it was ready: gets its identity if it still waits for it, and says
-/// how far it came. False when it went on without one: nobody can enter it.
+/// One whose launcher died before it was ready: gets its identity if it still waits for it, and
+/// says how far it came. False when it went on without one: nobody can enter it.
 bool QemuEngine::adopt(Record& record) {
   const fs::path directory = records_.directory(record.instance.name);
   const auto key = machine::own_key(records_.home());

@@ -176,9 +176,21 @@ Result<Record> record_of(const Json& json) {
   return record;
 }
 
-std::string subnet_of(std::uint16_t port) {
+namespace {
+/// "10.64.7." of the network with this port.
+std::string prefix_of(std::uint16_t port) {
   const int index = port - kFirstPort;
-  return "10." + std::to_string(64 + index / 256) + "." + std::to_string(index % 256) + ".0/24";
+  return "10." + std::to_string(64 + index / 256) + "." + std::to_string(index % 256) + ".";
+}
+}  // namespace
+
+std::string subnet_of(std::uint16_t port) {
+  return prefix_of(port) + "0/24";
+}
+
+machine::StaticNetwork guest_network_of(std::uint16_t port) {
+  const std::string prefix = prefix_of(port);
+  return {prefix + "15/24", prefix + "2", prefix + "3"};
 }
 
 bool is_port_free(std::uint16_t port) {

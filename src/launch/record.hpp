@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <goldmill/launch/launch.hpp>
+#include <goldmill/machine/agent_channel.hpp>
 #include <goldmill/machine/machine.hpp>
 #include <goldmill/system/file.hpp>
 
@@ -80,6 +81,8 @@ class Records {
 Result<Bytes> disk_size_of(const LaunchRequest& request);
 /// "10.A.B.0/24" that belongs to the port alone.
 std::string subnet_of(std::uint16_t port);
+/// What QEMU's user network gives the guest in it, by DHCP or told before.
+machine::StaticNetwork guest_network_of(std::uint16_t port);
 /// True when nothing listens on 127.0.0.1:port.
 bool is_port_free(std::uint16_t port);
 /// Bytes from the kernel's generator.

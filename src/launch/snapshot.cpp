@@ -29,14 +29,17 @@ using system::UniqueFd;
 
 namespace {
 // Of how guests are settled and saved: a change makes new snapshots.
-constexpr int kFormat = 1;
+constexpr int kFormat = 2;
 constexpr const char* kFacts = "snapshot.json";
 constexpr const char* kMemory = "memory";
 constexpr const char* kState = "state";
 constexpr const char* kDisk = "disk.qcow2";
 constexpr auto kSettleLimit = std::chrono::minutes(5);
 constexpr auto kQuietLimit = std::chrono::seconds(60);
-constexpr double kQuiet = 0.05;  // of a core, over two seconds
+constexpr double kQuiet = 0.03;  // of a core, over two seconds
+// So long in a row: udev ends its idle workers seconds after the last event, and each copy would
+// pay for what follows from that.
+constexpr int kQuietTimes = 5;
 
 MachineSpec spec_of(const SnapshotRequest& request) {
   MachineSpec spec = warm_machine("warm", request.memory, request.cpus);
@@ -183,12 +186,11 @@ class Shot {
   /// costs more.
   static Result<void> await_quiet(pid_t process) {
     const auto end = std::chrono::steady_clock::now() + kQuietLimit;
-    while (std::chrono::steady_clock::now() < end) {
+    for (int quiet = 0; quiet < kQuietTimes && std::chrono::steady_clock::now() < end;) {
       const double before = TRY(machine::processor_seconds(process));
       std::this_thread::sleep_for(std::chrono::seconds(2));
-      if (TRY(machine::processor_seconds(process)) - before < 2 * kQuiet) {
-        break;
-      }
+      const double used = TRY(machine::processor_seconds(process)) - before;
+      quiet = used < 2 * kQuiet ? quiet + 1 : 0;
     }
     return {};
   }

@@ -182,9 +182,14 @@ Result<std::string> identity_lines(const Identity& identity) {
 }
 
 Result<std::string> resumption_lines(const Resumption& resumption) {
+  std::string network;
+  if (const auto& given = resumption.network) {
+    network = "network mac=" + resumption.mac + " address=" + given->address +
+              " gateway=" + given->gateway + " dns=" + given->dns + "\n";
+  }
   return "begin protocol=2 reason=resume\nclock unix_ns=" +
          std::to_string(resumption.unix_time.count()) + "\nlink mac=" + resumption.mac + "\n" +
-         TRY(lines_between(resumption.identity)) + "end\n";
+         network + TRY(lines_between(resumption.identity)) + "end\n";
 }
 
 Result<AgentChannel> AgentChannel::connect(const std::filesystem::path& socket) {

@@ -148,6 +148,7 @@ struct Prepared {
   int report = -1;
   bool dies_with_caller = false;
   bool shows_descriptors = false;
+  bool small_pages = false;
 };
 
 [[noreturn]] void fail(int report, const char* what) {
@@ -271,7 +272,8 @@ void drop_rights(const Prepared& prepared) {
   if (::prctl(PR_SET_SECUREBITS, kNoRoot, 0, 0, 0) != 0 ||
       ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
       ::syscall(SYS_capset, &header, nothing.data()) != 0 ||
-      ::setrlimit(RLIMIT_CORE, &no_core) != 0) {
+      ::setrlimit(RLIMIT_CORE, &no_core) != 0 ||
+      (prepared.small_pages && ::prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) != 0)) {
     fail(prepared.report, "give up rights");
   }
 }
@@ -386,6 +388,7 @@ Prepared prepare(const CagedProgram& program, int nothing) {
   prepared.descriptors.push_back({output, STDOUT_FILENO});
   prepared.descriptors.push_back({output, STDERR_FILENO});
   prepared.shows_descriptors = program.shows_descriptors;
+  prepared.small_pages = program.small_pages;
   prepared.dies_with_caller = program.lifetime == CagedProgram::Lifetime::with_caller;
   return prepared;
 }

@@ -85,7 +85,9 @@ class Arguments {
     } else {
       const int translation = spec_.resumes ? kResumedTranslationMiB : kTranslationMiB;
       add("-accel", "tcg,thread=multi,tb-size=" + std::to_string(translation));
-      add("-cpu", "max");
+      // A kernel without another clock to compare its TSC with would look twice a second whether it
+      // still goes right: hundreds of idle guests must not.
+      add("-cpu", spec_.memory_file ? "max,tsc=off" : "max");
     }
     add_memory();
     add("-smp", std::to_string(spec_.cpus));
@@ -386,6 +388,7 @@ CagedProgram caged_qemu(const MachineSpec& spec, const HandOver& hand_over) {
   program.lifetime = spec.lifetime;
   program.before_run = spec.before_run;
   program.shows_descriptors = spec.memory_file.has_value();
+  program.small_pages = spec.resumes;
   if (spec.accelerator == Accelerator::kvm) {
     program.devices = {"/dev/kvm"};
   }

@@ -82,7 +82,10 @@ TEST_F(RecordTest, GivesEachItsOwnNamePortAndAddress) {
     names.insert(record.instance.name);
     macs.insert(record.mac);
     ports.insert(record.instance.ssh_port);
-    subnets.insert(subnet_of(record.instance.ssh_port));
+    const std::string subnet = subnet_of(record.instance.ssh_port);
+    const std::string address = guest_network_of(record.instance.ssh_port).address;
+    EXPECT_EQ(address, subnet.substr(0, subnet.rfind('.')) + ".15/24");
+    subnets.insert(subnet);
     EXPECT_EQ(record.mac.substr(0, 3), "02:") << "locally administered, unicast";
   }
   EXPECT_EQ(names.size(), 100U);

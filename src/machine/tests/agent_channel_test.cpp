@@ -118,7 +118,10 @@ TEST(AgentChannel, GivesTheIdentityAndHearsOfIt) {
 
 TEST(AgentChannel, ACopyOfASettledGuestGetsAnotherIdentity) {
   Port port;
-  const Resumption resumption{identity(), "02:00:00:00:00:07", std::chrono::nanoseconds(17)};
+  const Resumption resumption{identity(),
+                              "02:00:00:00:00:07",
+                              StaticNetwork{"10.64.7.15/24", "10.64.7.2", "10.64.7.3"},
+                              std::chrono::nanoseconds(17)};
   std::string heard;
   std::thread guest([&] {
     heard = port.hear_until("\nend\n");
@@ -134,14 +137,16 @@ TEST(AgentChannel, ACopyOfASettledGuestGetsAnotherIdentity) {
   EXPECT_EQ(report->hostname, "web-001");
   EXPECT_EQ(report->machine_id, "5c0d7c2e6f6e4a0f8b7f0a4a9c1d2e3f");
   EXPECT_EQ(heard.find("begin protocol=2 reason=resume\nclock unix_ns=17\n"
-                       "link mac=02:00:00:00:00:07\nhostname name=web-001\n"),
+                       "link mac=02:00:00:00:00:07\nnetwork mac=02:00:00:00:00:07 "
+                       "address=10.64.7.15/24 gateway=10.64.7.2 dns=10.64.7.3\n"
+                       "hostname name=web-001\n"),
             0U);
 }
 
 TEST(AgentChannel, OneThatTakesNoOtherIdentityIsAnError) {
   Port port;
   port.say("error for=begin code=unsupported message_b64=\n");
-  const Resumption resumption{identity(), "02:00:00:00:00:07", std::chrono::nanoseconds(17)};
+  const Resumption resumption{identity(), "02:00:00:00:00:07", std::nullopt, {}};
   EXPECT_EQ(port.channel().resume(resumption, std::chrono::seconds(2)).error().kind,
             ErrorKind::corrupt);
 }

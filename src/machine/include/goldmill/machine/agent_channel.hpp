@@ -31,10 +31,18 @@ struct Identity {
   std::string user_data;  ///< at most 256 KiB
 };
 
+/// What an interface gets where nobody has to be asked.
+struct StaticNetwork {
+  std::string address;  ///< with prefix length: 192.0.2.10/24
+  std::string gateway;
+  std::string dns;
+};
+
 /// The identity of a copy of a settled guest, which had another before.
 struct Resumption {
   Identity identity;
   std::string mac;
+  std::optional<StaticNetwork> network;  ///< none: by DHCP
   std::chrono::nanoseconds unix_time{0};
 };
 

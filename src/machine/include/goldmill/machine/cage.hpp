@@ -32,6 +32,8 @@ struct CagedProgram {
   std::vector<std::string> devices = {};  ///< device nodes of this machine to show: "/dev/kvm"
   /// Shows the program its own descriptors as /fds/NUMBER, for what it opens only by path.
   bool shows_descriptors = false;
+  /// Memory in small pages only: one of hundreds, each of which touches little here and there.
+  bool small_pages = false;
   int output = -1;  ///< standard output and error; /dev/null when -1
   Network network = Network::callers;
   Lifetime lifetime = Lifetime::with_caller;
