@@ -177,7 +177,7 @@ void Service::wait_for_devices() {
 }
 
 std::optional<Identity> Service::ask_host() {
-  session_ = Session(Personaliser("", [](auto, auto) {}).about());
+  session_ = Session(Personaliser("", [](auto, auto) {}).about(), link_address);
   const std::uint64_t start = uptime_ms();
   while (uptime_ms() - start < kIdentityLimitMs && wait_for_port()) {
     notice_host();

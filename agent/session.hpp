@@ -47,9 +47,7 @@ struct Request {
 class Session {
  public:
   /// `address` is asked, whenever "ready" is said, by which the guest is reached now, or "".
-  explicit Session(
-      About about, std::string (*address)() = [] { return std::string(); })
-      : about_(std::move(about)), address_(address) {}
+  Session(About about, std::string (*address)()) : about_(std::move(about)), address_(address) {}
 
   /// A host has connected: says hello and everything that it has missed.
   void connected();

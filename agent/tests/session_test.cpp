@@ -22,12 +22,16 @@ About about() {
           .ssh_host_key = "ssh-ed25519 AAAA"};
 }
 
+std::string no_address() {
+  return "";
+}
+
 std::string drain(Session& session) {
   return std::exchange(session.output(), "");
 }
 
 TEST(Session, GivesTheWholeIdentityAtEnd) {
-  Session session(about());
+  Session session(about(), no_address);
   session.connected();
   EXPECT_THAT(drain(session), StartsWith("hello protocol=2 agent="));
   const std::string text =
@@ -82,7 +86,7 @@ TEST(Session, AnswersInEveryState) {
 }
 
 TEST(Session, ASettledGuestTakesAnotherIdentity) {
-  Session session(about());
+  Session session(about(), no_address);
   session.receive("settle\nbegin protocol=2 reason=resume\n", 1);
   EXPECT_THAT(drain(session), HasSubstr("for=settle code=wrong_state"));
   session.personalised(about(), "port");
@@ -111,7 +115,7 @@ TEST(Session, ASettledGuestTakesAnotherIdentity) {
 }
 
 TEST(Session, OnlyAResumingIdentityHasLinkAndClock) {
-  Session session(about());
+  Session session(about(), no_address);
   session.receive("begin protocol=1\nlink mac=02:00:00:00:00:07\nclock unix_ns=1\n", 1);
   const std::string text = drain(session);
   EXPECT_THAT(text, HasSubstr("for=link code=wrong_state"));
@@ -119,7 +123,7 @@ TEST(Session, OnlyAResumingIdentityHasLinkAndClock) {
 }
 
 TEST(Session, ALateHostLearnsEverything) {
-  Session session(about());
+  Session session(about(), no_address);
   session.personalised(about(), "cidata");
   session.ready(60);
   session.disconnected();
@@ -133,7 +137,7 @@ TEST(Session, ALateHostLearnsEverything) {
 }
 
 TEST(Session, RefusesBadValuesAndKeepsTheRest) {
-  Session session(about());
+  Session session(about(), no_address);
   session.receive("begin protocol=1\n", 1);
   for (const char* bad : {"hostname name=a_b",
                           "hostname",
@@ -173,7 +177,7 @@ TEST(Session, RefusesWhatTheGrammarDoesNotAllow) {
     many += " k" + std::to_string(i) + "=";
   }
   EXPECT_FALSE(parse_line(many));
-  Session session(about());
+  Session session(about(), no_address);
   session.receive("run command=reboot\n", 1);
   EXPECT_THAT(drain(session), HasSubstr("error for=run code=unknown_verb"));
   for (const char* later : {"begin protocol=3", "begin protocol=2", "begin protocol=1 reason=x"}) {
@@ -183,7 +187,7 @@ TEST(Session, RefusesWhatTheGrammarDoesNotAllow) {
 }
 
 TEST(Session, BoundsLinesItemsAndOutput) {
-  Session session(about());
+  Session session(about(), no_address);
   session.receive(std::string(100000, 'a'), 1);
   session.receive(std::string(100000, 'a'), 1);
   session.receive("aaa\nping id=1\n", 1);
@@ -209,7 +213,7 @@ TEST(Session, BoundsLinesItemsAndOutput) {
 }
 
 TEST(Session, ADisconnectDropsHalfAnIdentity) {
-  Session session(about());
+  Session session(about(), no_address);
   session.receive("begin protocol=1\nhostname name=a\nen", 1);
   session.disconnected();
   EXPECT_FALSE(session.has_begun());
