@@ -234,12 +234,6 @@ Result<AgentLine> AgentChannel::next_line(Clock::time_point end,
 }
 
 Result<void> AgentChannel::take_personalised(const AgentLine& line) {
-  if (line.value("source") != "port") {
-    return Error{ErrorKind::conflict,
-                 "the guest started without the identity that it was to get",
-                 "goldmill was away for too long, or the machine is overloaded: stop it and start "
-                 "it again"};
-  }
   report_.hostname = line.value("hostname");
   report_.machine_id = line.value("machine_id");
   report_.boot_id = line.value("boot_id");
@@ -248,6 +242,13 @@ Result<void> AgentChannel::take_personalised(const AgentLine& line) {
       !is_boot_id(report_.boot_id) || !is_host_key(report_.ssh_host_key)) {
     report_ = {};
     return broken("a value of personalised is not of its form");
+  }
+  if (line.value("source") != "port") {
+    report_ = {};
+    return Error{ErrorKind::conflict,
+                 "the guest started without the identity that it was to get",
+                 "goldmill was away for too long, or the machine is overloaded: stop it and start "
+                 "it again"};
   }
   report_.personalised = true;
   return {};
