@@ -52,6 +52,11 @@ Descriptor::~Descriptor() {
   }
 }
 
+bool exists(const char* path) {
+  struct stat status {};
+  return stat(path, &status) == 0;
+}
+
 Result<std::string> read_file(const std::string& path, std::size_t limit) {
   const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file) {

@@ -29,6 +29,8 @@ class Descriptor {
   int number_ = -1;
 };
 
+bool exists(const char* path);
+
 /// At most `limit` bytes of a file; for sysfs, proc and our own files.
 Result<std::string> read_file(const std::string& path, std::size_t limit = 65536);
 /// A file of a stranger's file system: no link is followed, nothing outside `directory` is read.

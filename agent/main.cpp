@@ -94,11 +94,6 @@ void notify_started() {
   }
 }
 
-bool exists(const char* path) {
-  struct stat status {};
-  return stat(path, &status) == 0;
-}
-
 /// What every device manager of systemd's does while it still finds devices.
 bool is_udev_busy() {
   return exists("/run/udev/control") && exists("/run/udev/queue");

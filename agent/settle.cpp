@@ -13,7 +13,6 @@
 #include <spawn.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -50,11 +49,6 @@ Result<int> systemctl(const std::vector<std::string>& words) {
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
-}
-
-bool exists(const char* path) {
-  struct stat status {};
-  return stat(path, &status) == 0;
 }
 
 /// Everything below a directory, never following a link.
