@@ -102,7 +102,8 @@ Run runner(const Warn& warn) {
 constexpr const char* kParked[] = {"systemd-networkd.socket",
                                    "systemd-networkd.service",
                                    "systemd-resolved.service",
-                                   "systemd-timesyncd.service"};
+                                   "systemd-timesyncd.service",
+                                   "systemd-udevd.service"};  // its sockets start it for an event
 
 /// PID 1 speaks when the clock changes: its first word would start the journal in every copy at
 /// once, which costs more than all the rest.
