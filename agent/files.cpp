@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstdio>
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
@@ -55,6 +56,21 @@ Descriptor::~Descriptor() {
 bool exists(const char* path) {
   struct stat status {};
   return stat(path, &status) == 0;
+}
+
+std::vector<std::string> names_in(const std::string& path, int at) {
+  std::vector<std::string> names;
+  DIR* entries = fdopendir(openat(at, path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (entries == nullptr) {
+    return names;
+  }
+  while (const dirent* entry = readdir(entries)) {
+    if (entry->d_name[0] != '.') {
+      names.emplace_back(entry->d_name);
+    }
+  }
+  closedir(entries);
+  return names;
 }
 
 Result<std::string> read_file(const std::string& path, std::size_t limit) {

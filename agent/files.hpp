@@ -5,7 +5,9 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
+#include <fcntl.h>
 #include <sys/types.h>
 
 #include <goldmill/base/result.hpp>
@@ -30,6 +32,9 @@ class Descriptor {
 };
 
 bool exists(const char* path);
+
+/// What a directory holds, without hidden names; nothing of one that cannot be read.
+std::vector<std::string> names_in(const std::string& path, int at = AT_FDCWD);
 
 /// At most `limit` bytes of a file; for sysfs, proc and our own files.
 Result<std::string> read_file(const std::string& path, std::size_t limit = 65536);

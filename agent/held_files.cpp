@@ -3,9 +3,7 @@
 
 #include <cerrno>
 #include <string>
-#include <vector>
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -13,12 +11,12 @@
 #include <unistd.h>
 
 #include "files.hpp"
+#include "personalise.hpp"
 
 namespace goldmill::agent {
 namespace {
 
 constexpr const char* kRoom = "/run/goldmill/held";
-constexpr const char* kKeys = "/etc/goldmill/authorized_keys";
 
 struct Held {
   const char* path;
@@ -74,32 +72,15 @@ Result<void> store(const Descriptor& root, const std::string& path, mode_t mode)
   return write_through(file.get(), path, content);
 }
 
-/// The names in a directory.
-std::vector<std::string> names_in(DIR* directory) {
-  std::vector<std::string> names;
-  while (const dirent* entry = directory == nullptr ? nullptr : readdir(directory)) {
-    if (entry->d_name[0] != '.') {
-      names.emplace_back(entry->d_name);
-    }
-  }
-  return names;
-}
-
 Result<void> store_keys(const Descriptor& root) {
-  DIR* old = fdopendir(openat(root.get(), kKeys + 1, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  for (const std::string& name : names_in(old)) {
-    unlinkat(dirfd(old), name.c_str(), 0);
+  const std::string below = kAuthorizedKeys + 1;
+  for (const std::string& name : names_in(below, root.get())) {
+    unlinkat(root.get(), (below + "/" + name).c_str(), 0);
   }
-  DIR* held = opendir(kKeys);
   Result<void> outcome;
-  for (const std::string& name : names_in(held)) {
-    auto stored = store(root, std::string(kKeys) + "/" + name, 0644);
+  for (const std::string& name : names_in(kAuthorizedKeys)) {
+    auto stored = store(root, std::string(kAuthorizedKeys) + "/" + name, 0644);
     outcome = outcome ? std::move(stored) : std::move(outcome);
-  }
-  for (DIR* directory : {old, held}) {
-    if (directory != nullptr) {
-      closedir(directory);
-    }
   }
   return outcome;
 }
@@ -127,10 +108,10 @@ Result<void> hold_files() {
     }
     TRY(mount_over(path));
   }
-  TRY(make_directory(parent_of(kKeys), 0755));
-  TRY(make_directory(kKeys, 0755));
-  TRY(make_directory(room_of(kKeys), 0755));
-  return mount_over(kKeys);
+  TRY(make_directory(parent_of(kAuthorizedKeys), 0755));
+  TRY(make_directory(kAuthorizedKeys, 0755));
+  TRY(make_directory(room_of(kAuthorizedKeys), 0755));
+  return mount_over(kAuthorizedKeys);
 }
 
 Result<void> store_held_files() {
@@ -142,8 +123,8 @@ Result<void> store_held_files() {
     }
     outcome = outcome ? std::move(stored) : std::move(outcome);
   };
-  if (is_held(kKeys)) {
-    finish(kKeys, store_keys(root));
+  if (is_held(kAuthorizedKeys)) {
+    finish(kAuthorizedKeys, store_keys(root));
   }
   for (const Held& file : kFiles) {
     if (is_held(file.path)) {

@@ -4,8 +4,6 @@
 // more than all the rest. On the disk there is nothing meanwhile that two copies could share.
 #pragma once
 
-#include <string_view>
-
 #include <goldmill/base/result.hpp>
 
 namespace goldmill::agent {

@@ -7,7 +7,6 @@
 #include <optional>
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if.h>
@@ -131,16 +130,11 @@ Error no_time(const std::string& name, const char* what) {
 
 std::vector<std::string> ethernet_links() {
   std::vector<std::string> names;
-  DIR* directory = opendir(kLinks);
-  if (directory == nullptr) {
-    return names;
-  }
-  while (const dirent* entry = readdir(directory)) {
-    if (entry->d_name[0] != '.' && is_ethernet(entry->d_name)) {
-      names.emplace_back(entry->d_name);
+  for (std::string& name : names_in(kLinks)) {
+    if (is_ethernet(name)) {
+      names.push_back(std::move(name));
     }
   }
-  closedir(directory);
   std::sort(names.begin(), names.end(), [](const std::string& a, const std::string& b) {
     return number_in(kLinks + a + "/ifindex") < number_in(kLinks + b + "/ifindex");
   });

@@ -101,7 +101,7 @@ bool is_udev_busy() {
 
 /// At an earlier boot: when it reboots by itself nobody may be on the port.
 bool had_identity() {
-  return exists("/etc/goldmill/authorized_keys");
+  return exists(kAuthorizedKeys);
 }
 
 class Service {
@@ -125,6 +125,10 @@ class Service {
   void resume(Identity identity);
   int wake_when_due();
   void warn(std::string_view about, std::string_view message);
+  /// warn() for who does the work.
+  Warn warner() {
+    return [this](std::string_view about, std::string_view message) { warn(about, message); };
+  }
 
   Port port_;
   Session session_{About{}, link_address};
@@ -211,8 +215,7 @@ void Service::personalise() {
   if (!identity) {
     identity.emplace();
   }
-  Personaliser personaliser(
-      "", [this](std::string_view about, std::string_view message) { warn(about, message); });
+  Personaliser personaliser("", warner());
   personaliser.apply(*identity);
   session_.personalised(personaliser.about(), identity->source);
   log("personalised", "source " + identity->source);
@@ -252,7 +255,7 @@ std::optional<Identity> Service::take_requests(std::string_view bytes) {
     } else if (wanted.kind == Request::Kind::settle) {
       const std::vector<std::string> links = ethernet_links();
       link_ = links.empty() ? "" : links.front();
-      settle([this](std::string_view about, std::string_view message) { warn(about, message); });
+      settle(warner());
       session_.settled();
     } else if (wanted.kind == Request::Kind::poweroff) {
       port_.send(session_.output());
@@ -293,8 +296,7 @@ void Service::handle_port(short events) {
 /// In a copy of a settled guest.
 void Service::resume(Identity identity) {
   identity.link = link_;
-  Personaliser personaliser(
-      "", [this](std::string_view about, std::string_view message) { warn(about, message); });
+  Personaliser personaliser("", warner());
   personaliser.apply(identity);
   session_.personalised(personaliser.about(), identity.source);
   session_.ready(uptime_ms());
@@ -303,7 +305,7 @@ void Service::resume(Identity identity) {
   watch_signals({SIGIO, SIGTERM});
   networks_ = std::move(identity.networks);
   if (networks_.empty()) {
-    start_network([this](std::string_view about, std::string_view text) { warn(about, text); });
+    start_network(warner());
   }
   std::uint64_t random = 0;
   if (getrandom(&random, sizeof(random), 0) == sizeof(random)) {
@@ -323,7 +325,7 @@ int Service::wake_when_due() {
   }
   wake_ms_ = 0;
   store();
-  wake([this](std::string_view about, std::string_view message) { warn(about, message); });
+  wake(warner());
   return -1;
 }
 
@@ -350,12 +352,11 @@ void Service::take_datagram() {
 
 /// What is held in memory goes to its place, on the disk and for who starts now.
 void Service::store() {
-  const Warn tell = [this](std::string_view about, std::string_view text) { warn(about, text); };
   if (const auto stored = store_held_files(); !stored) {
-    tell("settle", stored.error().text());
+    warn("settle", stored.error().text());
   }
-  if (const auto written = Personaliser("", tell).write_networks(networks_); !written) {
-    tell("network", written.error().text());
+  if (const auto written = Personaliser("", warner()).write_networks(networks_); !written) {
+    warn("network", written.error().text());
   }
   networks_.clear();
 }

@@ -8,7 +8,6 @@
 #include <map>
 #include <vector>
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/random.h>
 #include <sys/ioctl.h>
@@ -185,29 +184,20 @@ std::string Personaliser::default_user() const {
   return is_user_name(user) ? user : "root";
 }
 
-/// Keys of an identity that this guest had before.
-void remove_files_in(const std::string& directory) {
-  DIR* entries = opendir(directory.c_str());
-  if (entries == nullptr) {
-    return;
-  }
-  while (const dirent* entry = readdir(entries)) {
-    unlinkat(dirfd(entries), entry->d_name, 0);
-  }
-  closedir(entries);
-}
-
 /// On the disk, not in /run: after a reboot of the guest no host may be there to ask again, and
 /// the owner of the keys must still get in.
 Result<void> Personaliser::write_keys(const Identity& identity) {
   if (identity.ssh_keys.empty()) {
     return {};
   }
-  const std::string directory = "/etc/goldmill/authorized_keys";
+  const std::string directory = kAuthorizedKeys;
   if (!resumes_) {  // it is new otherwise
     TRY(make_directory(root_ + "/etc/goldmill", 0755));
     TRY(make_directory(root_ + directory, 0755));
-    remove_files_in(root_ + directory);
+    // Those of an identity that this guest had before.
+    for (const std::string& name : names_in(root_ + directory)) {
+      unlink((root_ + directory + "/" + name).c_str());
+    }
   }
   std::map<std::string, std::string> files;
   for (const SshKey& key : identity.ssh_keys) {

@@ -22,6 +22,9 @@ using Warn = std::function<void(std::string_view about, std::string_view message
 /// What programs read instead of the kernel's boot id, in a guest that was settled.
 constexpr const char* kShownBootId = "/run/goldmill/boot-id";
 
+/// A file for each user, which the SSH server reads (files/sshd.conf); made by the first identity.
+constexpr const char* kAuthorizedKeys = "/etc/goldmill/authorized_keys";
+
 class Personaliser {
  public:
   /// `root` is "" for the running system; otherwise the kernel's own settings stay untouched.

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <time.h>
@@ -19,21 +18,13 @@ constexpr const char* kPorts = "/sys/class/virtio-ports";
 
 /// "/dev/vport1p1", or "".
 std::string find_device() {
-  std::string device;
-  DIR* directory = opendir(kPorts);
-  if (directory == nullptr) {
-    return device;
-  }
-  while (const dirent* entry = readdir(directory)) {
-    const std::string name(entry->d_name);
+  for (const std::string& name : names_in(kPorts)) {
     const auto label = read_file(std::string(kPorts) + "/" + name + "/name", 256);
     if (label && trimmed(label.value()) == kName) {
-      device = "/dev/" + name;
-      break;
+      return "/dev/" + name;
     }
   }
-  closedir(directory);
-  return device;
+  return "";
 }
 
 }  // namespace

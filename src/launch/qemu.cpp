@@ -510,13 +510,13 @@ void QemuEngine::reconcile(Record& record) {
   }
   const auto guard = records_.lock(instance.name);
   const bool alive = record.process && machine::is_alive(*record.process);
-  bool nobody = false;
-  if (alive && instance.state == State::starting) {
-    // A copy of a running guest booted long ago and asks for no identity.
-    nobody = record.resumes || !adopt(record);
-    (void)records_.save(record);
-  }
+  const bool unheard = alive && instance.state == State::starting;
+  // A copy of a running guest booted long ago and asks for no identity.
+  const bool nobody = unheard && (record.resumes || !adopt(record));
   if (alive && !nobody) {
+    if (unheard) {
+      (void)records_.save(record);
+    }
     return;
   }
   if (nobody) {

@@ -272,8 +272,7 @@ void drop_rights(const Prepared& prepared) {
   if (::prctl(PR_SET_SECUREBITS, kNoRoot, 0, 0, 0) != 0 ||
       ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
       ::syscall(SYS_capset, &header, nothing.data()) != 0 ||
-      ::setrlimit(RLIMIT_CORE, &no_core) != 0 ||
-      (prepared.small_pages && ::prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) != 0)) {
+      ::setrlimit(RLIMIT_CORE, &no_core) != 0) {
     fail(prepared.report, "give up rights");
   }
 }
@@ -307,6 +306,9 @@ void close_others(const std::vector<int>& kept) {
   // Supplementary groups stay when a plain user's kvm group is what opens /dev/kvm.
   build_root(prepared);
   drop_rights(prepared);
+  if (prepared.small_pages && ::prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) != 0) {
+    fail(prepared.report, "do without huge pages");
+  }
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);

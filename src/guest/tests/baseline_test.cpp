@@ -305,6 +305,7 @@ TEST(Agent, IsPartOfTheKey) {
   const auto step = make_agent_step("amd64");
   ASSERT_TRUE(step) << step.error().text();
   EXPECT_THAT(step->inputs.at("agent"), HasSubstr("sha256:"));
+  EXPECT_EQ(step->inputs.size(), 5U);
   for (const char* file : {"goldmill-agent.service", "sshd.conf", "ssh-store.conf"}) {
     EXPECT_THAT(step->inputs.at(file), HasSubstr("sha256:")) << file;
   }
