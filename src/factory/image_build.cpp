@@ -163,9 +163,12 @@ guest::RecipeView ImageBuild::view() const {
   return {subject_->own, subject_->merged, parent, provision::tools_of(subject_->own)};
 }
 
-std::vector<Digest> ImageBuild::parent_layers() const {
-  return subject_->parent ? digests_at(subject_->parent->record.details, "layers")
-                          : std::vector<Digest>();
+plan::Parent ImageBuild::parent() const {
+  if (!subject_->parent) {
+    return {};
+  }
+  const store::ImageRecord& record = subject_->parent->record;
+  return {record.reference(), digests_at(record.details, "layers")};
 }
 
 /// Decides on exact packages: as the lock says, or anew when there is none or it means another
@@ -392,7 +395,7 @@ void ImageBuild::adopt_packages(const plan::Step& step, const plan::DoneStep& do
 
 Result<plan::Plan> ImageBuild::plan() {
   CatalogueHistory history(*session_);
-  auto plan = TRY(plan::make_plan(subject_->own.name, TRY(steps()), parent_layers(), history));
+  auto plan = TRY(plan::make_plan(subject_->own.name, TRY(steps()), parent(), history));
   leave_out_unused_tools(plan);
   return plan;
 }
@@ -511,7 +514,7 @@ Result<void> ImageBuild::adopt_accounts(StepRunner& runner, const plan::DoneStep
   lock_.accounts = *accounts;
   for (const plan::Step& step : TRY(steps())) {
     if (step.kind == "debian.packages") {
-      runner.record(step, parent_layers(), done);
+      runner.record(step, parent().layers, done);
     }
   }
   return {};
@@ -588,6 +591,15 @@ plan::PlannedStep ImageBuild::plan_disk(const plan::Plan& plan,
   return disk;
 }
 
+namespace {
+/// Why a disk is made: the words of plan(), after the fact.
+std::string first_that_ran(const std::vector<StepReport>& steps) {
+  const auto ran =
+      std::find_if(steps.begin(), steps.end(), [](const StepReport& step) { return step.ran; });
+  return ran == steps.end() ? "new" : ran->name + " runs before it";
+}
+}  // namespace
+
 Result<void> ImageBuild::finish(StepRunner& runner,
                                 Claims& claims,
                                 const plan::Plan& plan,
@@ -602,7 +614,8 @@ Result<void> ImageBuild::finish(StepRunner& runner,
   }
   TRY(claim_disks(claims, record));
   const Stopwatch stopwatch;
-  session_->observer.step_started(record.name, "disk", known ? "its disk is gone" : "new");
+  session_->observer.step_started(
+      record.name, "disk", known ? "its disk is gone" : first_that_ran(report.steps));
   // Both read the finished layers, and neither keeps all cores busy.
   auto details = std::async(std::launch::async, [&] { return this->details(plan); });
   const StoredDisk disk = TRY(make_disk(record, known));

@@ -64,7 +64,7 @@ class ImageBuild {
         layout_(std::move(layout)) {}
 
   guest::RecipeView view() const;
-  std::vector<Digest> parent_layers() const;
+  plan::Parent parent() const;
   guest::GivenFiles parent_given() const;
   Result<void> give_files();
   Result<void> pin();

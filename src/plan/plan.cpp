@@ -17,13 +17,18 @@ std::string brief(const Json& value) {
   return text.size() > kLongest ? text.substr(0, kLongest) + "..." : text;
 }
 
-/// A list of objects with names (packages) is compared by name, not by place.
+/// A list of objects with names (packages) or paths (files) is compared by these, not by place.
 std::string identity_of(const Json& entry) {
   if (const auto name = find_string(entry, "name")) {
     const auto architecture = find_string(entry, "architecture");
     return *name + (architecture ? ":" + *architecture : "");
   }
-  return "";
+  const auto path = find_string(entry, "path");
+  return path ? *path : find_string(entry, "target").value_or("");
+}
+
+bool is_file(const Json& entry) {
+  return !find_string(entry, "name");
 }
 
 std::string essence_of(const Json& entry) {
@@ -45,7 +50,10 @@ std::string list_difference(const Json& before, const Json& now) {
     }
     const Json* old = find_named(before, name);
     if (old == nullptr) {
-      return name + " " + essence_of(entry) + " added";
+      return name + (is_file(entry) ? "" : " " + essence_of(entry)) + " added";
+    }
+    if (*old != entry && is_file(entry)) {
+      return name + " changed";
     }
     if (*old != entry) {
       return essence_of(*old) == essence_of(entry)
@@ -126,7 +134,23 @@ Json describe(const Step& step, const std::vector<Digest>& parent_layers) {
           {"parents", std::move(parents)}};
 }
 
-std::string first_difference(const Json& before, const Json& now) {
+namespace {
+
+/// Says which of the layers below are others: those of the parent, or of steps before this one.
+std::string parents_difference(const Json& before, const Parent& parent) {
+  const bool stood_on_it =
+      before.is_array() && before.size() >= parent.layers.size() &&
+      std::equal(parent.layers.begin(),
+                 parent.layers.end(),
+                 before.begin(),
+                 [](const Digest& layer, const Json& old) { return old == Json(layer.text()); });
+  const std::string name = parent.reference.substr(0, parent.reference.find('@'));
+  return stood_on_it ? "a step before it made another layer" : name + " is now " + parent.reference;
+}
+
+}  // namespace
+
+std::string first_difference(const Json& before, const Json& now, const Parent& parent) {
   for (const char* part : {"kind", "options", "inputs", "kind_version", "parents"}) {
     const Json* old = find_value(before, part);
     const Json* current = find_value(now, part);
@@ -137,25 +161,12 @@ std::string first_difference(const Json& before, const Json& now) {
       return "goldmill does this step in a newer way";
     }
     if (std::string_view(part) == "parents") {
-      return "what it stands on changed";
+      return parents_difference(*old, parent);
     }
     return value_difference(part, *old, *current);
   }
   return "";
 }
-
-namespace {
-
-/// The reason for a run, by comparison with the last time this step was done for this image.
-std::string reason_of(const Json& description, const std::optional<DoneStep>& before) {
-  if (!before) {
-    return "new";
-  }
-  const std::string difference = first_difference(before->description, description);
-  return difference.empty() ? "its result is gone" : difference;
-}
-
-}  // namespace
 
 Step with_packages(Step step, const Json& packages) {
   Json discovered = Json::array();
@@ -183,39 +194,73 @@ std::vector<Digest> parents_of(const Step& step, const std::vector<Digest>& laye
   return step.produces == Produces::layer ? layers : std::vector<Digest>();
 }
 
-Result<Plan> make_plan(const std::string& image,
-                       std::vector<Step> steps,
-                       std::vector<Digest> parent_layers,
-                       History& history) {
-  Plan plan{image, parent_layers, {}};
-  std::string runs_before;
-  for (Step& step : steps) {
+namespace {
+
+/// Goes through the steps in order, and knows what the next one would stand on.
+class Planner {
+ public:
+  Planner(const std::string& image, const Parent& parent, History& history)
+      : image_(image), parent_(parent), history_(history), layers_(parent.layers) {}
+
+  Result<PlannedStep> decide(Step step) {
     PlannedStep planned{std::move(step), std::nullopt, std::nullopt, "", std::nullopt};
-    auto before = TRY(history.newest(image, planned.step.name));
+    auto before = TRY(history_.newest(image_, planned.step.name));
     const bool is_layer = planned.step.produces == Produces::layer;
-    if (is_layer && !runs_before.empty()) {
-      planned.reason = runs_before + " runs before it";
+    if (is_layer && !runs_before_.empty()) {
+      planned.reason = runs_before_ + " runs before it";
     } else {
-      const std::vector<Digest> parents = parents_of(planned.step, parent_layers);
-      planned.key = key_of(planned.step, parents);
-      planned.done = TRY(history.find(*planned.key));
-      if (!planned.done) {
-        const Json description = describe(planned.step, parents);
-        if (!before) {
-          before = TRY(history.newest_at(image, description));
-        }
-        planned.reason = reason_of(description, before);
-      }
+      TRY(look_up(planned, before));
     }
     if (is_layer && planned.done && planned.done->layer) {
-      parent_layers.push_back(*planned.done->layer);
-    } else if (is_layer && runs_before.empty()) {
-      runs_before = planned.step.name;
+      layers_.push_back(*planned.done->layer);
+    } else if (is_layer && runs_before_.empty()) {
+      runs_before_ = planned.step.name;
     }
     if (before) {
       planned.expected_seconds = before->seconds;
     }
-    plan.steps.push_back(std::move(planned));
+    return planned;
+  }
+
+ private:
+  /// Whether it was done on these layers, else why it runs: what differs from the time before.
+  Result<void> look_up(PlannedStep& planned, std::optional<DoneStep>& before) {
+    const std::vector<Digest> parents = parents_of(planned.step, layers_);
+    planned.key = key_of(planned.step, parents);
+    planned.done = TRY(history_.find(*planned.key));
+    if (planned.done) {
+      return {};
+    }
+    const Json description = describe(planned.step, parents);
+    if (!before) {
+      before = TRY(history_.newest_at(image_, description));
+    }
+    planned.reason = before ? reason_of(before->description, description) : "new";
+    return {};
+  }
+
+  std::string reason_of(const Json& before, const Json& now) const {
+    const std::string difference = first_difference(before, now, parent_);
+    return difference.empty() ? "its result is gone" : difference;
+  }
+
+  const std::string& image_;
+  const Parent& parent_;
+  History& history_;
+  std::vector<Digest> layers_;
+  std::string runs_before_;
+};
+
+}  // namespace
+
+Result<Plan> make_plan(const std::string& image,
+                       std::vector<Step> steps,
+                       const Parent& parent,
+                       History& history) {
+  Plan plan{image, parent.layers, {}};
+  Planner planner(image, parent, history);
+  for (Step& step : steps) {
+    plan.steps.push_back(TRY(planner.decide(std::move(step))));
   }
   return plan;
 }

@@ -11,6 +11,7 @@ import os
 import pathlib
 import shutil
 import signal
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -133,12 +134,16 @@ def copy_packages(home, source=HOME):
 def clone_home(home, source=HOME, linked=("disks",)):
     """A home with the same images and layers, where nothing is shared but contents.
 
-    What other tests do at the same time stays out: their instances, and steps that run. Of the
+    What other tests do at the same time stays out: instances, snapshots, steps that run. Of the
     directories `linked` each file gets another name only: nobody may write into it.
     """
+    left_out = ("instances", "snapshots", "work")
     home.mkdir(mode=0o700)
+    with contextlib.closing(sqlite3.connect(source / "catalogue.db")) as catalogue, \
+            contextlib.closing(sqlite3.connect(home / "catalogue.db")) as copy:
+        catalogue.backup(copy)  # as of one moment, whoever has it open
     for entry in source.iterdir():
-        if entry.name not in ("instances", "work"):
+        if entry.name not in left_out and not entry.name.startswith("catalogue.db"):
             how = "--link" if entry.name in linked else "--reflink=auto"
             run(*(() if entry.name == "disks" else AS_GUEST_ROOT), "cp", "-a", how, entry, home)
 

@@ -59,13 +59,16 @@ class Many(Case):
         """After a new base the variants' own steps run, and of the base what changed."""
         base = self.recipes / "base.yaml"
         base.write_text(base.read_text().replace("Europe/Berlin", "Europe/Paris"))
+        steps = ran(self.build("base").json)
+        self.assertEqual({"base"}, set(steps))
+        self.assertNotIn("packages", steps["base"], "the base's packages did not change")
+        self.assertEqual("base is now base@2", self.first_reason("left"))
         report = self.build("--all", "-j", "3").json
         after = {image["name"]: image["digest"] for image in report["images"]}
         for name, digest in after.items():
             self.assertNotEqual(before[name], digest, name)
         steps = ran(report)
-        self.assertEqual({"base", "left", "right", "leaf"}, set(steps))
-        self.assertNotIn("packages", steps["base"], "the base's packages did not change")
+        self.assertEqual({"left", "right", "leaf"}, set(steps))
         for name in ("left", "right", "leaf"):  # baseline: its own host name
             file = "/srv/leaf" if name == "leaf" else "/srv/name"
             self.assertEqual(["baseline", f"files: {file}", "disk"], steps[name])
@@ -73,6 +76,10 @@ class Many(Case):
             self.assertEqual(2, image["version"])
         shown = goldmill("show", "leaf", "--json", home=self.home).json
         self.assertEqual("left@2", shown["parent"])
+
+    def first_reason(self, name):
+        plan, = goldmill("plan", name, "--json", home=self.home, cwd=self.recipes).json["images"][-1:]
+        return next(step["reason"] for step in plan["steps"] if step["result"] == "runs")
 
     def test_one_that_fails_stops_only_what_stands_on_it(self):
         self.clone()

@@ -87,6 +87,20 @@ TEST(Plan, DoneStepsAreNeverRunAgainAndReasonsNameTheInput) {
   EXPECT_EQ(newer.steps[1].reason, "packages runs before it");
 }
 
+TEST(Plan, ANewParentIsNamed) {
+  Memory memory;
+  memory.remember(script("a"), {sha256("base 6"), sha256("packages")}, sha256("script"));
+  const Parent six = {"base@6", {sha256("base 6"), sha256("packages")}};
+  EXPECT_TRUE(make_plan("web", {script("a")}, six, memory)->is_done());
+  const Parent seven = {"base@7", {sha256("base 7"), sha256("packages")}};
+  EXPECT_EQ(make_plan("web", {script("a")}, seven, memory)->steps[0].reason, "base is now base@7");
+
+  memory.remember(packages("2"), seven.layers, sha256("packages 2"));
+  memory.remember(script("a"), {sha256("base 7"), sha256("packages")}, sha256("script"));
+  const Plan plan = make_plan("web", {packages("2"), script("a")}, seven, memory).value();
+  EXPECT_EQ(plan.steps[1].reason, "a step before it made another layer");
+}
+
 TEST(Plan, AStepWhoseNameIsItsTextIsComparedWithWhatStoodThere) {
   Memory memory;
   memory.remember(packages("1"), {}, sha256("layer 1"));
@@ -172,6 +186,17 @@ TEST(Difference, IsSaidInWords) {
             "b added");
   EXPECT_EQ(first_difference(description({{"a", 1}}), description(Json::object())), "a removed");
   EXPECT_EQ(first_difference(description({{"a", 1}}), description({{"a", 1}})), "");
+  const auto files = [&](const Json& list) { return description({{"files", list}}); };
+  const Json zone = {{"path", "/etc/timezone"}, {"content", "sha256:00"}};
+  const Json hosts = {{"path", "/etc/hosts"}, {"content", "sha256:01"}};
+  Json other = hosts;
+  other["content"] = "sha256:02";
+  EXPECT_EQ(first_difference(files(Json::array({zone, hosts})), files(Json::array({zone, other}))),
+            "/etc/hosts changed");
+  EXPECT_EQ(first_difference(files(Json::array({zone})), files(Json::array({hosts, zone}))),
+            "/etc/hosts added");
+  EXPECT_EQ(first_difference(files(Json::array({zone, hosts})), files(Json::array({zone}))),
+            "/etc/hosts removed");
 }
 
 }  // namespace goldmill::plan

@@ -47,6 +47,13 @@ struct PlannedStep {
   std::optional<double> expected_seconds;
 };
 
+/// The image that a variant stands on; without layers for a base.
+struct Parent {
+  /// "base@7".
+  std::string reference;
+  std::vector<Digest> layers;
+};
+
 struct Plan {
   std::string image;
   std::vector<Digest> parent_layers;
@@ -68,10 +75,11 @@ std::vector<Digest> parents_of(const Step& step, const std::vector<Digest>& laye
 /// Decides for each step whether it runs.
 Result<Plan> make_plan(const std::string& image,
                        std::vector<Step> steps,
-                       std::vector<Digest> parent_layers,
+                       const Parent& parent,
                        History& history);
 
-/// The first input that differs between two descriptions, in words; "" when none does.
-std::string first_difference(const Json& before, const Json& now);
+/// The first input that differs between two descriptions, in words; "" when none does. A step that
+/// stood on other layers of the parent says "base is now base@7".
+std::string first_difference(const Json& before, const Json& now, const Parent& parent = {});
 
 }  // namespace goldmill::plan
