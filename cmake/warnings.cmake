@@ -7,8 +7,10 @@ target_compile_options(goldmill_flags INTERFACE
   -Wconversion              # sizes and offsets of 64 bits must not shrink silently
   -Wshadow                  # TRY nests: a shadowed name would hide an error
   $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>  # g++ 12 warns wrongly on std::string::operator+ (GCC bug 105651)
-  # libapt's iterators compare as they did before C++20.
-  $<$<CXX_COMPILER_ID:Clang>:-Wno-ambiguous-reversed-operator>
+  # libapt's iterators compare as they did before C++20; libseccomp's macros are C99; that an index
+  # has a sign is no error for g++.
+  $<$<CXX_COMPILER_ID:Clang>:-Wno-ambiguous-reversed-operator -Wno-c99-extensions
+      -Wno-missing-field-initializers -Wno-sign-conversion>
   -Werror)                  # a warning that may stay will stay
 target_compile_definitions(goldmill_flags INTERFACE
   _FILE_OFFSET_BITS=64      # disks are larger than 2 GiB on every architecture
@@ -18,8 +20,10 @@ option(GOLDMILL_SANITIZE "Build with AddressSanitizer and UndefinedBehaviorSanit
 if(GOLDMILL_SANITIZE)
   target_compile_options(goldmill_flags INTERFACE
     -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g1
-    -Wno-maybe-uninitialized)  # g++ 12 warns wrongly inside std::variant under sanitizers
+    # g++ 12 warns wrongly inside std::variant under sanitizers.
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
   target_link_options(goldmill_flags INTERFACE -fsanitize=address,undefined)
+  target_compile_definitions(goldmill_flags INTERFACE GOLDMILL_SANITIZED)  # memory is not measured
 endif()
 
 # Every module is instrumented, so that libFuzzer sees which branches an input reaches.

@@ -18,7 +18,7 @@ struct FirstBootUnit {
 };
 
 /// After the agent has given the machine its name, which is in the certificate.
-constexpr std::string_view kCertificate = R"([Unit]
+constexpr std::string_view kCertificateUnit = R"([Unit]
 Description=Self-signed certificate of this machine
 ConditionPathExists=|!/etc/ssl/private/ssl-cert-snakeoil.key
 ConditionPathExists=|!/etc/ssl/certs/ssl-cert-snakeoil.pem
@@ -51,7 +51,7 @@ TimeoutStartSec=infinity
 
 constexpr std::array kFirstBootUnits = {
     FirstBootUnit{
-        "/usr/sbin/make-ssl-cert", "goldmill-ssl-cert.service", "basic.target", kCertificate},
+        "/usr/sbin/make-ssl-cert", "goldmill-ssl-cert.service", "basic.target", kCertificateUnit},
     FirstBootUnit{"/usr/bin/pg_createcluster",
                   "goldmill-postgresql.service",
                   "multi-user.target",

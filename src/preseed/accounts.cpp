@@ -114,7 +114,7 @@ void Translation::finish_accounts() {
     Json step = {{"shell", {{"script", kickstart::without_parameters(script)}}}};
     steps_.insert(steps_.begin(), std::move(step));
   }
-  baseline_["users"] = {std::move(user)};
+  baseline_["users"] = Json::array({std::move(user)});
 }
 
 }  // namespace goldmill::preseed

@@ -31,7 +31,7 @@ using test_parts::xz_of;
 using test_parts::zstd_of;
 using ::testing::HasSubstr;
 
-#ifdef __SANITIZE_ADDRESS__
+#ifdef GOLDMILL_SANITIZED
 constexpr Bytes kEnough = 2_GiB;  // freed memory is kept for a while
 #else
 constexpr Bytes kEnough = 400_MiB;
@@ -136,7 +136,8 @@ TEST_F(Bomb, AMemberThatExpandsAThousandfoldIsRefused) {
   const std::string deb = with_data("data.tar.zst", zeros_by_zstd(2_GiB));
   ASSERT_LT(deb.size() * 1000, (2_GiB).value);
   expect_refused(deb, "unpacks to more than 512 MiB");
-  EXPECT_LE(look("usr/zeros")->st_size, static_cast<off_t>((512_MiB).value));
+  const auto zeros = look("usr/zeros");
+  EXPECT_TRUE(!zeros || zeros->st_size <= static_cast<off_t>((512_MiB).value));
 }
 
 TEST_F(Bomb, AHundredfoldAsFlashImagesAreIsTaken) {

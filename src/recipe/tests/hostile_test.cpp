@@ -125,7 +125,7 @@ TEST_F(HostileTest, IsRefusedWithItsPositionInTimeAndMemory) {
     EXPECT_LT(hint_of(text).size(), 500U);
     EXPECT_LT(used, 5 * CLOCKS_PER_SEC) << "what it costs must not grow without measure";
   }
-#if !defined(__SANITIZE_ADDRESS__)
+#ifndef GOLDMILL_SANITIZED
   EXPECT_LT(peak_kib() - before, 100U * 1024U);
 #else
   (void)before;
