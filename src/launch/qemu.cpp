@@ -28,6 +28,7 @@
 #include <goldmill/system/memory.hpp>
 
 #include "budget.hpp"
+#include "greeting.hpp"
 #include "record.hpp"
 #include "side_by_side.hpp"
 #include "snapshot.hpp"
@@ -44,55 +45,6 @@ using machine::Machine;
 using machine::MachineSpec;
 using system::UniqueFd;
 
-/// How long `ps` listens to a guest whose launcher was killed: one on a busy machine takes seconds
-/// to notice that somebody is there, and boots as nobody when nobody stays.
-constexpr std::chrono::milliseconds kAdoptionLimit(5000);
-/// How long a ready instance may take to get an address from the bridge's DHCP server.
-constexpr std::chrono::seconds kAddressLimit(30);
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-machine::Identity identity_of(const Record& record, const machine::KeyPair& own) {
-  machine::Identity identity;
-  identity.hostname = record.instance.hostname;
-  identity.instance_id = record.instance.name;
-  identity.seed = random_bytes(64);
-  identity.user_data = record.user_data;
-  for (const UserKey& key : record.keys) {
-    identity.keys.push_back({key.user, key.line});
-  }
-  identity.keys.push_back({record.instance.ssh_user, own.public_line});
-  return identity;
-}
-
-void take_report(Record& record, const AgentReport& report) {
-  if (report.personalised) {
-    record.instance.hostname = report.hostname;
-    record.instance.machine_id = report.machine_id;
-    record.instance.ssh_host_key = report.ssh_host_key;
-  }
-  if (report.ready) {
-    record.instance.state = State::ready;
-    record.instance.error.clear();
-  }
-  if (!record.bridge.empty()) {
-    record.instance.address = report.address;
-  }
-}
-
-/// The report of a ready guest, on a bridge once it has an address; without one when none came in
-/// time: it is asked again by `ps` and `ssh`.
-Result<AgentReport> with_address(const Record& record, AgentChannel& channel, AgentReport report) {
-  const auto end = Clock::now() + kAddressLimit;
-  while (!record.bridge.empty() && report.address.empty() && Clock::now() < end) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(300));
-    report = TRY(channel.status(kAddressLimit));
-  }
-  return report;
-}
-
 /// The files that one start hands to QEMU.
 struct Files {
   machine::ImageDisk image;
@@ -105,14 +57,14 @@ struct Files {
 Result<machine::NetworkSpec> network_of(const Record& record, Files& files) {
   machine::NetworkSpec network;
   network.mac = record.mac;
-  if (record.bridge.empty()) {
+  if (!record.network.is_shared()) {
     network.kind = machine::NetworkSpec::Kind::user;
     network.ssh_port = record.instance.ssh_port;
     network.subnet = subnet_of(record.instance.ssh_port);
     return network;
   }
   network.kind = machine::NetworkSpec::Kind::tap;
-  files.tap = TRY(machine::open_tap_on(record.bridge)).file;
+  files.tap = TRY(machine::open_tap_on(record.network.name)).file;
   network.tap = files.tap.get();
   return network;
 }
@@ -334,7 +286,7 @@ Result<AgentReport> QemuEngine::resume(const Record& record, const Surroundings&
   machine::Resumption resumption;
   resumption.identity = identity_of(record, around.key);
   resumption.mac = record.mac;
-  if (record.bridge.empty()) {
+  if (!has_own_address(record)) {
     resumption.network = guest_network_of(record.instance.ssh_port);
   }
   resumption.unix_time = unix_time();
@@ -432,8 +384,13 @@ Result<Fleet> QemuEngine::launch(const LaunchRequest& request, const Progress& p
                  "cannot launch " + std::to_string(request.count) + " instances",
                  "1 to 10000 are possible"};
   }
-  if (!request.bridge.empty()) {
-    TRY(machine::open_tap_on(request.bridge));  // said once, before anything is prepared
+  if (request.network.kind == Network::Kind::network) {
+    return Error{ErrorKind::invalid_input,
+                 "--network " + request.network.text() + " is of libvirt, not of QEMU",
+                 "give user or bridge=NAME, or launch with --engine libvirt"};
+  }
+  if (request.network.is_shared()) {
+    TRY(machine::open_tap_on(request.network.name));  // said once, before anything is prepared
   }
   std::optional<Snapshot> snapshot;
   if (request.warm) {
@@ -464,29 +421,16 @@ Result<Fleet> QemuEngine::launch(const LaunchRequest& request, const Progress& p
   return fleet;
 }
 
-/// One whose launcher died before it was ready: gets its identity if it still waits for it, and
-/// says how far it came. False when it went on without one: nobody can enter it.
 bool QemuEngine::adopt(Record& record) {
   const fs::path directory = records_.directory(record.instance.name);
   const auto key = machine::own_key(records_.home());
   auto channel = AgentChannel::connect(directory / machine::kAgentSocket);
-  if (!key || !channel) {
-    return true;
-  }
-  const auto report = channel->personalise(
-      identity_of(record, *key),
-      {AgentChannel::Goal::ready, kAdoptionLimit, {}, [&record](const AgentReport& so_far) {
-         take_report(record, so_far);
-       }});
-  if (report) {
-    take_report(record, *report);
-  }
-  return report || report.error().kind != ErrorKind::conflict;
+  return !key || !channel || launch::adopt(record, *key, *channel);
 }
 
 /// Of one on a bridge that had none when it got ready.
 void QemuEngine::learn_address(Record& record) {
-  if (record.bridge.empty() || record.instance.state != State::ready ||
+  if (!has_own_address(record) || record.instance.state != State::ready ||
       !record.instance.address.empty() || records_.is_being_launched(record.instance.fleet)) {
     return;
   }
@@ -621,26 +565,8 @@ Result<UniqueFd> QemuEngine::console(const std::string& instance) {
 
 Result<machine::SshTarget> QemuEngine::ssh_target(const std::string& instance) {
   Record record = TRY(running(instance));
-  if (record.instance.ssh_host_key.empty()) {
-    return Error{ErrorKind::unavailable,
-                 instance + " has reported no SSH host key",
-                 "it is not personalised yet, or its image has no SSH server"};
-  }
   learn_address(record);
-  if (record.instance.address.empty()) {
-    return Error{ErrorKind::unavailable,
-                 instance + " has no address yet",
-                 "does a DHCP server answer on the bridge " + record.bridge + "?"};
-  }
-  machine::SshTarget target;
-  target.address = record.instance.address;
-  target.port = record.instance.ssh_port;
-  target.user = record.instance.ssh_user;
-  target.private_key = TRY(machine::own_key(records_.home())).private_key;
-  target.host_key = record.instance.ssh_host_key;
-  target.directory = records_.directory(instance);
-  TRY(machine::pin_host_key(target));
-  return target;
+  return ssh_target_of(record, records_);
 }
 
 Result<SshAccess> QemuEngine::ssh_access(const std::string& instance) {

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#include <uuid/uuid.h>
 
 #include <goldmill/base/suggestion.hpp>
 #include <goldmill/machine/overlay.hpp>
@@ -72,6 +73,7 @@ Json to_json(const Instance& instance) {
           {"ssh_host_key", or_null(instance.ssh_host_key)},
           {"address", or_null(instance.address)},
           {"ssh_port", instance.ssh_port},
+          {"host", or_null(instance.host)},
           {"state", name_of(instance.state)},
           {"ready_seconds", instance.ready_seconds ? Json(*instance.ready_seconds) : Json()},
           {"uptime_seconds", instance.uptime_seconds ? Json(*instance.uptime_seconds) : Json()},
@@ -102,7 +104,8 @@ Json to_json(const Record& record) {
   json["cpus"] = record.cpus;
   json["uefi"] = record.uefi;
   json["mac"] = record.mac;
-  json["bridge"] = or_null(record.bridge);
+  json["network"] = record.network.text();
+  json["domain"] = or_null(record.domain);
   json["user_data"] = record.user_data;
   json["keys"] = Json::array();
   for (const UserKey& key : record.keys) {
@@ -121,6 +124,7 @@ void read_instance(const Json& json, Instance& instance) {
   instance.fleet = find_string(json, "fleet").value_or("");
   instance.image = find_string(json, "image").value_or("");
   instance.engine = find_string(json, "engine").value_or("");
+  instance.host = find_string(json, "host").value_or("");
   instance.hostname = find_string(json, "hostname").value_or("");
   instance.machine_id = find_string(json, "machine_id").value_or("");
   instance.ssh_host_key = find_string(json, "ssh_host_key").value_or("");
@@ -157,8 +161,9 @@ Result<Record> record_of(const Json& json) {
   record.cpus = static_cast<int>(TRY(integer_at(json, "cpus")));
   record.uefi = find_bool(json, "uefi").value_or(false);
   record.mac = TRY(string_at(json, "mac"));
-  record.bridge = find_string(json, "bridge").value_or("");
-  if (record.bridge.empty()) {
+  record.network = TRY(Network::parse(TRY(string_at(json, "network"))));
+  record.domain = find_string(json, "domain").value_or("");
+  if (!has_own_address(record) && record.instance.host.empty()) {
     record.instance.address = "127.0.0.1";
   }
   record.user_data = find_string(json, "user_data").value_or("");
@@ -206,6 +211,10 @@ bool is_port_free(std::uint16_t port) {
          ::listen(socket.get(), 1) == 0;
 }
 
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
 std::string random_bytes(std::size_t count) {
   std::string bytes(count, '\0');
   std::size_t done = 0;
@@ -224,6 +233,14 @@ std::string random_mac() {
   std::array<char, 24> text{};
   (void)std::snprintf(
       text.data(), text.size(), "02:%02x:%02x:%02x:%02x:%02x", at(0), at(1), at(2), at(3), at(4));
+  return text.data();
+}
+
+std::string random_uuid() {
+  uuid_t bytes;
+  ::uuid_generate_random(bytes);
+  std::array<char, UUID_STR_LEN> text{};
+  ::uuid_unparse_lower(bytes, text.data());
   return text.data();
 }
 
@@ -326,7 +343,7 @@ Record make_record(const LaunchRequest& request, const std::string& fleet, int n
   record.memory = request.memory;
   record.cpus = request.cpus;
   record.uefi = request.uefi;
-  record.bridge = request.bridge;
+  record.network = request.network;
   record.keys = request.keys;
   record.user_data = request.user_data;
   if (request.lifetime) {
@@ -384,7 +401,10 @@ Result<void> Records::write_new(const Record& record, Bytes disk_size) const {
   if (!record.snapshot.empty()) {
     overlay = {snapshot_disk(record.snapshot).string(), "qcow2", disk_size};
   }
-  auto written = machine::write_overlay(fresh / "disk.qcow2", overlay);
+  Result<void> written;
+  if (record.domain.empty()) {
+    written = machine::write_overlay(fresh / "disk.qcow2", overlay);
+  }
   if (written) {
     written = replace_file(fresh / "instance.json",
                            to_json(record).dump(1, ' ', false, Json::error_handler_t::replace));
@@ -396,6 +416,10 @@ Result<void> Records::write_new(const Record& record, Bytes disk_size) const {
     (void)system::remove_tree(fresh);
   }
   return written;
+}
+
+bool has_own_address(const Record& record) {
+  return record.network.is_shared();
 }
 
 Result<Bytes> disk_size_of(const LaunchRequest& request) {
@@ -410,7 +434,9 @@ Result<Bytes> disk_size_of(const LaunchRequest& request) {
   return size;
 }
 
-Result<Records::Prepared> Records::prepare(const LaunchRequest& request, const fs::path& snapshot) {
+Result<Records::Prepared> Records::prepare(const LaunchRequest& request,
+                                           const fs::path& snapshot,
+                                           const std::vector<std::string>& hosts) {
   const Bytes size = TRY(disk_size_of(request));
   const auto allocation_guard = TRY(allocation_lock());
   const std::vector<Record> existing = TRY(load_all());
@@ -427,7 +453,11 @@ Result<Records::Prepared> Records::prepare(const LaunchRequest& request, const f
   for (int number = 1; number <= request.count; ++number) {
     Record record = make_record(request, fleet, number);
     record.snapshot = snapshot;
-    const bool forwarded = record.bridge.empty();
+    if (!hosts.empty()) {
+      record.instance.host = hosts[static_cast<std::size_t>(number) - 1];
+      record.domain = random_uuid();
+    }
+    const bool forwarded = record.domain.empty() && !record.network.is_shared();
     const auto port = forwarded ? allocation.port() : std::optional(kSshPort);
     record.instance.address = forwarded ? "127.0.0.1" : "";
     record.instance.ssh_port = port.value_or(0);

@@ -27,7 +27,8 @@ struct Record {
   int cpus = 1;
   bool uefi = false;
   std::string mac;
-  std::string bridge;  ///< "": user networking
+  Network network;
+  std::string domain;  ///< its UUID at libvirt
   std::vector<UserKey> keys;
   std::string user_data;
   std::optional<machine::ProcessIdentity> process;
@@ -46,14 +47,16 @@ class Records {
   const std::filesystem::path& home() const { return home_; }
 
   /// Takes `count` names, ports and MAC addresses for the request and writes their records and
-  /// disks durably. A fleet's lock is held by its launcher for as long as it works on it.
+  /// disks durably. A fleet's lock is held by its launcher for as long as it works on it. With
+  /// `hosts`, one name for each instance, their disks are made there, not here.
   struct Prepared {
     system::FileLock lock;
     std::string fleet;
     std::vector<Record> records;
   };
   Result<Prepared> prepare(const LaunchRequest& request,
-                           const std::filesystem::path& snapshot = {});
+                           const std::filesystem::path& snapshot = {},
+                           const std::vector<std::string>& hosts = {});
 
   /// Errors: not_found, with a suggestion.
   Result<Record> load(const std::string& name) const;
@@ -77,6 +80,8 @@ class Records {
   std::filesystem::path home_;
 };
 
+/// True where the guest has an address at which it is reached, and says which.
+bool has_own_address(const Record& record);
 /// What an instance's disk shows. Errors: invalid_input (smaller than the image's).
 Result<Bytes> disk_size_of(const LaunchRequest& request);
 /// "10.A.B.0/24" that belongs to the port alone.
@@ -85,6 +90,7 @@ std::string subnet_of(std::uint16_t port);
 machine::StaticNetwork guest_network_of(std::uint16_t port);
 /// True when nothing listens on 127.0.0.1:port.
 bool is_port_free(std::uint16_t port);
+double seconds_since(std::chrono::steady_clock::time_point start);
 /// Bytes from the kernel's generator.
 std::string random_bytes(std::size_t count);
 

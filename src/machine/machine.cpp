@@ -118,7 +118,7 @@ class Arguments {
     add("-mon", "chardev=control,mode=control");
     add("-device", "virtio-serial-pci");
     add("-chardev", "socket,id=agent,fd=" + std::to_string(numbers_.agent) + ",server=on,wait=off");
-    add("-device", "virtserialport,chardev=agent,name=org.goldmill.agent.0");
+    add("-device", "virtserialport,chardev=agent,name=" + std::string(kAgentPort));
     add_file_set(numbers_.serial, 1);
     add("-chardev", "file,id=serial,path=/dev/fdset/1,append=on");
     add("-device", "isa-serial,chardev=serial");

@@ -33,6 +33,7 @@ Command digest_command();
 Command export_command();
 Command launch_command();
 Command warm_command();
+Command hosts_command();
 Command ps_command();
 Command ssh_command();
 Command console_command();

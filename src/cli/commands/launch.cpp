@@ -60,19 +60,6 @@ Result<std::chrono::seconds> duration_from(const std::string& text) {
   return std::chrono::seconds(number * unit->second);
 }
 
-/// "user", "bridge=NAME"; what the request calls the bridge.
-Result<std::string> bridge_from(const std::string& text) {
-  constexpr std::string_view kBridge = "bridge=";
-  if (text == "user") {
-    return std::string();
-  }
-  if (!text.starts_with(kBridge) || text.size() == kBridge.size()) {
-    return Error{
-        ErrorKind::invalid_input, "there is no network '" + text + "'", "give user or bridge=NAME"};
-  }
-  return text.substr(kBridge.size());
-}
-
 Result<launch::LaunchRequest> fleet_request(const Parsed& parsed) {
   launch::LaunchRequest request = TRY(launch_request(parsed));
   request.count = TRY(parsed.integer("count", 1, 10000)).value_or(1);
@@ -80,8 +67,15 @@ Result<launch::LaunchRequest> fleet_request(const Parsed& parsed) {
   if (const auto lifetime = parsed.value("for")) {
     request.lifetime = TRY(duration_from(*lifetime));
   }
+  request.engine = parsed.value("engine").value_or(request.engine);
+  request.hosts = parsed.values("host");
+  if (!request.hosts.empty() && request.engine != "libvirt") {
+    return Error{ErrorKind::invalid_input,
+                 "--host is for libvirt's instances",
+                 "add --engine libvirt, or leave --host out"};
+  }
   if (const auto network = parsed.value("network")) {
-    request.bridge = TRY(bridge_from(*network));
+    request.network = TRY(launch::Network::parse(*network));
   }
   if (const auto file = parsed.value("user-data")) {
     request.user_data = TRY(system::read_file(*file, 256_KiB));
@@ -213,11 +207,18 @@ std::vector<Option> launch_options() {
     options.push_back(std::move(option));
   }
   const std::vector<Option> others = {
+      {.name = "engine",
+       .value = "ENGINE",
+       .doc = "What runs them: qemu on this machine, or libvirt on the hosts of `goldmill hosts`.",
+       .choices = {"qemu", "libvirt"},
+       .standard = "qemu"},
+      {.name = "host", .value = "NAME", .doc = "Only on this libvirt host.", .repeatable = true},
       {.name = "network",
        .value = "NETWORK",
        .doc =
            "user: each has a network of its own, and its SSH port is forwarded from this "
-           "machine's loopback. bridge=NAME: all are plugged into this bridge, which needs root.",
+           "machine's loopback. bridge=NAME: all are plugged into this bridge, which needs root. "
+           "network=NAME: a network of libvirt's.",
        .standard = "user"},
       {.name = "ssh-key",
        .value = "FILE",
@@ -287,9 +288,11 @@ Command launch_command() {
       .examples = {{"goldmill launch java -n 3", "three instances"},
                    {"goldmill launch java -n 400 --warm", "in seconds each"},
                    {"goldmill launch db -n 3 --network bridge=br0", "they reach each other"},
+                   {"goldmill launch java -n 40 --engine libvirt --network bridge=br0",
+                    "over all hosts of `goldmill hosts`"},
                    {"goldmill launch web --memory 1GiB --disk-size 20GiB", ""}},
       .exit_statuses = {{1, "an instance failed"}},
-      .see_also = {"warm", "ps", "ssh", "stop", "start", "rm"},
+      .see_also = {"warm", "hosts", "ps", "ssh", "stop", "start", "rm"},
       .run = run_launch};
 }
 

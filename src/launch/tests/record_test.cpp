@@ -233,6 +233,7 @@ TEST(FleetJson, HasTheKeysThatScriptsRelyOn) {
   EXPECT_EQ(to_json(fleet).dump(),
             R"({"fleet":"web","instances":[{"address":null,"error":"no memory","expires":null,)"
             R"("fleet":"web",)"
+            R"("host":null,)"
             R"("hostname":"web-001","image":"web@3","machine_id":null,"memory_bytes":null,)"
             R"("name":"web-001","ready_seconds":null,"ssh_host_key":null,)"
             R"("ssh_port":20000,"state":"failed","uptime_seconds":null}],"seconds":2.5})");

@@ -22,8 +22,26 @@ struct UserKey {
   std::string line;  ///< one line of authorized_keys(5)
 };
 
+/// What instances are plugged into.
+struct Network {
+  enum class Kind : std::uint8_t {
+    user,     ///< each has one of its own, from which it reaches out
+    bridge,   ///< a bridge of the host, which gives addresses by DHCP
+    network,  ///< one of libvirt's networks on the host
+  };
+  Kind kind = Kind::user;
+  std::string name;
+
+  /// "user", "bridge=NAME", "network=NAME". Errors: invalid_input.
+  static Result<Network> parse(const std::string& text);
+  std::string text() const;
+  /// They get addresses of it, and reach each other.
+  bool is_shared() const { return kind != Kind::user; }
+};
+
 struct LaunchRequest {
   std::string engine = "qemu";
+  std::vector<std::string> hosts;     ///< names of known ones, for libvirt; none: all
   std::string image;                  ///< reference to show and record: "java@3"
   std::filesystem::path disk;         ///< the image's disk; never written
   std::string disk_format = "qcow2";  ///< or "raw"
@@ -35,9 +53,7 @@ struct LaunchRequest {
   std::string fleet;  ///< name; "": after the image, with a number when taken
   Bytes memory = 512_MiB;
   int cpus = 1;
-  /// A bridge of this host to which each is plugged in, which gives addresses by DHCP. "": each has
-  /// a network of its own, from which it reaches out and only its SSH port is reached.
-  std::string bridge;
+  Network network;  ///< user: of qemu's instances the SSH port is reached from this machine
   std::optional<Bytes> disk_size;  ///< at least the image's own
   bool uefi = false;
   /// goldmill's own key is added for `ssh_user`, the user of `goldmill ssh`.
@@ -68,6 +84,7 @@ struct Instance {
   std::string fleet;
   std::string image;
   std::string engine;
+  std::string host;  ///< name of the libvirt host that runs it; "": this machine
   std::string hostname;
   std::string machine_id;    ///< "" until personalised
   std::string ssh_host_key;  ///< "ssh-ed25519 AAAA...", "" until personalised

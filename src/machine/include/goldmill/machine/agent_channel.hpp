@@ -18,6 +18,9 @@
 
 namespace goldmill::machine {
 
+/// The name of the serial port at which a guest's agent listens.
+inline constexpr std::string_view kAgentPort = "org.goldmill.agent.0";
+
 struct AuthorizedKey {
   std::string user;
   std::string line;  ///< one line of authorized_keys(5)

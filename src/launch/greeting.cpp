@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "greeting.hpp"
+
+#include <thread>
+
+namespace goldmill::launch {
+
+namespace {
+using Clock = std::chrono::steady_clock;
+/// How long a ready instance may take to get an address from a DHCP server.
+constexpr std::chrono::seconds kAddressLimit(30);
+}  // namespace
+
+machine::Identity identity_of(const Record& record, const machine::KeyPair& own) {
+  machine::Identity identity;
+  identity.hostname = record.instance.hostname;
+  identity.instance_id = record.instance.name;
+  identity.seed = random_bytes(64);
+  identity.user_data = record.user_data;
+  for (const UserKey& key : record.keys) {
+    identity.keys.push_back({key.user, key.line});
+  }
+  identity.keys.push_back({record.instance.ssh_user, own.public_line});
+  return identity;
+}
+
+void take_report(Record& record, const machine::AgentReport& report) {
+  if (report.personalised) {
+    record.instance.hostname = report.hostname;
+    record.instance.machine_id = report.machine_id;
+    record.instance.ssh_host_key = report.ssh_host_key;
+  }
+  if (report.ready) {
+    record.instance.state = State::ready;
+    record.instance.error.clear();
+  }
+  if (has_own_address(record)) {
+    record.instance.address = report.address;
+  }
+}
+
+Result<machine::AgentReport> with_address(const Record& record,
+                                          machine::AgentChannel& channel,
+                                          machine::AgentReport report) {
+  const auto end = Clock::now() + kAddressLimit;
+  while (has_own_address(record) && report.address.empty() && Clock::now() < end) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    report = TRY(channel.status(kAddressLimit));
+  }
+  return report;
+}
+
+bool adopt(Record& record, const machine::KeyPair& own, machine::AgentChannel& channel) {
+  const auto report = channel.personalise(
+      identity_of(record, own),
+      {machine::AgentChannel::Goal::ready,
+       kAdoptionLimit,
+       {},
+       [&record](const machine::AgentReport& so_far) { take_report(record, so_far); }});
+  if (report) {
+    take_report(record, *report);
+  }
+  return report || report.error().kind != ErrorKind::conflict;
+}
+
+Result<machine::SshTarget> ssh_target_of(const Record& record, const Records& records) {
+  const Instance& instance = record.instance;
+  if (instance.ssh_host_key.empty()) {
+    return Error{ErrorKind::unavailable,
+                 instance.name + " has reported no SSH host key",
+                 "it is not personalised yet, or its image has no SSH server"};
+  }
+  if (instance.address.empty()) {
+    return Error{ErrorKind::unavailable,
+                 instance.name + " has no address yet",
+                 has_own_address(record)
+                     ? "does a DHCP server answer on " + record.network.name + "?"
+                     : "on its host's user network it reaches out and is not reached; launch it "
+                       "with --network bridge=NAME or network=NAME"};
+  }
+  machine::SshTarget target;
+  target.address = instance.address;
+  target.port = instance.ssh_port;
+  target.user = instance.ssh_user;
+  target.private_key = TRY(machine::own_key(records.home())).private_key;
+  target.host_key = instance.ssh_host_key;
+  target.directory = records.directory(instance.name);
+  TRY(machine::pin_host_key(target));
+  return target;
+}
+
+}  // namespace goldmill::launch

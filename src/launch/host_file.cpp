@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "host_file.hpp"
+
+#include <algorithm>
+
+#include <goldmill/base/json.hpp>
+#include <goldmill/base/suggestion.hpp>
+
+namespace goldmill::launch {
+
+namespace fs = std::filesystem;
+
+namespace {
+constexpr Bytes kLongest = 64_KiB;
+constexpr std::string_view kSuffix = ".json";
+}  // namespace
+
+fs::path HostFiles::file(const std::string& name) const {
+  return directory_ / (name + std::string(kSuffix));
+}
+
+Result<std::vector<Host>> HostFiles::all() const {
+  std::vector<Host> hosts;
+  std::error_code failure;
+  for (const auto& entry : fs::directory_iterator(directory_, failure)) {
+    if (entry.path().extension() != kSuffix) {
+      continue;
+    }
+    const Json json =
+        TRY(parse_json(TRY(system::read_file(entry.path(), kLongest)), entry.path().string()));
+    hosts.push_back({entry.path().stem(),
+                     TRY(string_at(json, "uri")),
+                     TRY(string_at(json, "pool")),
+                     find_string(json, "accelerator").value_or("")});
+  }
+  std::sort(
+      hosts.begin(), hosts.end(), [](const Host& a, const Host& b) { return a.name < b.name; });
+  return hosts;
+}
+
+Result<std::vector<Host>> HostFiles::chosen(const std::vector<std::string>& names) const {
+  std::vector<Host> known = TRY(all());
+  if (known.empty()) {
+    return Error{ErrorKind::not_found,
+                 "no libvirt host is known",
+                 "name one: goldmill hosts add qemu+ssh://root@host1/system"};
+  }
+  if (names.empty()) {
+    return known;
+  }
+  std::vector<Host> hosts;
+  for (const std::string& name : names) {
+    const auto found = std::find_if(
+        known.begin(), known.end(), [&name](const Host& host) { return host.name == name; });
+    if (found == known.end()) {
+      std::vector<std::string> words;
+      words.reserve(known.size());
+      for (const Host& host : known) {
+        words.push_back(host.name);
+      }
+      return Error{
+          ErrorKind::not_found, "there is no host '" + name + "'", did_you_mean(name, words)};
+    }
+    hosts.push_back(*found);
+  }
+  return hosts;
+}
+
+Result<void> HostFiles::put(const Host& host) const {
+  TRY(system::make_directories(directory_, 0700));
+  const Json json = {{"uri", host.uri}, {"pool", host.pool}, {"accelerator", host.accelerator}};
+  return system::write_file(file(host.name), json.dump(1) + "\n", 0600);
+}
+
+Result<void> HostFiles::remove(const std::string& name) const {
+  std::error_code failure;
+  fs::remove(file(name), failure);
+  fs::remove(directory_ / (name + ".lock"), failure);
+  return {};
+}
+
+Result<system::FileLock> HostFiles::lock(const std::string& name) const {
+  return system::FileLock::acquire(directory_ / (name + ".lock"),
+                                   system::FileLock::Mode::exclusive);
+}
+
+std::string name_from_uri(const std::string& uri) {
+  const std::size_t start = uri.find("://");
+  if (start == std::string::npos) {
+    return "";
+  }
+  std::string authority = uri.substr(start + 3, uri.find('/', start + 3) - start - 3);
+  authority.erase(0, authority.find('@') + 1);  // npos + 1 == 0
+  std::string name;
+  for (const char c : authority.substr(0, authority.find_first_of(":."))) {
+    name += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  }
+  return name.empty() ? "local" : name;
+}
+
+std::vector<std::string> place(const std::vector<HostStatus>& hosts, int count, Bytes each) {
+  struct Room {
+    std::string name;
+    std::uint64_t memory;
+    int cpus;
+  };
+  std::vector<Room> rooms;
+  for (const HostStatus& status : hosts) {
+    if (status.capacity) {
+      rooms.push_back({status.host.name, status.capacity->memory.value, status.capacity->cpus});
+    }
+  }
+  std::vector<std::string> placed;
+  for (int i = 0; i < count; ++i) {
+    const auto widest =
+        std::max_element(rooms.begin(), rooms.end(), [](const Room& a, const Room& b) {
+          return a.memory != b.memory ? a.memory < b.memory : a.cpus < b.cpus;
+        });
+    if (widest == rooms.end() || widest->memory < each.value) {
+      placed.emplace_back();
+      continue;
+    }
+    widest->memory -= each.value;
+    placed.push_back(widest->name);
+  }
+  return placed;
+}
+
+}  // namespace goldmill::launch

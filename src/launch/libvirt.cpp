@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The libvirt engine: instances on hosts of their own, which `goldmill hosts` names. Their agents
+// are met through libvirt's streams, so nothing but libvirt's connection is needed to reach a host.
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include <time.h>
+
+#include <goldmill/launch/engine.hpp>
+#include <goldmill/machine/agent_channel.hpp>
+#include <goldmill/machine/ssh.hpp>
+#include <goldmill/qcow2/chain.hpp>
+
+#include "greeting.hpp"
+#include "host_file.hpp"
+#include "libvirt_host.hpp"
+#include "record.hpp"
+#include "side_by_side.hpp"
+
+namespace goldmill::launch {
+
+namespace fs = std::filesystem;
+
+namespace {
+using Clock = std::chrono::steady_clock;
+using machine::AgentChannel;
+using machine::AgentReport;
+using system::UniqueFd;
+
+/// What an instance takes of its host's memory beside its own.
+constexpr Bytes kForQemu = 64_MiB;
+/// How many start at once for each processor of a host.
+constexpr int kStartsForEachCpu = 2;
+
+/// Hosts that answer, by name.
+using Connections = std::map<std::string, LibvirtHost>;
+
+class LibvirtEngine final : public Engine {
+ public:
+  explicit LibvirtEngine(const fs::path& home) : records_(home), hosts_(home) {}
+
+  std::string_view name() const override { return "libvirt"; }
+  std::string_view summary() const override {
+    return "machines of libvirt, on this and other hosts";
+  }
+
+  Result<Fleet> launch(const LaunchRequest& request, const Progress& progress) override;
+  Result<Warmth> warm(const LaunchRequest& /*request*/) override {
+    return Error{ErrorKind::unavailable, "libvirt's instances boot: there is no snapshot to make"};
+  }
+  bool has(const std::string& instance) const override {
+    const auto record = records_.load(instance);
+    return record && record->instance.engine == name();
+  }
+  Result<std::vector<Instance>> list() override;
+  Result<Instance> start(const std::string& instance) override;
+  Result<void> stop(const std::string& instance, std::chrono::seconds limit) override;
+  Result<void> remove(const std::string& instance) override;
+  Result<UniqueFd> console(const std::string& instance) override;
+  Result<SshAccess> ssh_access(const std::string& instance) override;
+  Result<std::vector<std::string>> ssh_arguments(const std::string& instance) override;
+
+ private:
+  struct Found {
+    Connections connections;
+    std::vector<HostStatus> statuses;
+    std::vector<std::string> warnings;  ///< of those that cannot be used
+  };
+
+  /// Connects to the hosts, side by side, and brings the image to each.
+  Result<Found> find_hosts(const LaunchRequest& request) const;
+  Result<void> bring_image(const LibvirtHost& host, const LaunchRequest& request) const;
+  Result<LibvirtHost> host_of(const Record& record) const;
+  void start_all(const LaunchRequest& request,
+                 const Found& found,
+                 std::vector<Record>& records,
+                 const std::function<void(const Record&)>& changed);
+  void start_one(Record& record,
+                 const LibvirtHost& host,
+                 std::chrono::seconds limit,
+                 const std::function<void(const Record&)>& changed);
+  Result<AgentReport> greet(Record& record, const LibvirtHost& host, std::chrono::seconds limit);
+  void reconcile(Record& record, const LibvirtHost& host);
+  Result<machine::SshTarget> ssh_target(const std::string& instance);
+
+  Records records_;
+  HostFiles hosts_;
+};
+
+Result<void> LibvirtEngine::bring_image(const LibvirtHost& host,
+                                        const LaunchRequest& request) const {
+  const auto guard = TRY(hosts_.lock(host.host().name));
+  const auto chain = request.disk_format == "qcow2"
+                         ? qcow2::chain_of(fs::absolute(request.disk))
+                         : std::vector<fs::path>{fs::absolute(request.disk)};
+  TRY(host.bring(chain, [&](const std::string& file, Bytes size) {
+    if (request.tell) {
+      request.tell("sending " + file.substr(0, 12) + ", " + to_text(size) + ", to " +
+                   host.host().name);
+    }
+  }));
+  return {};
+}
+
+Result<LibvirtEngine::Found> LibvirtEngine::find_hosts(const LaunchRequest& request) const {
+  const std::vector<Host> hosts = TRY(hosts_.chosen(request.hosts));
+  Found found;
+  found.statuses.resize(hosts.size());
+  std::mutex one_at_a_time;
+  side_by_side(hosts.size(), hosts.size(), [&](std::size_t i) {
+    auto host = LibvirtHost::connect(hosts[i]);
+    auto capacity = host ? host->capacity() : Result<Capacity>(host.error());
+    const auto brought = capacity ? bring_image(*host, request) : Result<void>(capacity.error());
+    const std::lock_guard guard(one_at_a_time);
+    found.statuses[i].host = hosts[i];
+    if (!brought) {
+      found.warnings.push_back(brought.error().text());
+      return;
+    }
+    found.statuses[i].capacity = *capacity;
+    found.connections.emplace(hosts[i].name, std::move(host).value());
+  });
+  if (found.connections.empty()) {
+    return Error{
+        ErrorKind::unavailable, found.warnings.front(), "goldmill hosts shows which answer"};
+  }
+  return found;
+}
+
+Result<AgentReport> LibvirtEngine::greet(Record& record,
+                                         const LibvirtHost& host,
+                                         std::chrono::seconds limit) {
+  const auto key = TRY(machine::own_key(records_.home()));
+  AgentChannel channel(TRY(host.start(record)));
+  const auto lost = [&]() -> std::optional<Error> {
+    const auto state = host.state(record);
+    if (!state) {
+      return state.error();
+    }
+    return *state == DomainState::off || *state == DomainState::absent
+               ? std::optional(Error{ErrorKind::tool_failed, "its machine ended while it booted"})
+               : std::nullopt;
+  };
+  auto next_look = Clock::now();
+  const auto sometimes = [&]() -> std::optional<Error> {
+    if (Clock::now() < next_look) {
+      return std::nullopt;
+    }
+    next_look = Clock::now() + std::chrono::seconds(2);
+    return lost();
+  };
+  auto report =
+      channel.personalise(identity_of(record, key), {AgentChannel::Goal::ready, limit, sometimes});
+  if (!report) {
+    return lost().value_or(report.error());
+  }
+  return with_address(record, channel, std::move(report).value());
+}
+
+void LibvirtEngine::start_one(Record& record,
+                              const LibvirtHost& host,
+                              std::chrono::seconds limit,
+                              const std::function<void(const Record&)>& changed) {
+  const auto begin = Clock::now();
+  record.instance.state = State::starting;
+  record.instance.error.clear();
+  (void)records_.save(record);
+  changed(record);
+  const auto report = greet(record, host, limit);
+  if (report) {
+    take_report(record, *report);
+    record.instance.ready_seconds = seconds_since(begin);
+  } else {
+    record.instance.state = State::failed;
+    record.instance.error = report.error().text();
+    (void)host.destroy(record);
+  }
+  (void)records_.save(record);
+  changed(record);
+}
+
+void LibvirtEngine::start_all(const LaunchRequest& request,
+                              const Found& found,
+                              std::vector<Record>& records,
+                              const std::function<void(const Record&)>& changed) {
+  const auto size = disk_size_of(request);
+  const auto fail = [&](Record& record, const std::string& why) {
+    record.instance.state = State::failed;
+    record.instance.error = why;
+    (void)records_.save(record);
+    changed(record);
+  };
+  int at_once = request.parallel;
+  for (const HostStatus& status : found.statuses) {
+    const bool counts = request.parallel == 0 && status.capacity;
+    at_once += counts ? kStartsForEachCpu * status.capacity->cpus : 0;
+  }
+  side_by_side(records.size(), static_cast<std::size_t>(at_once), [&](std::size_t i) {
+    Record& record = records[i];
+    const auto host = found.connections.find(record.instance.host);
+    if (record.instance.state == State::failed) {
+      changed(record);
+      return;
+    }
+    if (host == found.connections.end()) {
+      fail(record, "no host has " + to_text(request.memory) + " of memory left");
+      return;
+    }
+    const auto defined = size ? host->second.define(record, *size) : Result<void>(size.error());
+    if (!defined) {
+      fail(record, defined.error().text());
+    } else if (request.prepare_only) {
+      changed(record);
+    } else {
+      start_one(record, host->second, request.ready_limit, changed);
+    }
+  });
+}
+
+Result<Fleet> LibvirtEngine::launch(const LaunchRequest& request, const Progress& progress) {
+  const auto begin = Clock::now();
+  if (request.warm) {
+    return Error{ErrorKind::invalid_input,
+                 "libvirt's instances boot: --warm is for the qemu engine",
+                 "leave --warm out"};
+  }
+  Found found = TRY(find_hosts(request));
+  const auto placed =
+      place(found.statuses, request.count, Bytes{request.memory.value + kForQemu.value});
+  auto prepared = TRY(records_.prepare(request, {}, placed).context("while preparing the fleet"));
+  std::mutex progress_lock;
+  start_all(request, found, prepared.records, [&](const Record& record) {
+    if (progress) {
+      const std::lock_guard guard(progress_lock);
+      progress(record.instance);
+    }
+  });
+  Fleet fleet;
+  fleet.name = prepared.fleet;
+  fleet.accelerator = "libvirt on " + std::to_string(found.connections.size()) + " host" +
+                      (found.connections.size() == 1 ? "" : "s");
+  fleet.warnings = std::move(found.warnings);
+  for (Record& record : prepared.records) {
+    fleet.instances.push_back(std::move(record.instance));
+  }
+  fleet.seconds = seconds_since(begin);
+  return fleet;
+}
+
+Result<LibvirtHost> LibvirtEngine::host_of(const Record& record) const {
+  const auto hosts = TRY(hosts_.chosen({record.instance.host}));
+  return LibvirtHost::connect(hosts.front());
+}
+
+void LibvirtEngine::reconcile(Record& record, const LibvirtHost& host) {
+  Instance& instance = record.instance;
+  const bool should_run = instance.state == State::starting || instance.state == State::ready;
+  if (!should_run || records_.is_being_launched(instance.fleet)) {
+    return;
+  }
+  const auto guard = records_.lock(instance.name);
+  const auto state = host.state(record);
+  if (!state) {
+    instance.error = state.error().text();
+    return;
+  }
+  const bool unheard = instance.state == State::starting || instance.address.empty();
+  if (*state == DomainState::running && !unheard) {
+    return;
+  }
+  if (*state == DomainState::running || *state == DomainState::paused) {
+    // Its launcher died, or it had no address yet.
+    auto port = *state == DomainState::paused ? host.start(record) : host.agent_port(record);
+    const auto key = machine::own_key(records_.home());
+    if (port && key) {
+      AgentChannel channel(std::move(port).value());
+      adopt(record, *key, channel);
+    }
+  } else {
+    instance.state = State::stopped;
+    instance.error = *state == DomainState::absent ? "its host has no such machine any more"
+                                                   : "its machine was ended";
+  }
+  (void)records_.save(record);
+}
+
+Result<std::vector<Instance>> LibvirtEngine::list() {
+  std::map<std::string, std::vector<Record>> by_host;
+  for (Record& record : TRY(records_.load_all())) {
+    const bool over = record.instance.expires && *record.instance.expires <= ::time(nullptr);
+    if (record.instance.engine == name() && !(over && remove(record.instance.name))) {
+      by_host[record.instance.host].push_back(std::move(record));
+    }
+  }
+  std::vector<std::vector<Record>*> groups;
+  groups.reserve(by_host.size());
+  for (auto& [host, records] : by_host) {
+    groups.push_back(&records);
+  }
+  side_by_side(groups.size(), groups.size(), [&](std::size_t i) {
+    const auto host = host_of(groups[i]->front());
+    for (Record& record : *groups[i]) {
+      if (!host) {
+        record.instance.error = host.error().text();
+        continue;
+      }
+      reconcile(record, *host);
+      record.instance.memory = host->memory(record);
+    }
+  });
+  std::vector<Instance> instances;
+  for (const auto* records : groups) {
+    for (const Record& record : *records) {
+      instances.push_back(record.instance);
+    }
+  }
+  return instances;
+}
+
+Result<Instance> LibvirtEngine::start(const std::string& instance) {
+  const auto guard = TRY(records_.lock(instance));
+  Record record = TRY(records_.load(instance));
+  const LibvirtHost host = TRY(host_of(record));
+  if (TRY(host.state(record)) == DomainState::running) {
+    return Error{ErrorKind::conflict, instance + " runs already"};
+  }
+  start_one(record, host, LaunchRequest{}.ready_limit, [](const Record&) {});
+  return record.instance;
+}
+
+Result<void> LibvirtEngine::stop(const std::string& instance, std::chrono::seconds limit) {
+  Record record = TRY(records_.load(instance));
+  const auto guard = TRY(records_.lock(instance));
+  const LibvirtHost host = TRY(host_of(record));
+  const auto runs = [&] {
+    const auto state = host.state(record);
+    return !state || *state == DomainState::running || *state == DomainState::paused;
+  };
+  if (TRY(host.state(record)) == DomainState::running) {
+    auto port = host.agent_port(record);
+    const bool asked =
+        port && AgentChannel(std::move(port).value()).power_off(std::chrono::seconds(30));
+    if (!asked) {
+      (void)host.power_button(record);
+    }
+    for (const auto end = Clock::now() + limit; runs() && Clock::now() < end;) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    }
+  }
+  if (runs()) {
+    TRY(host.destroy(record));
+  }
+  if (record.instance.state != State::prepared) {
+    record.instance.state = State::stopped;
+    record.instance.error.clear();
+  }
+  return records_.save(record);
+}
+
+Result<void> LibvirtEngine::remove(const std::string& instance) {
+  const Record record = TRY(records_.load(instance));
+  if (!record.instance.host.empty()) {  // else no host had room for it
+    const LibvirtHost host = TRY(host_of(record));
+    TRY(host.remove(record));
+  }
+  return records_.erase(instance);
+}
+
+Result<UniqueFd> LibvirtEngine::console(const std::string& instance) {
+  const Record record = TRY(records_.load(instance));
+  const LibvirtHost host = TRY(host_of(record));
+  if (TRY(host.state(record)) != DomainState::running) {
+    return Error{ErrorKind::unavailable, instance + " does not run", "goldmill ps shows what does"};
+  }
+  return host.console(record);
+}
+
+Result<machine::SshTarget> LibvirtEngine::ssh_target(const std::string& instance) {
+  Record record = TRY(records_.load(instance));
+  if (record.instance.address.empty() && has_own_address(record)) {
+    reconcile(record, TRY(host_of(record)));
+  }
+  if (record.instance.state != State::ready) {
+    return Error{ErrorKind::unavailable, instance + " does not run", "goldmill ps shows what does"};
+  }
+  return ssh_target_of(record, records_);
+}
+
+Result<SshAccess> LibvirtEngine::ssh_access(const std::string& instance) {
+  const machine::SshTarget target = TRY(ssh_target(instance));
+  return SshAccess{target.address,
+                   target.port,
+                   target.user,
+                   target.private_key,
+                   target.directory / "known_hosts"};
+}
+
+Result<std::vector<std::string>> LibvirtEngine::ssh_arguments(const std::string& instance) {
+  return machine::ssh_arguments(TRY(ssh_target(instance)));
+}
+
+}  // namespace
+
+std::unique_ptr<Engine> make_libvirt(const fs::path& home) {
+  return std::make_unique<LibvirtEngine>(home);
+}
+
+}  // namespace goldmill::launch

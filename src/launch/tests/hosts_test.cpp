@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <goldmill/system/process.hpp>
+
+#include "../domain_xml.hpp"
+#include "../host_file.hpp"
+
+namespace goldmill::launch {
+
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+HostStatus with(const std::string& name, Bytes memory, int cpus) {
+  return {{name, "qemu:///system", "goldmill", ""}, Capacity{memory, cpus}, ""};
+}
+
+Record record() {
+  Record record;
+  record.instance.name = "web-001";
+  record.instance.image = "web@3";
+  record.domain = "11111111-2222-4333-8444-555555555555";
+  record.mac = "02:00:00:00:00:01";
+  record.memory = 512_MiB;
+  record.cpus = 2;
+  return record;
+}
+
+}  // namespace
+
+TEST(Place, FillsTheEmptiestHostAndStopsWhenAllAreFull) {
+  const HostStatus silent{{"lost", "qemu:///system", "goldmill", ""}, std::nullopt, "no answer"};
+  EXPECT_THAT(place({with("small", 1_GiB, 8), with("large", 2_GiB, 1), silent}, 4, 900_MiB),
+              ElementsAre("large", "large", "small", ""));
+  EXPECT_THAT(place({with("slow", 2_GiB, 1), with("fast", 2_GiB, 8)}, 2, 1_GiB),
+              ElementsAre("fast", "slow"));
+}
+
+TEST(HostName, ComesFromTheUri) {
+  EXPECT_EQ(name_from_uri("qemu+ssh://root@Host1.example.org:2222/system"), "host1");
+  EXPECT_EQ(name_from_uri("qemu+tls://host2/system"), "host2");
+  EXPECT_EQ(name_from_uri("qemu:///system"), "local");
+  EXPECT_EQ(name_from_uri("host3"), "");
+}
+
+TEST(NetworkText, ComesBack) {
+  for (const char* text : {"user", "bridge=br0", "network=default"}) {
+    EXPECT_EQ(Network::parse(text)->text(), text);
+  }
+  for (const char* text : {"", "nat", "bridge=", "bridge"}) {
+    EXPECT_EQ(Network::parse(text).error().kind, ErrorKind::invalid_input) << text;
+  }
+}
+
+class HostFilesTest : public testing::Test {
+ protected:
+  system::TemporaryDirectory home_ =
+      system::TemporaryDirectory::make(std::filesystem::temp_directory_path(), "goldmill-test.")
+          .value();
+  HostFiles files_{home_.path()};
+};
+
+TEST_F(HostFilesTest, AreKeptAndChosenByName) {
+  EXPECT_EQ(files_.chosen({}).error().kind, ErrorKind::not_found);
+  ASSERT_TRUE(files_.put({"b", "qemu+ssh://b/system", "goldmill", "tcg"}));
+  ASSERT_TRUE(files_.put({"a", "qemu+ssh://a/system", "other", ""}));
+  const auto all = files_.chosen({}).value();
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[0].name, "a");
+  EXPECT_EQ(all[0].pool, "other");
+  EXPECT_EQ(all[1].accelerator, "tcg");
+  EXPECT_EQ(files_.chosen({"b"})->at(0).uri, "qemu+ssh://b/system");
+  EXPECT_EQ(files_.chosen({"c"}).error().message, "there is no host 'c'");
+  ASSERT_TRUE(files_.remove("a"));
+  EXPECT_EQ(files_.all()->size(), 1U);
+}
+
+TEST(DomainXml, SaysWhatTheRecordSays) {
+  Record wanted = record();
+  wanted.network = {Network::Kind::bridge, "br'0<"};
+  wanted.uefi = true;
+  const std::string xml = domain_xml(wanted, "/pool/a&b.qcow2", "qemu");
+  EXPECT_THAT(xml, HasSubstr("<source bridge='br&apos;0&lt;'/>"));
+  EXPECT_THAT(xml, HasSubstr("<source file='/pool/a&amp;b.qcow2'/>"));
+  EXPECT_THAT(xml, HasSubstr("<memory unit='b'>536870912</memory>"));
+  EXPECT_THAT(xml, HasSubstr("<os firmware='efi'>"));
+  EXPECT_THAT(xml, HasSubstr("<vcpu>2</vcpu>"));
+  EXPECT_THAT(xml, HasSubstr("<mac address='02:00:00:00:00:01'/>"));
+}
+
+TEST(DomainXml, PassesLibvirtsOwnSchema) {
+  if (!std::filesystem::exists("/usr/bin/virt-xml-validate")) {
+    GTEST_SKIP() << "virt-xml-validate is not installed";
+  }
+  for (const Network& network : {Network{},
+                                 Network{Network::Kind::bridge, "br0"},
+                                 Network{Network::Kind::network, "default"}}) {
+    for (const char* type : {"qemu", "kvm"}) {
+      Record wanted = record();
+      wanted.network = network;
+      const auto directory =
+          system::TemporaryDirectory::make(std::filesystem::temp_directory_path(), "goldmill-test.")
+              .value();
+      const auto file = directory.path() / "domain.xml";
+      ASSERT_TRUE(system::write_file(file, domain_xml(wanted, "/pool/web.qcow2", type)));
+      const auto judged = system::process_runner().run(
+          {.argv = {"/usr/bin/virt-xml-validate", file.string(), "domain"}});
+      ASSERT_TRUE(judged);
+      EXPECT_EQ(judged->status, 0) << judged->text << judged->errors;
+    }
+  }
+}
+
+}  // namespace goldmill::launch

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fleets on hosts of libvirt: two real daemons, each with files of its own, on one bridge."""
+import filecmp
+import os
+import shutil
+import signal
+import subprocess
+import time
+import unittest
+import urllib.parse
+
+import product
+from product import Case, end, goldmill, start
+
+LIBVIRTD = "/usr/sbin/libvirtd"
+PRIVATE = {"run": "/run/libvirt", "lib": "/var/lib/libvirt", "etc": "/etc/libvirt",
+           "cache": "/var/cache/libvirt", "log": "/var/log/libvirt"}
+QEMU_CONF = ('user = "root"\ngroup = "root"\nstdio_handler = "file"\nsecurity_driver = "none"\n'
+             "remember_owner = 0\n")
+DAEMON_CONF = 'auth_unix_rw = "none"\nauth_unix_ro = "none"\n'
+
+
+class Daemon:
+    """A libvirtd that sees directories of its own at the places where libvirt keeps its state."""
+
+    def __init__(self, room, inside):
+        self.room = room
+        for name in PRIVATE:
+            (room / name).mkdir(parents=True)
+        (room / "etc/qemu.conf").write_text(QEMU_CONF)
+        (room / "etc/libvirtd.conf").write_text(DAEMON_CONF)
+        binds = "".join(f"mkdir -p {place}; mount --bind '{room / name}' {place}; "
+                        for name, place in PRIVATE.items())
+        with (room / "stderr").open("w") as errors:
+            self.process = subprocess.Popen(
+                [*inside, "unshare", "--mount", "sh", "-ec",
+                 f"{binds} exec {LIBVIRTD} --pid-file '{room}/pid'"],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors)
+        self.socket = room / "run/libvirt-sock"
+        self.uri = "qemu+unix:///system?socket=" + urllib.parse.quote(str(self.socket))
+        limit = time.monotonic() + 60
+        while not self.socket.exists() and time.monotonic() < limit:
+            time.sleep(0.1)
+
+    def virsh(self, *words):
+        return product.run("virsh", "--connect", self.uri, "--quiet", *words)
+
+    def machines(self):
+        return self.virsh("list", "--all", "--name").split()
+
+    def guests(self):
+        """Numbers of its QEMU processes."""
+        return [int(file.read_text()) for file in (self.room / "run/qemu").glob("*.pid")
+                if file.name != "driver.pid"]
+
+    def volumes(self):
+        return {file.name for file in (self.room / "lib/images/goldmill").iterdir()}
+
+    def end(self):
+        end(self.process, signal.SIGTERM)
+        for number in self.guests():
+            if product.is_running(number):
+                os.kill(number, signal.SIGKILL)
+
+
+@unittest.skipUnless(product.IS_ROOT, "bridges and a system's libvirt need root")
+@unittest.skipUnless(shutil.which("virsh") and os.path.exists(LIBVIRTD), "libvirt is not installed")
+class OnTwoHosts(Case):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.room = cls.class_scratch()
+        cls.home = cls.room / "home"
+        product.clone_home(cls.home)
+        namespace = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
+        cls.addClassCleanup(end, namespace)
+        cls.inside = ("nsenter", "--net", f"--target={namespace.pid}")
+        ours = os.readlink("/proc/self/ns/net")
+        while os.readlink(f"/proc/{namespace.pid}/ns/net") == ours:
+            time.sleep(0.01)
+        for words in ("link set lo up", "link add br0 type bridge",
+                      "addr add 198.18.78.1/24 dev br0", "link set br0 up"):
+            product.run(*cls.inside, "ip", *words.split())
+        server = subprocess.Popen([*cls.inside, "dnsmasq", "--no-daemon", "--conf-file=/dev/null",
+                                   "--user=root", "--pid-file=", "--port=0", "--interface=br0",
+                                   "--bind-interfaces", f"--dhcp-leasefile={cls.room}/leases",
+                                   "--dhcp-range=198.18.78.10,198.18.78.99,1h"],
+                                  stderr=subprocess.DEVNULL)
+        cls.addClassCleanup(end, server)
+        cls.daemons = {}
+        for name in ("one", "two"):
+            cls.daemons[name] = Daemon(cls.room / name, cls.inside)
+            cls.addClassCleanup(cls.daemons[name].end)
+
+    @classmethod
+    def goldmill(cls, *arguments, **options):
+        return goldmill(*arguments, home=cls.home, before=cls.inside, **options)
+
+    @classmethod
+    def rows(cls):
+        return {row["name"]: row for row in cls.goldmill("ps", "--json").json["instances"]}
+
+    def add(self, name, daemon):
+        return self.goldmill("hosts", "add", daemon.uri, "--name", name, "--accelerator", "tcg")
+
+    def test_1_hosts_are_named(self):
+        self.assertIn("no libvirt host is known",
+                      self.goldmill("launch", "base", "--engine", "libvirt", status=3).err)
+        for name, daemon in self.daemons.items():
+            self.add(name, daemon)
+        hosts = self.goldmill("hosts", "--json").json["hosts"]
+        self.assertEqual(["one", "two"], [host["name"] for host in hosts])
+        self.assertEqual({os.cpu_count()}, {host["cpus"] for host in hosts})
+        self.assertTrue(all(host["memory_bytes"] > 2**28 for host in hosts), hosts)
+        said = self.goldmill("hosts", "add", "qemu+unix:///system?socket=/nowhere", status=None)
+        self.assertNotEqual(0, said.status)
+        self.assertIn("cannot be reached", said.err)
+        self.assertEqual(2, len(self.goldmill("hosts", "--json").json["hosts"]))
+
+    def test_2_requests_that_cannot_be(self):
+        for words, said in ((("--engine", "libvirt", "--warm"), "--warm is for the qemu engine"),
+                            (("--engine", "libvirt", "--host", "three"), "there is no host 'three'"),
+                            (("--host", "one"), "add --engine libvirt"),
+                            (("--network", "network=default"), "is of libvirt")):
+            with self.subTest(said):
+                answer = self.goldmill("launch", "base", *words, status=None)
+                self.assertIn(answer.status, (2, 3))
+                self.assertIn(said, answer.err)
+
+    def test_3_one_is_ready_and_one_whose_launcher_dies_is_adopted(self):
+        network = ("--engine", "libvirt", "--network", "bridge=br0", "--json")
+        lost = start(*("launch", "base", "--fleet", "lost", "--host", "two"), *network,
+                     home=self.home, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        limit = time.monotonic() + 120
+        while not self.daemons["two"].guests() and time.monotonic() < limit:
+            time.sleep(0.05)
+        end(lost, signal.SIGKILL)
+        fleet = self.goldmill("launch", "base", "--fleet", "kept", "--host", "one", *network).json
+        kept, = fleet["instances"]
+        self.assertEqual("ready", kept["state"], kept)
+        self.assertEqual("one", kept["host"])
+        limit = time.monotonic() + 180
+        while (row := self.rows()["lost-001"])["state"] == "starting" and time.monotonic() < limit:
+            time.sleep(1)
+        self.assertEqual("ready", row["state"], row)
+        self.assertEqual("two", row["host"])
+        self.assertEqual({"kept-001"}, set(self.daemons["one"].machines()))
+        self.assertEqual({"lost-001"}, set(self.daemons["two"].machines()))
+        self.assertNotEqual(kept["machine_id"], row["machine_id"])
+        self.assertNotEqual(kept["ssh_host_key"], row["ssh_host_key"])
+
+    def test_4_they_are_entered_and_reach_each_other(self):
+        rows = self.rows()
+        other = rows["lost-001"]["address"]
+        self.assertTrue(other.startswith("198.18.78."), rows)
+        said = self.goldmill("ssh", "kept-001", "--",
+                             f"hostname; exec 3<>/dev/tcp/{other}/22; head -c 7 <&3").out
+        self.assertEqual("kept-001\nSSH-2.0", said)
+        self.assertEqual("lost-001\n", self.goldmill("ssh", "lost-001", "--", "hostname").out)
+        self.assertGreater(rows["kept-001"]["memory_bytes"], 2**25)
+
+    def test_5_a_host_gets_only_the_bytes_that_it_lacks(self):
+        images = {image["name"]: image for image in
+                  self.goldmill("list", "--json").json["images"]}
+        pool = self.daemons["one"].room / "lib/images/goldmill"
+        base = product.pathlib.Path(images["base"]["qcow2"])
+        self.assertTrue(filecmp.cmp(base, pool / base.name, shallow=False))
+        before = {file: (pool / file).stat().st_mtime_ns for file in self.daemons["one"].volumes()}
+        said = self.goldmill("launch", "java", "--fleet", "made", "--engine", "libvirt",
+                             "--host", "one", "--prepare-only")
+        self.assertEqual(1, said.err.count("sending "), said)
+        java = product.pathlib.Path(images["java"]["qcow2"])
+        self.assertTrue(filecmp.cmp(java, pool / java.name, shallow=False))
+        self.assertEqual(before, {file: (pool / file).stat().st_mtime_ns for file in before
+                                  if not file.startswith("kept-")} |
+                         {file: before[file] for file in before if file.startswith("kept-")})
+        chain = product.run("nsenter", "--mount", f"--target={self.daemons['one'].process.pid}",
+                            "qemu-img", "info", "--backing-chain", "--force-share",
+                            f"{PRIVATE['lib']}/images/goldmill/" +
+                            next(pool.glob("made-001-*.qcow2")).name)
+        self.assertIn(java.name, chain)
+        self.assertIn(base.name, chain)
+
+    def test_6_an_orderly_stop_and_a_start(self):
+        self.goldmill("stop", "kept-001")
+        self.assertEqual("stopped", self.rows()["kept-001"]["state"])
+        self.assertEqual("shut off", self.daemons["one"].virsh("domstate", "kept-001").strip())
+        before = self.rows()["kept-001"]
+        self.goldmill("start", "kept-001")
+        row = self.rows()["kept-001"]
+        self.assertEqual("ready", row["state"], row)
+        for part in ("machine_id", "ssh_host_key", "hostname"):
+            self.assertEqual(before[part], row[part])
+
+    def test_7_a_lost_host_takes_only_its_own(self):
+        self.daemons["two"].end()
+        rows = self.rows()
+        self.assertEqual("ready", rows["kept-001"]["state"])
+        self.assertIsNone(rows["kept-001"]["error"])
+        self.assertIn("host two", rows["lost-001"]["error"])
+        fleet = self.goldmill("launch", "base", "--fleet", "next", "--engine", "libvirt",
+                              "--prepare-only")
+        self.assertIn("host two cannot be reached", fleet.err)
+        self.assertEqual("one", self.rows()["next-001"]["host"])
+        refused = self.goldmill("hosts", "remove", "two", status=None)
+        self.assertIn("has 1 instances, lost-001", refused.err)
+        self.goldmill("hosts", "remove", "two", "--forget")
+        self.assertNotIn("lost-001", self.rows())
+
+    def test_8_nothing_is_left(self):
+        self.goldmill("rm", "--force", "kept", "made", "next")
+        self.assertEqual([], self.daemons["one"].machines())
+        self.assertEqual([], self.daemons["one"].guests())
+        images = {os.path.basename(self.goldmill("show", name, "--json").json["qcow2"])
+                  for name in ("base", "java")}
+        self.assertEqual(images | {f"{name}.whole" for name in images},
+                         self.daemons["one"].volumes())
+        self.assertEqual([], list((self.home / "instances").glob("[a-z]*")))
+
+
+if __name__ == "__main__":
+    unittest.main()
