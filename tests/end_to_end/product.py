@@ -24,6 +24,8 @@ ROOM = pathlib.Path(os.environ.get("GOLDMILL_TEST_HOME", BINARY.parent / "test-h
 HOME = ROOM / "state"
 RECIPES = ROOM / "recipes"
 IS_ROOT = os.geteuid() == 0
+# What changes layers, images or their names in the shared home: not while it is copied.
+CHANGES = ("build", "gc", "keep-packages", "lock", "pack", "rm")
 # Before a command that reads what belongs to guest ids, which a plain user may only so.
 AS_GUEST_ROOT = () if IS_ROOT else ("unshare", "--map-auto", "--map-root-user")
 
@@ -58,21 +60,31 @@ def goldmill(*arguments, home=HOME, status=0, before=(), env=None, timeout=900, 
              binary=BINARY, stdin=None):
     """Runs it; `before` is put in front (unshare, taskset, ...). status=None: any will do."""
     command = [*map(str, before), str(binary), *map(str, arguments)]
-    start = time.monotonic()
-    process = subprocess.run(command, env=environment(home, **(env or {})), timeout=timeout,
-                             stdin=stdin or subprocess.DEVNULL, capture_output=True, cwd=cwd,
-                             check=False)
+    with contextlib.ExitStack() as held:
+        if home == HOME and arguments and arguments[0] in CHANGES:
+            held.enter_context(locked("changes", fcntl.LOCK_SH))
+        start = time.monotonic()
+        process = subprocess.run(command, env=environment(home, **(env or {})), timeout=timeout,
+                                 stdin=stdin or subprocess.DEVNULL, capture_output=True, cwd=cwd,
+                                 check=False)
     answer = Answer(arguments, process, time.monotonic() - start)
     if status is not None and answer.status != status:
         raise Failed(str(answer))
     return answer
 
 
+@contextlib.contextmanager
+def locked(name, how):
+    """One of the locks that the tests which run at the same time share."""
+    ROOM.mkdir(parents=True, exist_ok=True)
+    with open(ROOM / name, "w") as lock:
+        fcntl.flock(lock, how)
+        yield
+
+
 def images():
     """Builds base and java in the shared home, unless they are there."""
-    ROOM.mkdir(parents=True, exist_ok=True)
-    with open(ROOM / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked("lock", fcntl.LOCK_EX):
         if not RECIPES.is_dir():
             shutil.copytree(EXAMPLES, RECIPES.with_suffix(".new"),
                             ignore=shutil.ignore_patterns("*.lock", "ops", "ops.pub"))
@@ -139,6 +151,13 @@ def clone_home(home, source=HOME, linked=("disks",)):
     """
     left_out = ("instances", "snapshots", "work")
     home.mkdir(mode=0o700)
+    with contextlib.ExitStack() as held:
+        if source == HOME:
+            held.enter_context(locked("changes", fcntl.LOCK_EX))
+        copy_state(source, home, left_out, linked)
+
+
+def copy_state(source, home, left_out, linked):
     with contextlib.closing(sqlite3.connect(source / "catalogue.db")) as catalogue, \
             contextlib.closing(sqlite3.connect(home / "catalogue.db")) as copy:
         catalogue.backup(copy)  # as of one moment, whoever has it open
