@@ -182,7 +182,7 @@ class Json(Case):
         self.assertEqual(fleet, launched["fleet"])
         self.assertEqual(3, len(launched["instances"]))
         for instance in launched["instances"]:
-            self.assertEqual({"name", "image", "fleet", "hostname", "machine_id", "ssh_host_key",
+            self.assertEqual({"name", "image", "fleet", "host", "hostname", "machine_id", "ssh_host_key",
                               "address", "ssh_port", "state", "ready_seconds", "uptime_seconds",
                               "memory_bytes", "expires", "error"}, set(instance))
             self.assertEqual("prepared", instance["state"])
@@ -196,6 +196,24 @@ class Json(Case):
             self.assertLess(int(used), 1000)
         self.assertEqual(sorted(names), sorted(goldmill("rm", fleet, "--json").json["removed"]))
         self.assertFalse([n for n in names if (product.HOME / "instances" / n).exists()])
+
+    @unittest.skipUnless(product.IS_ROOT, "a full disk is mounted")
+    def test_on_a_full_disk_those_fail_that_have_no_room(self):
+        script = ('mount -t tmpfs -o size=192k tmpfs "$0" && { "$@"; status=$?; ls -A "$0" >&2;'
+                  " exit $status; }")
+        answer = goldmill("launch", "java", "-n", 40, "--fleet", "full", "--prepare-only", "--json",
+                          before=("unshare", "--mount", "sh", "-c", script,
+                                  product.HOME / "instances"), status=1)
+        rows = answer.json["instances"]
+        by_state = {state: [row for row in rows if row["state"] == state]
+                    for state in ("prepared", "failed")}
+        self.assertEqual(40, sum(map(len, by_state.values())))
+        self.assertTrue(by_state["prepared"])
+        for row in by_state["failed"]:
+            self.assertIn("No space left", row["error"])
+        left = re.findall(r"(?m)^full-\d+$", answer.err)
+        self.assertEqual([row["name"] for row in by_state["prepared"]], sorted(left))
+        self.assertNotIn(".new-", answer.err)
 
     def test_impossible_instances_are_refused(self):
         key = product.RECIPES / "ops"

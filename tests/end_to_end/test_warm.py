@@ -3,6 +3,7 @@
 import concurrent.futures
 import json
 import os
+import pathlib
 import signal
 import socket
 import subprocess
@@ -113,6 +114,27 @@ class Warm(Case):
         self.assertFalse(again["made"])
         self.assertEqual(self.warmth["snapshot"], again["snapshot"])
         self.assertIn("UEFI", goldmill("launch", "base", "--warm", "--uefi", status=2).err)
+
+    def test_4_a_damaged_snapshot_is_not_used(self):
+        directory = pathlib.Path(self.warmth["snapshot"])
+        for part in ("memory", "state", "disk.qcow2"):
+            with self.subTest(part), open(directory / part, "r+b") as file:
+                file.seek(4096)
+                byte = file.read(1)
+                file.seek(4096)
+                file.write(bytes([byte[0] ^ 1]))
+                file.flush()
+                maker = start("warm", "base", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                try:  # a new one is booted
+                    while not list(directory.parent.glob(".*/qmp.sock")):
+                        self.assertIsNone(maker.poll(), "the damaged one was taken")
+                        time.sleep(0.05)
+                finally:
+                    end(maker, signal.SIGKILL)
+                    file.seek(4096)
+                    file.write(byte)
+        self.assertEqual([], product.gone_within(directory.parent, 20, [maker.pid]))
+        self.assertFalse(goldmill("warm", "base", "--json").json["made"])
 
     def test_5_one_that_was_stopped_boots_as_the_same(self):
         before = self.instances[1]  # nobody was in it yet: all of it is in memory only
