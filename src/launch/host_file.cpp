@@ -61,7 +61,11 @@ Result<std::vector<Host>> HostFiles::chosen(const std::vector<std::string>& name
       return Error{
           ErrorKind::not_found, "there is no host '" + name + "'", did_you_mean(name, words)};
     }
-    hosts.push_back(*found);
+    const bool again = std::any_of(
+        hosts.begin(), hosts.end(), [&name](const Host& host) { return host.name == name; });
+    if (!again) {
+      hosts.push_back(*found);
+    }
   }
   return hosts;
 }
@@ -91,9 +95,13 @@ std::string name_from_uri(const std::string& uri) {
   }
   std::string authority = uri.substr(start + 3, uri.find('/', start + 3) - start - 3);
   authority.erase(0, authority.find('@') + 1);  // npos + 1 == 0
+  authority = authority.substr(0, authority.find(':'));
+  if (authority.find_first_not_of("0123456789.") != std::string::npos) {
+    authority = authority.substr(0, authority.find('.'));
+  }
   std::string name;
-  for (const char c : authority.substr(0, authority.find_first_of(":."))) {
-    name += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  for (const char c : authority) {
+    name += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c == '.' ? '-' : c;
   }
   return name.empty() ? "local" : name;
 }

@@ -33,14 +33,16 @@ Result<HostStatus> add_host(const fs::path& home, Host host) {
     return Error{
         ErrorKind::invalid_input,
         "'" + (is_word(host.name) ? host.pool : host.name) + "' is no name for a host or pool",
-        "use a-z, 0-9, - and _; a URI is as libvirt's: qemu+ssh://root@host1/system"};
+        "give --name NAME of a-z, 0-9, - and _; a URI is as libvirt's: "
+        "qemu+ssh://root@host1/system"};
   }
   const HostFiles files(home);
   for (const Host& known : TRY(files.all())) {
-    if (known.name == host.name && known.uri != host.uri) {
-      return Error{ErrorKind::conflict,
-                   "there is a host " + known.name + " already: " + known.uri,
-                   "give this one another: --name NAME"};
+    if (known.name == host.name && (known.uri != host.uri || known.pool != host.pool)) {
+      return Error{
+          ErrorKind::conflict,
+          "there is a host " + known.name + " already: " + known.uri + ", pool " + known.pool,
+          "give this one another name (--name NAME), or remove that one"};
     }
   }
   const auto connection = TRY(LibvirtHost::connect(host));
@@ -51,13 +53,15 @@ Result<HostStatus> add_host(const fs::path& home, Host host) {
 
 Result<void> remove_host(const fs::path& home, const std::string& name, bool forget) {
   const HostFiles files(home);
-  TRY(files.chosen({name}));
   const Records records(home);
   std::vector<std::string> here;
   for (const Record& record : TRY(records.load_all())) {
     if (record.instance.host == name) {
       here.push_back(record.instance.name);
     }
+  }
+  if (const auto known = files.chosen({name}); !known && here.empty()) {
+    return known.error();
   }
   if (!here.empty() && !forget) {
     return Error{ErrorKind::conflict,

@@ -36,6 +36,10 @@ constexpr Bytes kForQemu = 64_MiB;
 /// How many start at once for each processor of a host.
 constexpr int kStartsForEachCpu = 2;
 
+bool should_run(const Record& record) {
+  return record.instance.state == State::starting || record.instance.state == State::ready;
+}
+
 /// Hosts that answer, by name.
 using Connections = std::map<std::string, LibvirtHost>;
 
@@ -79,12 +83,19 @@ class LibvirtEngine final : public Engine {
                  const Found& found,
                  std::vector<Record>& records,
                  const std::function<void(const Record&)>& changed);
+  void start_new(Record& record,
+                 const LaunchRequest& request,
+                 const LibvirtHost& host,
+                 const std::function<void(const Record&)>& changed);
   void start_one(Record& record,
                  const LibvirtHost& host,
                  std::chrono::seconds limit,
                  const std::function<void(const Record&)>& changed);
   Result<AgentReport> greet(Record& record, const LibvirtHost& host, std::chrono::seconds limit);
   void reconcile(Record& record, const LibvirtHost& host);
+  void look_at(std::vector<Record>& records);
+  Result<void> remove_from(const LibvirtHost& host, const Record& record) const;
+  void ask_agent(Record& record, const LibvirtHost& host, DomainState state);
   Result<machine::SshTarget> ssh_target(const std::string& instance);
 
   Records records_;
@@ -183,41 +194,67 @@ void LibvirtEngine::start_one(Record& record,
   changed(record);
 }
 
-void LibvirtEngine::start_all(const LaunchRequest& request,
-                              const Found& found,
-                              std::vector<Record>& records,
+void LibvirtEngine::start_new(Record& record,
+                              const LaunchRequest& request,
+                              const LibvirtHost& host,
                               const std::function<void(const Record&)>& changed) {
-  const auto size = disk_size_of(request);
-  const auto fail = [&](Record& record, const std::string& why) {
+  const auto fail = [&](const std::string& why) {
     record.instance.state = State::failed;
     record.instance.error = why;
     (void)records_.save(record);
     changed(record);
   };
-  int at_once = request.parallel;
-  for (const HostStatus& status : found.statuses) {
-    const bool counts = request.parallel == 0 && status.capacity;
-    at_once += counts ? kStartsForEachCpu * status.capacity->cpus : 0;
+  {
+    // Whoever removes it meanwhile either finds its machine or keeps it from being made.
+    const auto guard = records_.lock(record.instance.name);
+    if (!guard || !records_.load(record.instance.name)) {
+      return fail("it was removed while it was being launched");
+    }
+    const auto size = disk_size_of(request);
+    const auto defined = size ? host.define(record, *size) : Result<void>(size.error());
+    if (!defined) {
+      return fail(defined.error().text());
+    }
   }
-  side_by_side(records.size(), static_cast<std::size_t>(at_once), [&](std::size_t i) {
-    Record& record = records[i];
-    const auto host = found.connections.find(record.instance.host);
+  if (request.prepare_only) {
+    changed(record);
+  } else {
+    start_one(record, host, request.ready_limit, changed);
+  }
+}
+
+void LibvirtEngine::start_all(const LaunchRequest& request,
+                              const Found& found,
+                              std::vector<Record>& records,
+                              const std::function<void(const Record&)>& changed) {
+  std::map<std::string, std::vector<Record*>> by_host;
+  for (Record& record : records) {
+    const bool lost = record.instance.host.empty() && record.instance.state != State::failed;
+    if (lost) {
+      record.instance.state = State::failed;
+      record.instance.error = "no host has " + to_text(request.memory) + " of memory left";
+      (void)records_.save(record);
+    }
     if (record.instance.state == State::failed) {
       changed(record);
-      return;
-    }
-    if (host == found.connections.end()) {
-      fail(record, "no host has " + to_text(request.memory) + " of memory left");
-      return;
-    }
-    const auto defined = size ? host->second.define(record, *size) : Result<void>(size.error());
-    if (!defined) {
-      fail(record, defined.error().text());
-    } else if (request.prepare_only) {
-      changed(record);
     } else {
-      start_one(record, host->second, request.ready_limit, changed);
+      by_host[record.instance.host].push_back(&record);
     }
+  }
+  std::vector<std::pair<const LibvirtHost*, const std::vector<Record*>*>> groups;
+  groups.reserve(by_host.size());
+  for (const auto& [name, group] : by_host) {
+    groups.emplace_back(&found.connections.at(name), &group);
+  }
+  side_by_side(groups.size(), groups.size(), [&](std::size_t host_index) {
+    const LibvirtHost& host = *groups[host_index].first;
+    const std::vector<Record*>& group = *groups[host_index].second;
+    const auto capacity = host.capacity();
+    const int cpus = capacity ? capacity->cpus : 1;
+    const int at_once = request.parallel > 0 ? request.parallel : kStartsForEachCpu * cpus;
+    side_by_side(group.size(), static_cast<std::size_t>(at_once), [&](std::size_t i) {
+      start_new(*group[i], request, host, changed);
+    });
   });
 }
 
@@ -256,43 +293,60 @@ Result<LibvirtHost> LibvirtEngine::host_of(const Record& record) const {
   return LibvirtHost::connect(hosts.front());
 }
 
+/// One that should run, by what its host says and, if need be, its agent.
 void LibvirtEngine::reconcile(Record& record, const LibvirtHost& host) {
-  Instance& instance = record.instance;
-  const bool should_run = instance.state == State::starting || instance.state == State::ready;
-  if (!should_run || records_.is_being_launched(instance.fleet)) {
+  if (!should_run(record) || records_.is_being_launched(record.instance.fleet)) {
     return;
   }
-  const auto guard = records_.lock(instance.name);
+  const auto guard = records_.lock(record.instance.name);
+  auto fresh = records_.load(record.instance.name);  // as whoever had the lock left it
+  if (!guard || !fresh) {
+    return;
+  }
+  record = std::move(fresh).value();
   const auto state = host.state(record);
-  if (!state) {
-    instance.error = state.error().text();
-    return;
-  }
-  const bool unheard = instance.state == State::starting || instance.address.empty();
-  if (*state == DomainState::running && !unheard) {
+  if (!should_run(record) || !state) {
+    record.instance.error = state ? record.instance.error : state.error().text();
     return;
   }
   if (*state == DomainState::running || *state == DomainState::paused) {
-    // Its launcher died, or it had no address yet.
-    auto port = *state == DomainState::paused ? host.start(record) : host.agent_port(record);
-    const auto key = machine::own_key(records_.home());
-    if (port && key) {
-      AgentChannel channel(std::move(port).value());
-      adopt(record, *key, channel);
-    }
+    ask_agent(record, host, *state);
   } else {
-    instance.state = State::stopped;
-    instance.error = *state == DomainState::absent ? "its host has no such machine any more"
-                                                   : "its machine was ended";
+    record.instance.state = State::stopped;
+    record.instance.error = *state == DomainState::absent ? "its host has no such machine any more"
+                                                          : "its machine was ended";
   }
   (void)records_.save(record);
+}
+
+/// Of one whose launcher died, or that had no address yet. One that somebody has paused stays so.
+void LibvirtEngine::ask_agent(Record& record, const LibvirtHost& host, DomainState state) {
+  const bool unfinished = record.instance.state == State::starting;
+  const bool addressless = has_own_address(record) && record.instance.address.empty();
+  if (!unfinished && (!addressless || state == DomainState::paused)) {
+    return;
+  }
+  const auto key = machine::own_key(records_.home());
+  auto port = state == DomainState::paused ? host.start(record) : host.agent_port(record);
+  if (!key || !port) {
+    return;  // the next look tries again
+  }
+  AgentChannel channel(std::move(port).value());
+  if (!unfinished) {
+    if (const auto report = channel.status(kAdoptionLimit)) {
+      take_report(record, *report);
+    }
+  } else if (!adopt(record, *key, channel)) {
+    (void)host.destroy(record);
+    record.instance.state = State::stopped;
+    record.instance.error = "goldmill ended before it had given it its identity";
+  }
 }
 
 Result<std::vector<Instance>> LibvirtEngine::list() {
   std::map<std::string, std::vector<Record>> by_host;
   for (Record& record : TRY(records_.load_all())) {
-    const bool over = record.instance.expires && *record.instance.expires <= ::time(nullptr);
-    if (record.instance.engine == name() && !(over && remove(record.instance.name))) {
+    if (record.instance.engine == name()) {
       by_host[record.instance.host].push_back(std::move(record));
     }
   }
@@ -301,17 +355,7 @@ Result<std::vector<Instance>> LibvirtEngine::list() {
   for (auto& [host, records] : by_host) {
     groups.push_back(&records);
   }
-  side_by_side(groups.size(), groups.size(), [&](std::size_t i) {
-    const auto host = host_of(groups[i]->front());
-    for (Record& record : *groups[i]) {
-      if (!host) {
-        record.instance.error = host.error().text();
-        continue;
-      }
-      reconcile(record, *host);
-      record.instance.memory = host->memory(record);
-    }
-  });
+  side_by_side(groups.size(), groups.size(), [&](std::size_t i) { look_at(*groups[i]); });
   std::vector<Instance> instances;
   for (const auto* records : groups) {
     for (const Record& record : *records) {
@@ -321,11 +365,41 @@ Result<std::vector<Instance>> LibvirtEngine::list() {
   return instances;
 }
 
+/// Those of one host, as they really are; those whose time is over go.
+void LibvirtEngine::look_at(std::vector<Record>& records) {
+  if (records.front().instance.host.empty()) {
+    return;  // no host had room for them: their own error stands
+  }
+  const auto host = host_of(records.front());
+  const auto is_over = [](const Record& record) {
+    return record.instance.expires && *record.instance.expires <= ::time(nullptr);
+  };
+  for (Record& record : records) {
+    if (!host) {
+      record.instance.error = host.error().text();
+    } else if (!is_over(record) || !remove_from(*host, record)) {
+      reconcile(record, *host);
+      record.instance.memory = host->memory(record);
+    }
+  }
+  std::erase_if(records, [this](const Record& record) { return !has(record.instance.name); });
+}
+
 Result<Instance> LibvirtEngine::start(const std::string& instance) {
   const auto guard = TRY(records_.lock(instance));
   Record record = TRY(records_.load(instance));
+  const auto absent = Error{ErrorKind::unavailable,
+                            instance + " was never made on a host, or is gone from it",
+                            "remove it and launch again: goldmill rm " + instance};
+  if (record.instance.host.empty()) {
+    return absent;
+  }
   const LibvirtHost host = TRY(host_of(record));
-  if (TRY(host.state(record)) == DomainState::running) {
+  const DomainState state = TRY(host.state(record));
+  if (state == DomainState::absent) {
+    return absent;
+  }
+  if (state == DomainState::running) {
     return Error{ErrorKind::conflict, instance + " runs already"};
   }
   start_one(record, host, LaunchRequest{}.ready_limit, [](const Record&) {});
@@ -333,8 +407,12 @@ Result<Instance> LibvirtEngine::start(const std::string& instance) {
 }
 
 Result<void> LibvirtEngine::stop(const std::string& instance, std::chrono::seconds limit) {
-  Record record = TRY(records_.load(instance));
+  TRY(records_.load(instance));
   const auto guard = TRY(records_.lock(instance));
+  Record record = TRY(records_.load(instance));
+  if (record.instance.host.empty()) {
+    return {};
+  }
   const LibvirtHost host = TRY(host_of(record));
   const auto runs = [&] {
     const auto state = host.state(record);
@@ -361,13 +439,18 @@ Result<void> LibvirtEngine::stop(const std::string& instance, std::chrono::secon
   return records_.save(record);
 }
 
+Result<void> LibvirtEngine::remove_from(const LibvirtHost& host, const Record& record) const {
+  const auto guard = TRY(records_.lock(record.instance.name));
+  TRY(host.remove(record));
+  return records_.erase(record.instance.name);
+}
+
 Result<void> LibvirtEngine::remove(const std::string& instance) {
   const Record record = TRY(records_.load(instance));
-  if (!record.instance.host.empty()) {  // else no host had room for it
-    const LibvirtHost host = TRY(host_of(record));
-    TRY(host.remove(record));
+  if (record.instance.host.empty()) {
+    return records_.erase(instance);  // no host had room for it
   }
-  return records_.erase(instance);
+  return remove_from(TRY(host_of(record)), record);
 }
 
 Result<UniqueFd> LibvirtEngine::console(const std::string& instance) {

@@ -4,7 +4,9 @@
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <future>
 #include <string_view>
+#include <thread>
 
 #include <fcntl.h>
 #include <libvirt/virterror.h>
@@ -23,6 +25,17 @@ namespace {
 /// A host that says nothing for this long is lost.
 constexpr int kKeepAliveSeconds = 5;
 constexpr unsigned kKeepAliveTries = 3;
+
+constexpr std::chrono::seconds kConnectLimit(20);
+
+/// Hosts are entered by keys: ssh asks nobody for a password.
+std::string without_questions(const std::string& uri) {
+  const std::size_t scheme = uri.find("+ssh://");
+  if (scheme == std::string::npos || uri.find("no_tty=") != std::string::npos) {
+    return uri;
+  }
+  return uri + (uri.find('?') == std::string::npos ? "?" : "&") + "no_tty=1";
+}
 
 /// Stands beside a file that came over whole; without it the file may be cut.
 std::string mark_of(const std::string& file) {
@@ -45,20 +58,32 @@ int read_for_stream(virStreamPtr /*stream*/, char* data, std::size_t size, void*
 
 Result<LibvirtHost> LibvirtHost::connect(const Host& host) {
   start_libvirt_events();
-  // Nobody is asked for a password: hosts are entered by keys.
-  virConnectAuth nobody{};
-  Connection connection(virConnectOpenAuth(host.uri.c_str(), &nobody, 0));
-  if (!connection) {
-    Error error = libvirt_error("host " + host.name + " cannot be reached");
-    error.kind = ErrorKind::unavailable;
-    error.hint = "does `virsh -c '" + host.uri + "' list` work?";
-    return error;
+  struct Opened {
+    Connection connection;
+    std::string said;  // libvirt keeps it for each thread
+  };
+  const auto promise = std::make_shared<std::promise<Opened>>();
+  auto opened = promise->get_future();
+  // A thread of its own, since nothing else ends a wait for a host that is switched off. A
+  // connection that comes too late is closed there.
+  std::thread([promise, uri = without_questions(host.uri)] {
+    virConnectAuth nobody{};
+    Connection connection(virConnectOpenAuth(uri.c_str(), &nobody, 0));
+    std::string said = connection ? "" : libvirt_error("libvirt says").message;
+    promise->set_value({std::move(connection), std::move(said)});
+  }).detach();
+  const bool in_time = opened.wait_for(kConnectLimit) == std::future_status::ready;
+  Opened result = in_time ? opened.get() : Opened{nullptr, "no answer within 20 seconds"};
+  if (!result.connection) {
+    return Error{ErrorKind::unavailable,
+                 "host " + host.name + " cannot be reached: " + result.said,
+                 "does `virsh -c '" + host.uri + "' list` work?"};
   }
-  virConnectSetKeepAlive(connection.get(), kKeepAliveSeconds, kKeepAliveTries);
-  return LibvirtHost(host, std::move(connection));
+  virConnectSetKeepAlive(result.connection.get(), kKeepAliveSeconds, kKeepAliveTries);
+  return LibvirtHost(host, std::move(result.connection));
 }
 
-Error LibvirtHost::error(const std::string& what) const {
+Error LibvirtHost::failure(const std::string& what) const {
   Error error = libvirt_error(what);
   const bool lost = virConnectIsAlive(connection_.get()) != 1;
   error.message =
@@ -74,11 +99,11 @@ Result<Capacity> LibvirtHost::capacity() const {
   std::vector<virNodeMemoryStats> stats;
   if (virNodeGetInfo(connection_.get(), &node) < 0 ||
       virNodeGetMemoryStats(connection_.get(), kAll, nullptr, &count, 0) < 0) {
-    return error("cannot ask what it can give");
+    return failure("cannot ask what it can give");
   }
   stats.resize(static_cast<std::size_t>(count));
   if (virNodeGetMemoryStats(connection_.get(), kAll, stats.data(), &count, 0) < 0) {
-    return error("cannot ask what it can give");
+    return failure("cannot ask what it can give");
   }
   Capacity capacity{Bytes{0}, static_cast<int>(node.cpus)};
   for (const virNodeMemoryStats& stat : stats) {
@@ -95,29 +120,31 @@ Result<LibvirtHost::Pool> LibvirtHost::pool() const {
   Pool pool(virStoragePoolLookupByName(connection_.get(), host_.pool.c_str()));
   if (!pool) {
     pool.reset(virStoragePoolDefineXML(connection_.get(), pool_xml(host_.pool).c_str(), 0));
-    if (!pool || virStoragePoolBuild(pool.get(), VIR_STORAGE_POOL_BUILD_NEW) < 0) {
-      return error("cannot make the storage pool " + host_.pool);
+    if (!pool) {
+      return failure("cannot make the storage pool " + host_.pool);
     }
     virStoragePoolSetAutostart(pool.get(), 1);
   }
-  if (virStoragePoolIsActive(pool.get()) != 1 && virStoragePoolCreate(pool.get(), 0) < 0 &&
+  if (virStoragePoolIsActive(pool.get()) != 1 &&
+      virStoragePoolCreate(pool.get(), VIR_STORAGE_POOL_CREATE_WITH_BUILD) < 0 &&
       virStoragePoolIsActive(pool.get()) != 1) {  // another goldmill may have been quicker
-    return error("cannot open the storage pool " + host_.pool);
+    return failure("cannot open the storage pool " + host_.pool);
   }
   return pool;
 }
 
 Result<void> LibvirtHost::send(virStoragePoolPtr pool, const fs::path& file, Bytes size) const {
   const std::string name = file.filename();
-  const auto remove = [pool](const std::string& volume) {
-    if (const Volume stale{virStorageVolLookupByName(pool, volume.c_str())}) {
-      virStorageVolDelete(stale.get(), 0);
-    }
+  const auto remove = [&](const std::string& volume) -> Result<void> {
+    const Volume stale{virStorageVolLookupByName(pool, volume.c_str())};
+    return !stale || virStorageVolDelete(stale.get(), 0) == 0 ? Result<void>()
+                                                              : failure("cannot replace " + volume);
   };
-  remove(name);
+  TRY(remove(mark_of(name)));  // first: from here on the file may be cut
+  TRY(remove(name));
   const Volume volume(virStorageVolCreateXML(pool, plain_volume_xml(name, size).c_str(), 0));
   if (!volume) {
-    return error("cannot make a file for " + name);
+    return failure("cannot make a file for " + name);
   }
   UniqueFd source = TRY(system::open_file(file, O_RDONLY | O_NOFOLLOW));
   int descriptor = source.get();
@@ -126,13 +153,13 @@ Result<void> LibvirtHost::send(virStoragePoolPtr pool, const fs::path& file, Byt
   if (!stream || virStorageVolUpload(volume.get(), stream.get(), 0, size.value, 0) < 0 ||
       virStreamSendAll(stream.get(), read_for_stream, &descriptor) < 0 ||
       virStreamFinish(stream.get()) < 0) {
-    Error failed = error("cannot send " + name);
-    remove(name);
+    Error failed = failure("cannot send " + name);
+    (void)remove(name);
     return failed;
   }
   const Volume mark(
       virStorageVolCreateXML(pool, plain_volume_xml(mark_of(name), Bytes{512}).c_str(), 0));
-  return mark ? Result<void>() : error("cannot mark " + name + " as whole");
+  return mark ? Result<void>() : failure("cannot mark " + name + " as whole");
 }
 
 Result<Bytes> LibvirtHost::bring(const std::vector<fs::path>& chain, const Sending& sending) const {
@@ -146,10 +173,10 @@ Result<Bytes> LibvirtHost::bring(const std::vector<fs::path>& chain, const Sendi
     if (there && mark) {
       continue;
     }
-    std::error_code failure;
-    const Bytes size{fs::file_size(*file, failure)};
-    if (failure) {
-      return system_error("cannot read " + file->string(), failure.value());
+    std::error_code unreadable;
+    const Bytes size{fs::file_size(*file, unreadable)};
+    if (unreadable) {
+      return system_error("cannot read " + file->string(), unreadable.value());
     }
     sending(name, size);
     TRY(send(pool.get(), *file, size));
@@ -169,12 +196,13 @@ std::string LibvirtHost::domain_type() const {
 }
 
 Result<void> LibvirtHost::define(const Record& record, Bytes disk_size) const {
+  const Turn turn(*slow_);
   const Pool pool = TRY(this->pool());
   const std::string image = record.disk.filename();
   const Volume below(virStorageVolLookupByName(pool.get(), image.c_str()));
   char* path = below ? virStorageVolGetPath(below.get()) : nullptr;
   if (path == nullptr) {
-    return error("the image's disk " + image + " is not there");
+    return failure("the image's disk " + image + " is not there");
   }
   const std::string document =
       overlay_volume_xml(disk_of(record), disk_size, path, record.disk_format);
@@ -182,13 +210,13 @@ Result<void> LibvirtHost::define(const Record& record, Bytes disk_size) const {
   const Volume disk(virStorageVolCreateXML(pool.get(), document.c_str(), 0));
   path = disk ? virStorageVolGetPath(disk.get()) : nullptr;
   if (path == nullptr) {
-    return error("cannot make the disk of " + record.instance.name);
+    return failure("cannot make the disk of " + record.instance.name);
   }
   const std::string machine = domain_xml(record, path, domain_type());
   std::free(path);  // NOLINT: libvirt gives memory of malloc
   const Domain domain(
       virDomainDefineXMLFlags(connection_.get(), machine.c_str(), VIR_DOMAIN_DEFINE_VALIDATE));
-  return domain ? Result<void>() : error("cannot define " + record.instance.name);
+  return domain ? Result<void>() : failure("cannot define " + record.instance.name);
 }
 
 Result<LibvirtHost::Domain> LibvirtHost::domain(const Record& record) const {
@@ -197,7 +225,7 @@ Result<LibvirtHost::Domain> LibvirtHost::domain(const Record& record) const {
     return domain;
   }
   const bool absent = virGetLastErrorCode() == VIR_ERR_NO_DOMAIN;
-  Error failed = error("cannot find " + record.instance.name);
+  Error failed = failure("cannot find " + record.instance.name);
   failed.kind = absent ? ErrorKind::not_found : failed.kind;
   return failed;
 }
@@ -205,13 +233,15 @@ Result<LibvirtHost::Domain> LibvirtHost::domain(const Record& record) const {
 Result<UniqueFd> LibvirtHost::start(const Record& record) const {
   const Domain domain = TRY(this->domain(record));
   int state = 0;
-  if (virDomainGetState(domain.get(), &state, nullptr, 0) == 0 && state != VIR_DOMAIN_PAUSED &&
-      virDomainCreateWithFlags(domain.get(), VIR_DOMAIN_START_PAUSED) < 0) {
-    return error("cannot start " + record.instance.name);
+  if (virDomainGetState(domain.get(), &state, nullptr, 0) == 0 && state != VIR_DOMAIN_PAUSED) {
+    const Turn turn(*slow_);
+    if (virDomainCreateWithFlags(domain.get(), VIR_DOMAIN_START_PAUSED) < 0) {
+      return failure("cannot start " + record.instance.name);
+    }
   }
   UniqueFd port = TRY(agent_port(record));
   if (virDomainResume(domain.get()) < 0) {
-    return error("cannot run " + record.instance.name);
+    return failure("cannot run " + record.instance.name);
   }
   return port;
 }
@@ -238,7 +268,7 @@ Result<DomainState> LibvirtHost::state(const Record& record) const {
   }
   int state = 0;
   if (!domain || virDomainGetState(domain->get(), &state, nullptr, 0) < 0) {
-    return domain ? error("cannot ask about " + record.instance.name) : domain.error();
+    return domain ? failure("cannot ask about " + record.instance.name) : domain.error();
   }
   switch (state) {
     case VIR_DOMAIN_PAUSED:
@@ -268,14 +298,14 @@ Result<void> LibvirtHost::power_button(const Record& record) const {
   const Domain domain = TRY(this->domain(record));
   return virDomainShutdownFlags(domain.get(), VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN) == 0
              ? Result<void>()
-             : error("cannot shut " + record.instance.name + " down");
+             : failure("cannot shut " + record.instance.name + " down");
 }
 
 Result<void> LibvirtHost::destroy(const Record& record) const {
   const Domain domain = TRY(this->domain(record));
   if (virDomainIsActive(domain.get()) == 1 && virDomainDestroy(domain.get()) < 0 &&
       virDomainIsActive(domain.get()) == 1) {
-    return error("cannot end " + record.instance.name);
+    return failure("cannot end " + record.instance.name);
   }
   return {};
 }
@@ -287,16 +317,30 @@ Result<void> LibvirtHost::remove(const Record& record) const {
   }
   if (domain) {
     TRY(destroy(record));
-    if (virDomainUndefineFlags(domain->get(), VIR_DOMAIN_UNDEFINE_NVRAM) < 0) {
-      return error("cannot remove " + record.instance.name);
+    constexpr unsigned kWithAllOfIt = VIR_DOMAIN_UNDEFINE_NVRAM | VIR_DOMAIN_UNDEFINE_MANAGED_SAVE |
+                                      VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA |
+                                      VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA;
+    if (virDomainUndefineFlags(domain->get(), kWithAllOfIt) < 0) {
+      return failure("cannot remove " + record.instance.name);
     }
   }
-  const Pool pool = TRY(this->pool());
-  const Volume disk(virStorageVolLookupByName(pool.get(), disk_of(record).c_str()));
-  if (disk && virStorageVolDelete(disk.get(), 0) < 0) {
-    return error("cannot remove the disk of " + record.instance.name);
+  return remove_disk(record);
+}
+
+Result<void> LibvirtHost::remove_disk(const Record& record) const {
+  const std::string what = "cannot remove the disk of " + record.instance.name;
+  const Pool pool(virStoragePoolLookupByName(connection_.get(), host_.pool.c_str()));
+  if (!pool) {
+    return virGetLastErrorCode() == VIR_ERR_NO_STORAGE_POOL ? Result<void>() : failure(what);
   }
-  return {};
+  if (virStoragePoolIsActive(pool.get()) != 1 && virStoragePoolCreate(pool.get(), 0) < 0) {
+    return failure(what);
+  }
+  const Volume disk(virStorageVolLookupByName(pool.get(), disk_of(record).c_str()));
+  if (!disk) {
+    return virGetLastErrorCode() == VIR_ERR_NO_STORAGE_VOL ? Result<void>() : failure(what);
+  }
+  return virStorageVolDelete(disk.get(), 0) == 0 ? Result<void>() : failure(what);
 }
 
 }  // namespace goldmill::launch

@@ -2,10 +2,12 @@
 // LibvirtHost: a connection to one host's libvirt, and what goldmill does there.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <semaphore>
 #include <string>
 #include <vector>
 
@@ -69,14 +71,28 @@ class LibvirtHost {
   LibvirtHost(Host host, Connection connection)
       : host_(std::move(host)), connection_(std::move(connection)) {}
 
-  Error error(const std::string& what) const;
+  /// What libvirt said last, by this host; unavailable when the connection is lost.
+  Error failure(const std::string& what) const;
   Result<Domain> domain(const Record& record) const;
   Result<Pool> pool() const;
+  Result<void> remove_disk(const Record& record) const;
   Result<void> send(virStoragePoolPtr pool, const std::filesystem::path& file, Bytes size) const;
   std::string domain_type() const;
 
+  /// libvirtd stops listening to one that has five requests open (its `max_client_requests`), and
+  /// then takes it for dead: so what is slow waits for its turn here.
+  using Turns = std::counting_semaphore<3>;
+  struct Turn {
+    explicit Turn(Turns& turns) : turns_(turns) { turns_.acquire(); }
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+    ~Turn() { turns_.release(); }
+    Turns& turns_;
+  };
+
   Host host_;
   Connection connection_;
+  std::unique_ptr<Turns> slow_ = std::make_unique<Turns>(3);
 };
 
 }  // namespace goldmill::launch

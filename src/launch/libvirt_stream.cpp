@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <libvirt/virterror.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -25,8 +26,8 @@ struct Buffer {
   bool empty() const { return begin == end; }
 };
 
-/// Carries bytes between a stream and a socket, in the event loop's thread. It lives until libvirt
-/// has let go of both its callbacks.
+/// Carries bytes between a stream and a socket, in the event loop's thread, which deletes it when
+/// it has let go of the socket. (Of a stream's callback libvirt 9 never lets go.)
 class Pump {
  public:
   Pump(virStreamPtr stream, UniqueFd socket) : stream_(stream), socket_(std::move(socket)) {}
@@ -42,29 +43,21 @@ class Pump {
     if (pump->watch_ < 0) {
       return libvirt_error("cannot watch a socket");
     }
-    ++pump->holders_;
     Pump& running = *pump.release();  // let_go() deletes it
     if (virStreamEventAddCallback(
-            running.stream_, VIR_STREAM_EVENT_READABLE, on_stream, &running, let_go) < 0) {
+            running.stream_, VIR_STREAM_EVENT_READABLE, on_stream, &running, nullptr) < 0) {
       const Error error = libvirt_error("cannot watch a stream");
       running.end();
       return error;
     }
-    ++running.holders_;
     return {};
   }
 
  private:
   static void let_go(void* opaque) {
     Pump* pump = static_cast<Pump*>(opaque);
-    bool last = false;
-    {
-      const std::lock_guard guard(pump->lock_);
-      last = --pump->holders_ == 0;
-    }
-    if (last) {
-      delete pump;  // NOLINT(cppcoreguidelines-owning-memory): a callback of C
-    }
+    { const std::lock_guard until_run_has_returned(pump->lock_); }
+    delete pump;  // NOLINT(cppcoreguidelines-owning-memory): a callback of C
   }
   static void on_socket(int /*watch*/, int /*file*/, int /*events*/, void* opaque) {
     static_cast<Pump*>(opaque)->move();
@@ -149,11 +142,10 @@ class Pump {
 
   static constexpr int kWouldWait = -2;  // of a stream that does not block
 
-  std::recursive_mutex lock_;  // libvirt lets go of a stream at once, of a socket later
+  std::mutex lock_;
   virStreamPtr stream_;
   UniqueFd socket_;
   int watch_ = -1;
-  int holders_ = 0;
   bool over_ = false;
   Buffer in_;
   Buffer out_;
@@ -164,6 +156,7 @@ class Pump {
 void start_libvirt_events() {
   static std::once_flag once;
   std::call_once(once, [] {
+    ::signal(SIGPIPE, SIG_IGN);  // a port may be closed while it is written to
     virSetErrorFunc(nullptr, [](void*, virErrorPtr) {});  // errors are returned, not printed
     virEventRegisterDefaultImpl();
     std::thread([] {

@@ -163,7 +163,7 @@ Result<Record> record_of(const Json& json) {
   record.mac = TRY(string_at(json, "mac"));
   record.network = TRY(Network::parse(TRY(string_at(json, "network"))));
   record.domain = find_string(json, "domain").value_or("");
-  if (!has_own_address(record) && record.instance.host.empty()) {
+  if (!has_own_address(record) && record.domain.empty()) {
     record.instance.address = "127.0.0.1";
   }
   record.user_data = find_string(json, "user_data").value_or("");

@@ -16,11 +16,11 @@ namespace goldmill::cli {
 
 namespace {
 
-Result<Bytes> memory_from(const std::string& text) {
+Result<Bytes> memory_from(const std::string& text, bool elsewhere) {
   const Bytes memory = TRY(parse_bytes(text));
   const Bytes here{static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
                    static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE))};
-  if (memory < 64_MiB || memory > here) {
+  if (memory < 64_MiB || (memory > here && !elsewhere)) {
     return Error{ErrorKind::invalid_input,
                  "--memory " + to_text(memory) + " is not possible",
                  "give from 64 MiB to this machine's " + to_text(here)};
@@ -235,7 +235,7 @@ std::vector<Option> launch_options() {
       {.name = "uefi", .doc = "Starts by UEFI instead of BIOS."},
       {.name = "parallel",
        .value = "N",
-       .doc = "How many start at once.",
+       .doc = "How many start at once, on each host.",
        .standard = "twice the processors"},
       {.name = "prepare-only", .doc = "Makes disks and identities, starts nothing."}};
   options.insert(options.end(), others.begin(), others.end());
@@ -263,7 +263,7 @@ Result<launch::LaunchRequest> launch_request(const Parsed& parsed) {
   request.image = parsed.argument(0);
   request.cpus = TRY(parsed.integer("cpus", 1, 255)).value_or(1);  // q35's
   if (const auto memory = parsed.value("memory")) {
-    request.memory = TRY(memory_from(*memory));
+    request.memory = TRY(memory_from(*memory, parsed.value("engine") == "libvirt"));
   }
   if (const auto size = parsed.value("disk-size")) {
     request.disk_size = TRY(parse_bytes(*size));

@@ -114,6 +114,11 @@ int run_ps(const Parsed& parsed, Terminal& terminal) {
       terminal.print_json({{"instances", std::move(rows)}});
     } else {
       terminal.print_table(table_of(instances));
+      for (const launch::Instance& instance : instances) {
+        if (!instance.error.empty()) {
+          terminal.warn(instance.name + ": " + instance.error);
+        }
+      }
     }
     return 0;
   });

@@ -43,11 +43,15 @@ Result<void> remove(factory::Session& session, const std::string& word, bool for
                    "stop it first (goldmill stop " + instance.name + "), or say --force"};
     }
   }
-  for (const std::string& name : *names) {
-    TRY(launch::remove(session.home.root(), name));
-    removed.push_back(name);
+  Result<void> first_failure;
+  for (const std::string& name : *names) {  // one that cannot be removed keeps no other
+    if (auto outcome = launch::remove(session.home.root(), name)) {
+      removed.push_back(name);
+    } else if (first_failure) {
+      first_failure = outcome.error();
+    }
   }
-  return {};
+  return first_failure;
 }
 
 int run_rm(const Parsed& parsed, Terminal& terminal) {

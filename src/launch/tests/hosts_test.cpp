@@ -43,6 +43,7 @@ TEST(HostName, ComesFromTheUri) {
   EXPECT_EQ(name_from_uri("qemu+ssh://root@Host1.example.org:2222/system"), "host1");
   EXPECT_EQ(name_from_uri("qemu+tls://host2/system"), "host2");
   EXPECT_EQ(name_from_uri("qemu:///system"), "local");
+  EXPECT_EQ(name_from_uri("qemu+ssh://root@192.0.2.5/system"), "192-0-2-5");
   EXPECT_EQ(name_from_uri("host3"), "");
 }
 
