@@ -3,8 +3,8 @@
 
 # Most of a file's compile time goes into headers and templates, so all files of a target are compiled
 # at once: names without linkage must differ within a folder, which scripts/lint asks for as well.
-# For editing, -DCMAKE_UNITY_BUILD=OFF compiles file by file: all of it takes three times as long, one
-# changed file a tenth.
+# For editing, -DCMAKE_UNITY_BUILD=OFF compiles file by file: all of it takes longer, one changed file
+# does not take its whole module along.
 if(NOT DEFINED CMAKE_UNITY_BUILD)
   set(CMAKE_UNITY_BUILD ON)
 endif()

@@ -4,6 +4,8 @@
 #include <array>
 #include <map>
 
+#include <goldmill/base/xml.hpp>
+
 #include "writers.hpp"
 
 namespace goldmill::answers {
@@ -11,26 +13,7 @@ namespace goldmill::answers {
 namespace {
 
 std::string escaped(const std::string& text) {
-  std::string result;
-  for (const char letter : text) {
-    switch (letter) {
-      case '&':
-        result += "&amp;";
-        break;
-      case '<':
-        result += "&lt;";
-        break;
-      case '>':
-        result += "&gt;";
-        break;
-      case '"':
-        result += "&quot;";
-        break;
-      default:
-        result += letter;
-    }
-  }
-  return result;
+  return xml_escaped(text, '"');
 }
 
 /// Windows has names of its own; "" for a zone that is not here. Source: CLDR's windowsZones.

@@ -1,32 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "domain_xml.hpp"
 
+#include <goldmill/base/xml.hpp>
+
 namespace goldmill::launch {
 
 namespace {
 
-/// As text or as a value in single quotes.
 std::string escaped(const std::string& text) {
-  std::string xml;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        xml += "&amp;";
-        break;
-      case '<':
-        xml += "&lt;";
-        break;
-      case '>':
-        xml += "&gt;";
-        break;
-      case '\'':
-        xml += "&apos;";
-        break;
-      default:
-        xml += c;
-    }
-  }
-  return xml;
+  return xml_escaped(text, '\'');
 }
 
 std::string interface_xml(const Record& record) {

@@ -34,7 +34,7 @@ void take_report(Record& record, const machine::AgentReport& report) {
     record.instance.state = State::ready;
     record.instance.error.clear();
   }
-  if (has_own_address(record)) {
+  if (record.network.is_shared()) {
     record.instance.address = report.address;
   }
 }
@@ -43,7 +43,7 @@ Result<machine::AgentReport> with_address(const Record& record,
                                           machine::AgentChannel& channel,
                                           machine::AgentReport report) {
   const auto end = Clock::now() + kAddressLimit;
-  while (has_own_address(record) && report.address.empty() && Clock::now() < end) {
+  while (record.network.is_shared() && report.address.empty() && Clock::now() < end) {
     std::this_thread::sleep_for(std::chrono::milliseconds(300));
     report = TRY(channel.status(kAddressLimit));
   }
@@ -73,7 +73,7 @@ Result<machine::SshTarget> ssh_target_of(const Record& record, const Records& re
   if (instance.address.empty()) {
     return Error{ErrorKind::unavailable,
                  instance.name + " has no address yet",
-                 has_own_address(record)
+                 record.network.is_shared()
                      ? "does a DHCP server answer on " + record.network.name + "?"
                      : "on its host's user network it reaches out and is not reached; launch it "
                        "with --network bridge=NAME or network=NAME"};

@@ -8,8 +8,6 @@
 #include <mutex>
 #include <thread>
 
-#include <time.h>
-
 #include <goldmill/launch/engine.hpp>
 #include <goldmill/machine/agent_channel.hpp>
 #include <goldmill/machine/ssh.hpp>
@@ -36,10 +34,6 @@ constexpr Bytes kForQemu = 64_MiB;
 /// How many start at once for each processor of a host.
 constexpr int kStartsForEachCpu = 2;
 
-bool should_run(const Record& record) {
-  return record.instance.state == State::starting || record.instance.state == State::ready;
-}
-
 /// Hosts that answer, by name.
 using Connections = std::map<std::string, LibvirtHost>;
 
@@ -65,8 +59,7 @@ class LibvirtEngine final : public Engine {
   Result<void> stop(const std::string& instance, std::chrono::seconds limit) override;
   Result<void> remove(const std::string& instance) override;
   Result<UniqueFd> console(const std::string& instance) override;
-  Result<SshAccess> ssh_access(const std::string& instance) override;
-  Result<std::vector<std::string>> ssh_arguments(const std::string& instance) override;
+  Result<machine::SshTarget> ssh_target(const std::string& instance) override;
 
  private:
   struct Found {
@@ -85,6 +78,7 @@ class LibvirtEngine final : public Engine {
                  const std::function<void(const Record&)>& changed);
   void start_new(Record& record,
                  const LaunchRequest& request,
+                 Bytes disk_size,
                  const LibvirtHost& host,
                  const std::function<void(const Record&)>& changed);
   void start_one(Record& record,
@@ -96,7 +90,6 @@ class LibvirtEngine final : public Engine {
   void look_at(std::vector<Record>& records);
   Result<void> remove_from(const LibvirtHost& host, const Record& record) const;
   void ask_agent(Record& record, const LibvirtHost& host, DomainState state);
-  Result<machine::SshTarget> ssh_target(const std::string& instance);
 
   Records records_;
   HostFiles hosts_;
@@ -108,13 +101,12 @@ Result<void> LibvirtEngine::bring_image(const LibvirtHost& host,
   const auto chain = request.disk_format == "qcow2"
                          ? qcow2::chain_of(fs::absolute(request.disk))
                          : std::vector<fs::path>{fs::absolute(request.disk)};
-  TRY(host.bring(chain, [&](const std::string& file, Bytes size) {
+  return host.bring(chain, [&](const std::string& file, Bytes size) {
     if (request.tell) {
       request.tell("sending " + file.substr(0, 12) + ", " + to_text(size) + ", to " +
                    host.host().name);
     }
-  }));
-  return {};
+  });
 }
 
 Result<LibvirtEngine::Found> LibvirtEngine::find_hosts(const LaunchRequest& request) const {
@@ -196,6 +188,7 @@ void LibvirtEngine::start_one(Record& record,
 
 void LibvirtEngine::start_new(Record& record,
                               const LaunchRequest& request,
+                              Bytes disk_size,
                               const LibvirtHost& host,
                               const std::function<void(const Record&)>& changed) {
   const auto fail = [&](const std::string& why) {
@@ -210,8 +203,7 @@ void LibvirtEngine::start_new(Record& record,
     if (!guard || !records_.load(record.instance.name)) {
       return fail("it was removed while it was being launched");
     }
-    const auto size = disk_size_of(request);
-    const auto defined = size ? host.define(record, *size) : Result<void>(size.error());
+    const auto defined = host.define(record, disk_size);
     if (!defined) {
       return fail(defined.error().text());
     }
@@ -227,33 +219,36 @@ void LibvirtEngine::start_all(const LaunchRequest& request,
                               const Found& found,
                               std::vector<Record>& records,
                               const std::function<void(const Record&)>& changed) {
-  std::map<std::string, std::vector<Record*>> by_host;
+  const auto disk_size = disk_size_of(request);
   for (Record& record : records) {
-    const bool lost = record.instance.host.empty() && record.instance.state != State::failed;
-    if (lost) {
+    const bool placed = !record.instance.host.empty() && disk_size;
+    if (!placed && record.instance.state != State::failed) {
       record.instance.state = State::failed;
-      record.instance.error = "no host has " + to_text(request.memory) + " of memory left";
+      record.instance.error = disk_size
+                                  ? "no host has " + to_text(request.memory) + " of memory left"
+                                  : disk_size.error().text();
       (void)records_.save(record);
     }
     if (record.instance.state == State::failed) {
       changed(record);
-    } else {
-      by_host[record.instance.host].push_back(&record);
     }
   }
-  std::vector<std::pair<const LibvirtHost*, const std::vector<Record*>*>> groups;
-  groups.reserve(by_host.size());
-  for (const auto& [name, group] : by_host) {
-    groups.emplace_back(&found.connections.at(name), &group);
-  }
-  side_by_side(groups.size(), groups.size(), [&](std::size_t host_index) {
-    const LibvirtHost& host = *groups[host_index].first;
-    const std::vector<Record*>& group = *groups[host_index].second;
-    const auto capacity = host.capacity();
-    const int cpus = capacity ? capacity->cpus : 1;
-    const int at_once = request.parallel > 0 ? request.parallel : kStartsForEachCpu * cpus;
-    side_by_side(group.size(), static_cast<std::size_t>(at_once), [&](std::size_t i) {
-      start_new(*group[i], request, host, changed);
+  side_by_side(found.statuses.size(), found.statuses.size(), [&](std::size_t host_index) {
+    const HostStatus& status = found.statuses[host_index];
+    std::vector<Record*> own;
+    for (Record& record : records) {
+      if (record.instance.host == status.host.name && record.instance.state != State::failed) {
+        own.push_back(&record);
+      }
+    }
+    if (own.empty()) {
+      return;
+    }
+    const LibvirtHost& host = found.connections.at(status.host.name);
+    const int at_once =
+        request.parallel > 0 ? request.parallel : kStartsForEachCpu * status.capacity->cpus;
+    side_by_side(own.size(), static_cast<std::size_t>(at_once), [&](std::size_t i) {
+      start_new(*own[i], request, *disk_size, host, changed);
     });
   });
 }
@@ -269,12 +264,8 @@ Result<Fleet> LibvirtEngine::launch(const LaunchRequest& request, const Progress
   const auto placed =
       place(found.statuses, request.count, Bytes{request.memory.value + kForQemu.value});
   auto prepared = TRY(records_.prepare(request, {}, placed).context("while preparing the fleet"));
-  std::mutex progress_lock;
-  start_all(request, found, prepared.records, [&](const Record& record) {
-    if (progress) {
-      const std::lock_guard guard(progress_lock);
-      progress(record.instance);
-    }
+  start_all(request, found, prepared.records, [&progress](const Record& record) {
+    progress(record.instance);
   });
   Fleet fleet;
   fleet.name = prepared.fleet;
@@ -322,7 +313,7 @@ void LibvirtEngine::reconcile(Record& record, const LibvirtHost& host) {
 /// Of one whose launcher died, or that had no address yet. One that somebody has paused stays so.
 void LibvirtEngine::ask_agent(Record& record, const LibvirtHost& host, DomainState state) {
   const bool unfinished = record.instance.state == State::starting;
-  const bool addressless = has_own_address(record) && record.instance.address.empty();
+  const bool addressless = record.network.is_shared() && record.instance.address.empty();
   if (!unfinished && (!addressless || state == DomainState::paused)) {
     return;
   }
@@ -371,9 +362,6 @@ void LibvirtEngine::look_at(std::vector<Record>& records) {
     return;  // no host had room for them: their own error stands
   }
   const auto host = host_of(records.front());
-  const auto is_over = [](const Record& record) {
-    return record.instance.expires && *record.instance.expires <= ::time(nullptr);
-  };
   for (Record& record : records) {
     if (!host) {
       record.instance.error = host.error().text();
@@ -464,26 +452,13 @@ Result<UniqueFd> LibvirtEngine::console(const std::string& instance) {
 
 Result<machine::SshTarget> LibvirtEngine::ssh_target(const std::string& instance) {
   Record record = TRY(records_.load(instance));
-  if (record.instance.address.empty() && has_own_address(record)) {
+  if (record.instance.address.empty() && record.network.is_shared()) {
     reconcile(record, TRY(host_of(record)));
   }
   if (record.instance.state != State::ready) {
     return Error{ErrorKind::unavailable, instance + " does not run", "goldmill ps shows what does"};
   }
   return ssh_target_of(record, records_);
-}
-
-Result<SshAccess> LibvirtEngine::ssh_access(const std::string& instance) {
-  const machine::SshTarget target = TRY(ssh_target(instance));
-  return SshAccess{target.address,
-                   target.port,
-                   target.user,
-                   target.private_key,
-                   target.directory / "known_hosts"};
-}
-
-Result<std::vector<std::string>> LibvirtEngine::ssh_arguments(const std::string& instance) {
-  return machine::ssh_arguments(TRY(ssh_target(instance)));
 }
 
 }  // namespace

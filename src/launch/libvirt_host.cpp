@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <future>
 #include <string_view>
@@ -44,6 +45,21 @@ std::string mark_of(const std::string& file) {
 
 std::string disk_of(const Record& record) {
   return record.instance.name + "-" + record.domain + ".qcow2";
+}
+
+/// On its host; "" of none.
+std::string path_of(virStorageVolPtr volume) {
+  char* path = volume == nullptr ? nullptr : virStorageVolGetPath(volume);
+  std::string text = path == nullptr ? "" : path;
+  std::free(path);  // NOLINT: libvirt gives memory of malloc
+  return text;
+}
+
+/// Also when another goldmill is quicker.
+bool open_pool(virStoragePoolPtr pool) {
+  return virStoragePoolIsActive(pool) == 1 ||
+         virStoragePoolCreate(pool, VIR_STORAGE_POOL_CREATE_WITH_BUILD) == 0 ||
+         virStoragePoolIsActive(pool) == 1;
 }
 
 int read_for_stream(virStreamPtr /*stream*/, char* data, std::size_t size, void* opaque) {
@@ -125,9 +141,7 @@ Result<LibvirtHost::Pool> LibvirtHost::pool() const {
     }
     virStoragePoolSetAutostart(pool.get(), 1);
   }
-  if (virStoragePoolIsActive(pool.get()) != 1 &&
-      virStoragePoolCreate(pool.get(), VIR_STORAGE_POOL_CREATE_WITH_BUILD) < 0 &&
-      virStoragePoolIsActive(pool.get()) != 1) {  // another goldmill may have been quicker
+  if (!open_pool(pool.get())) {
     return failure("cannot open the storage pool " + host_.pool);
   }
   return pool;
@@ -162,10 +176,9 @@ Result<void> LibvirtHost::send(virStoragePoolPtr pool, const fs::path& file, Byt
   return mark ? Result<void>() : failure("cannot mark " + name + " as whole");
 }
 
-Result<Bytes> LibvirtHost::bring(const std::vector<fs::path>& chain, const Sending& sending) const {
+Result<void> LibvirtHost::bring(const std::vector<fs::path>& chain, const Sending& sending) const {
   const Pool pool = TRY(this->pool());
   virStoragePoolRefresh(pool.get(), 0);
-  Bytes sent{0};
   for (auto file = chain.rbegin(); file != chain.rend(); ++file) {
     const std::string name = file->filename();
     const Volume there(virStorageVolLookupByName(pool.get(), name.c_str()));
@@ -180,9 +193,8 @@ Result<Bytes> LibvirtHost::bring(const std::vector<fs::path>& chain, const Sendi
     }
     sending(name, size);
     TRY(send(pool.get(), *file, size));
-    sent.value += size.value;
   }
-  return sent;
+  return {};
 }
 
 std::string LibvirtHost::domain_type() const {
@@ -200,20 +212,18 @@ Result<void> LibvirtHost::define(const Record& record, Bytes disk_size) const {
   const Pool pool = TRY(this->pool());
   const std::string image = record.disk.filename();
   const Volume below(virStorageVolLookupByName(pool.get(), image.c_str()));
-  char* path = below ? virStorageVolGetPath(below.get()) : nullptr;
-  if (path == nullptr) {
+  const std::string image_path = path_of(below.get());
+  if (image_path.empty()) {
     return failure("the image's disk " + image + " is not there");
   }
   const std::string document =
-      overlay_volume_xml(disk_of(record), disk_size, path, record.disk_format);
-  std::free(path);  // NOLINT: libvirt gives memory of malloc
+      overlay_volume_xml(disk_of(record), disk_size, image_path, record.disk_format);
   const Volume disk(virStorageVolCreateXML(pool.get(), document.c_str(), 0));
-  path = disk ? virStorageVolGetPath(disk.get()) : nullptr;
-  if (path == nullptr) {
+  const std::string path = path_of(disk.get());
+  if (path.empty()) {
     return failure("cannot make the disk of " + record.instance.name);
   }
   const std::string machine = domain_xml(record, path, domain_type());
-  std::free(path);  // NOLINT: libvirt gives memory of malloc
   const Domain domain(
       virDomainDefineXMLFlags(connection_.get(), machine.c_str(), VIR_DOMAIN_DEFINE_VALIDATE));
   return domain ? Result<void>() : failure("cannot define " + record.instance.name);
@@ -333,7 +343,7 @@ Result<void> LibvirtHost::remove_disk(const Record& record) const {
   if (!pool) {
     return virGetLastErrorCode() == VIR_ERR_NO_STORAGE_POOL ? Result<void>() : failure(what);
   }
-  if (virStoragePoolIsActive(pool.get()) != 1 && virStoragePoolCreate(pool.get(), 0) < 0) {
+  if (!open_pool(pool.get())) {
     return failure(what);
   }
   const Volume disk(virStorageVolLookupByName(pool.get(), disk_of(record).c_str()));

@@ -2,7 +2,6 @@
 // LibvirtHost: a connection to one host's libvirt, and what goldmill does there.
 #pragma once
 
-#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -31,11 +30,10 @@ class LibvirtHost {
   const Host& host() const { return host_; }
   Result<Capacity> capacity() const;
 
-  /// Brings an image's disk and what it stands on into the pool, as far as they are not there, and
-  /// says how many bytes went over. One at a time for each host: the caller holds its lock.
+  /// Brings an image's disk and what it stands on into the pool, as far as they are not there. One
+  /// at a time for each host: the caller holds its lock.
   using Sending = std::function<void(const std::string& file, Bytes size)>;
-  Result<Bytes> bring(const std::vector<std::filesystem::path>& chain,
-                      const Sending& sending) const;
+  Result<void> bring(const std::vector<std::filesystem::path>& chain, const Sending& sending) const;
 
   /// Makes the instance's disk on the image that was brought, and defines its machine.
   Result<void> define(const Record& record, Bytes disk_size) const;

@@ -131,10 +131,6 @@ void bound_console(machine::Qmp& control) {
   (void)control.execute("chardev-change", Json{{"id", "serial"}, {"backend", ring}});
 }
 
-bool is_over(const Record& record) {
-  return record.instance.expires && *record.instance.expires <= ::time(nullptr);
-}
-
 std::chrono::nanoseconds unix_time() {
   return std::chrono::system_clock::now().time_since_epoch();
 }
@@ -157,13 +153,11 @@ class QemuEngine final : public Engine {
   Result<void> stop(const std::string& instance, std::chrono::seconds limit) override;
   Result<void> remove(const std::string& instance) override;
   Result<UniqueFd> console(const std::string& instance) override;
-  Result<SshAccess> ssh_access(const std::string& instance) override;
-  Result<std::vector<std::string>> ssh_arguments(const std::string& instance) override;
+  Result<machine::SshTarget> ssh_target(const std::string& instance) override;
 
  private:
   /// Errors: not_found; unavailable, when it does not run.
   Result<Record> running(const std::string& instance) const;
-  Result<machine::SshTarget> ssh_target(const std::string& instance);
 
   struct Surroundings {
     machine::KeyPair key;
@@ -286,7 +280,7 @@ Result<AgentReport> QemuEngine::resume(const Record& record, const Surroundings&
   machine::Resumption resumption;
   resumption.identity = identity_of(record, around.key);
   resumption.mac = record.mac;
-  if (!has_own_address(record)) {
+  if (!record.network.is_shared()) {
     resumption.network = guest_network_of(record.instance.ssh_port);
   }
   resumption.unix_time = unix_time();
@@ -400,13 +394,7 @@ Result<Fleet> QemuEngine::launch(const LaunchRequest& request, const Progress& p
                           .context("while preparing the fleet"));
   Fleet fleet;
   fleet.name = prepared.fleet;
-  std::mutex progress_lock;
-  const auto changed = [&progress, &progress_lock](const Record& record) {
-    if (progress) {
-      const std::lock_guard guard(progress_lock);
-      progress(record.instance);
-    }
-  };
+  const auto changed = [&progress](const Record& record) { progress(record.instance); };
   if (request.prepare_only) {
     for (const Record& record : prepared.records) {
       changed(record);
@@ -430,7 +418,7 @@ bool QemuEngine::adopt(Record& record) {
 
 /// Of one on a bridge that had none when it got ready.
 void QemuEngine::learn_address(Record& record) {
-  if (!has_own_address(record) || record.instance.state != State::ready ||
+  if (!record.network.is_shared() || record.instance.state != State::ready ||
       !record.instance.address.empty() || records_.is_being_launched(record.instance.fleet)) {
     return;
   }
@@ -448,8 +436,7 @@ void QemuEngine::learn_address(Record& record) {
 
 void QemuEngine::reconcile(Record& record) {
   Instance& instance = record.instance;
-  const bool should_run = instance.state == State::starting || instance.state == State::ready;
-  if (!should_run || records_.is_being_launched(instance.fleet)) {
+  if (!should_run(record) || records_.is_being_launched(instance.fleet)) {
     return;
   }
   const auto guard = records_.lock(instance.name);
@@ -569,18 +556,6 @@ Result<machine::SshTarget> QemuEngine::ssh_target(const std::string& instance) {
   return ssh_target_of(record, records_);
 }
 
-Result<SshAccess> QemuEngine::ssh_access(const std::string& instance) {
-  const machine::SshTarget target = TRY(ssh_target(instance));
-  return SshAccess{target.address,
-                   target.port,
-                   target.user,
-                   target.private_key,
-                   target.directory / "known_hosts"};
-}
-
-Result<std::vector<std::string>> QemuEngine::ssh_arguments(const std::string& instance) {
-  return machine::ssh_arguments(TRY(ssh_target(instance)));
-}
 }  // namespace
 
 std::unique_ptr<Engine> make_qemu(const fs::path& home) {

@@ -163,7 +163,7 @@ Result<Record> record_of(const Json& json) {
   record.mac = TRY(string_at(json, "mac"));
   record.network = TRY(Network::parse(TRY(string_at(json, "network"))));
   record.domain = find_string(json, "domain").value_or("");
-  if (!has_own_address(record) && record.domain.empty()) {
+  if (!record.network.is_shared() && record.domain.empty()) {
     record.instance.address = "127.0.0.1";
   }
   record.user_data = find_string(json, "user_data").value_or("");
@@ -418,8 +418,12 @@ Result<void> Records::write_new(const Record& record, Bytes disk_size) const {
   return written;
 }
 
-bool has_own_address(const Record& record) {
-  return record.network.is_shared();
+bool is_over(const Record& record) {
+  return record.instance.expires && *record.instance.expires <= ::time(nullptr);
+}
+
+bool should_run(const Record& record) {
+  return record.instance.state == State::starting || record.instance.state == State::ready;
 }
 
 Result<Bytes> disk_size_of(const LaunchRequest& request) {

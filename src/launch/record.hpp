@@ -80,8 +80,10 @@ class Records {
   std::filesystem::path home_;
 };
 
-/// True where the guest has an address at which it is reached, and says which.
-bool has_own_address(const Record& record);
+/// Its time has passed.
+bool is_over(const Record& record);
+/// It was started, and nobody has stopped it.
+bool should_run(const Record& record);
 /// What an instance's disk shows. Errors: invalid_input (smaller than the image's).
 Result<Bytes> disk_size_of(const LaunchRequest& request);
 /// "10.A.B.0/24" that belongs to the port alone.

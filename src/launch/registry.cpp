@@ -7,6 +7,7 @@
 
 #include <goldmill/base/suggestion.hpp>
 #include <goldmill/launch/engine.hpp>
+#include <goldmill/machine/ssh.hpp>
 
 #include "side_by_side.hpp"
 
@@ -41,7 +42,13 @@ Result<std::unique_ptr<Engine>> make_engine(std::string_view name, const fs::pat
 
 Result<Fleet> launch(const fs::path& home, const LaunchRequest& request, const Progress& progress) {
   const auto engine = TRY(make_engine(request.engine, home));
-  return engine->launch(request, progress);
+  std::mutex one_at_a_time;
+  return engine->launch(request, [&](const Instance& instance) {
+    if (progress) {
+      const std::lock_guard guard(one_at_a_time);
+      progress(instance);
+    }
+  });
 }
 
 Result<Warmth> warm(const fs::path& home, const LaunchRequest& request) {
@@ -131,12 +138,17 @@ Result<system::UniqueFd> console(const fs::path& home, const std::string& name) 
 
 Result<SshAccess> ssh_access(const fs::path& home, const std::string& name) {
   const auto engine = TRY(engine_of(home, name));
-  return engine->ssh_access(name);
+  const machine::SshTarget target = TRY(engine->ssh_target(name));
+  return SshAccess{target.address,
+                   target.port,
+                   target.user,
+                   target.private_key,
+                   target.directory / "known_hosts"};
 }
 
 Result<std::vector<std::string>> ssh_arguments(const fs::path& home, const std::string& name) {
   const auto engine = TRY(engine_of(home, name));
-  return engine->ssh_arguments(name);
+  return machine::ssh_arguments(TRY(engine->ssh_target(name)));
 }
 
 }  // namespace goldmill::launch

@@ -71,7 +71,7 @@ class Kernel(Case):
         inside("echo 'deb [trusted=yes] file:/srv/archive ./' > /etc/apt/sources.list.d/local.list;"
                "apt-get -q update -o Dir::Etc::SourceList=/etc/apt/sources.list.d/local.list"
                " -o Dir::Etc::SourceParts=/dev/null")
-        # The archive's level takes an emulated processor a minute more.
+        # At the usual level an emulated processor compresses for long.
         inside("echo COMPRESSLEVEL=1 > /etc/initramfs-tools/conf.d/quick")
         inside("DEBIAN_FRONTEND=noninteractive apt-get -qy -o Dpkg::Options::=--force-unsafe-io"
                f" install {META}")

@@ -10,6 +10,10 @@
 
 #include <goldmill/launch/launch.hpp>
 
+namespace goldmill::machine {
+struct SshTarget;
+}
+
 namespace goldmill::launch {
 
 class Engine {
@@ -18,6 +22,7 @@ class Engine {
   virtual std::string_view name() const = 0;
   virtual std::string_view summary() const = 0;
 
+  /// `progress` can be called from any thread at any time.
   virtual Result<Fleet> launch(const LaunchRequest& request, const Progress& progress) = 0;
   virtual Result<Warmth> warm(const LaunchRequest& request) = 0;
   virtual bool has(const std::string& instance) const = 0;
@@ -27,8 +32,7 @@ class Engine {
   virtual Result<void> stop(const std::string& instance, std::chrono::seconds limit) = 0;
   virtual Result<void> remove(const std::string& instance) = 0;
   virtual Result<system::UniqueFd> console(const std::string& instance) = 0;
-  virtual Result<SshAccess> ssh_access(const std::string& instance) = 0;
-  virtual Result<std::vector<std::string>> ssh_arguments(const std::string& instance) = 0;
+  virtual Result<machine::SshTarget> ssh_target(const std::string& instance) = 0;
 };
 
 /// All of engines.def, working on the state under `home`.
