@@ -4,12 +4,16 @@
 #include <cstring>
 #include <memory>
 #include <string_view>
+#include <thread>
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/ethtool.h>
 #include <linux/if_tun.h>
 #include <linux/sockios.h>
 #include <net/if.h>
+#include <netinet/in.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -36,15 +40,19 @@ Error may_not(const std::string& what, int number) {
   }
   return error;
 }
+
+Error no_tun(int number) {
+  Error error = system_error("cannot open /dev/net/tun", number);
+  error.kind = ErrorKind::unavailable;
+  error.hint = "it must be there and writable for you: sudo chmod 666 /dev/net/tun";
+  return error;
+}
 }  // namespace
 
 Result<Tap> open_tap(const std::string& name, Offload offload) {
   UniqueFd tap(::open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK));
   if (!tap) {
-    Error error = system_error("cannot open /dev/net/tun", errno);
-    error.kind = ErrorKind::unavailable;
-    error.hint = "it must be there and writable for you: sudo chmod 666 /dev/net/tun";
-    return error;
+    return no_tun(errno);
   }
   ifreq request = request_for(name);
   request.ifr_flags =
@@ -61,6 +69,32 @@ Result<void> set_up(const std::string& device) {
   request.ifr_flags = IFF_UP | IFF_RUNNING;
   if (::ioctl(socket.get(), SIOCSIFFLAGS, &request) != 0) {
     return may_not("cannot set up the device " + device, errno);
+  }
+  return {};
+}
+
+Result<void> set_address(const std::string& device,
+                         const std::string& address,
+                         const std::string& netmask) {
+  const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const auto set = [&](const std::string& text, unsigned long what) {
+    ifreq request = request_for(device);
+    sockaddr_in internet{};
+    internet.sin_family = AF_INET;
+    ::inet_pton(AF_INET, text.c_str(), &internet.sin_addr);
+    std::memcpy(&request.ifr_addr, &internet, sizeof internet);
+    return ::ioctl(socket.get(), what, &request) == 0;
+  };
+  if (!set(address, SIOCSIFADDR) || !set(netmask, SIOCSIFNETMASK)) {
+    return may_not("cannot set the address of " + device, errno);
+  }
+  return {};
+}
+
+Result<void> make_bridge(const std::string& name) {
+  const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (::ioctl(socket.get(), SIOCBRADDBR, name.c_str()) != 0) {
+    return may_not("cannot make the bridge " + name, errno);
   }
   return {};
 }
@@ -107,6 +141,16 @@ Result<Tap> open_tap_on(const std::string& bridge) {
     return may_not("cannot make " + tap.device + " a port of the bridge " + bridge, errno);
   }
   TRY(set_up(tap.device));
+  return tap;
+}
+
+Result<Tap> open_tap_in(int network, const std::function<Result<Tap>()>& open) {
+  Result<Tap> tap = no_tun(EACCES);  // a plain user does not come into the namespace
+  std::thread([&tap, &open, network] {
+    if (::setns(network, CLONE_NEWNET) == 0) {
+      tap = open();
+    }
+  }).join();
   return tap;
 }
 

@@ -8,7 +8,6 @@
 #include <thread>
 
 #include <fcntl.h>
-#include <sched.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -18,11 +17,11 @@
 #include <goldmill/machine/overlay.hpp>
 #include <goldmill/machine/tap.hpp>
 #include <goldmill/system/file.hpp>
+#include <goldmill/system/message.hpp>
 
 #include "boot_time.hpp"
 #include "expectations.hpp"
 #include "network.hpp"
-#include "talk.hpp"
 
 namespace goldmill::prove {
 
@@ -62,18 +61,6 @@ std::string sudo_user(const recipe::Recipe& recipe) {
     }
   }
   return "";
-}
-
-/// Opens the tap device in another network namespace. A thread enters it and ends there.
-Result<UniqueFd> open_tap_in(int network) {
-  Result<UniqueFd> tap = Error{ErrorKind::unavailable, "cannot enter the network namespace"};
-  std::thread([&tap, network] {
-    if (::setns(network, CLONE_NEWNET) == 0) {
-      auto opened = machine::open_tap("tap0", machine::Offload::yes);
-      tap = opened ? Result<UniqueFd>(std::move(opened->file)) : opened.error();
-    }
-  }).join();
-  return tap;
 }
 
 /// The network worker of one boot, in a thread that runs it to its end.
@@ -130,12 +117,14 @@ class Network {
   Result<UniqueFd> await_tap() {
     UniqueFd tap;
     while (true) {
-      Message message = TRY(receive_message(ours_.get(), std::chrono::seconds(60)));
+      system::Message message = TRY(system::receive_message(ours_.get(), std::chrono::seconds(60)));
       if (message.kind == 'n') {
-        auto opened = open_tap_in(message.descriptor.get());
-        TRY(send_message(ours_.get(), opened ? 'y' : 'n'));
+        auto opened = machine::open_tap_in(message.descriptor.get(), [] {
+          return machine::open_tap("tap0", machine::Offload::yes);
+        });
+        TRY(system::send_message(ours_.get(), opened ? 'y' : 'n'));
         if (opened) {
-          tap = std::move(opened).value();
+          tap = std::move(opened->file);
         }
       } else if (message.kind == 't') {
         tap = std::move(message.descriptor);

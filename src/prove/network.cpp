@@ -25,7 +25,6 @@
 
 namespace goldmill::prove {
 
-namespace fs = std::filesystem;
 using system::UniqueFd;
 
 namespace {
@@ -52,59 +51,14 @@ const sockaddr* generic(const sockaddr_in& address) {
 }  // namespace
 
 Result<void> configure_network(const std::string& name) {
-  const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  ifreq request = named(name);
-  const auto set = [&](const char* text, unsigned long what) {
-    const sockaddr_in address = internet_address(text, 0);
-    std::memcpy(&request.ifr_addr, &address, sizeof address);
-    return ::ioctl(socket.get(), what, &request) == 0;
-  };
-  if (!set(kHostAddress, SIOCSIFADDR) || !set("255.255.255.0", SIOCSIFNETMASK)) {
-    return system_error("cannot set the address of " + name, errno);
-  }
+  TRY(machine::set_address(name, kHostAddress, "255.255.255.0"));
   // The scan sends faster than an emulated guest reads.
   ifreq queue = named(name);
   queue.ifr_qlen = 20000;
+  const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   ::ioctl(socket.get(), SIOCSIFTXQLEN, &queue);
   TRY(machine::set_up(name));
   return machine::set_up("lo");
-}
-
-Result<system::Child> start_dhcp(const std::string& name, const fs::path& directory) {
-  const auto log = TRY(system::open_file(directory / "dnsmasq.log", O_WRONLY | O_CREAT, 0600));
-  return system::Child::start(
-      system::Command{.argv = {"dnsmasq",
-                               "--no-daemon",
-                               "--conf-file=/dev/null",
-                               "--user=root",
-                               "--group=root",
-                               "--pid-file=",
-                               "--port=0",
-                               "--no-ping",
-                               "--bind-interfaces",
-                               "--interface=" + name,
-                               "--dhcp-authoritative",
-                               "--dhcp-range=198.18.0.10,198.18.0.50,255.255.255.0,1h",
-                               "--dhcp-leasefile=" + (directory / "leases").string()}},
-      log.get());
-}
-
-std::string leased_address(const fs::path& directory, const std::string& mac) {
-  const auto content = system::read_file(directory / "leases", 1_MiB);
-  std::istringstream lines(content ? *content : "");
-  std::string found;
-  for (std::string line; std::getline(lines, line);) {
-    std::istringstream fields(line);
-    std::string expiry;
-    std::string hardware;
-    std::string address;
-    fields >> expiry >> hardware >> address;
-    in_addr parsed{};
-    if (hardware == mac && ::inet_pton(AF_INET, address.c_str(), &parsed) == 1) {
-      found = address;
-    }
-  }
-  return found;
 }
 
 namespace {

@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A private network for one machine: a tap device and a DHCP server in a network namespace that
-// nothing else reaches, and a port scan from there.
+// The network of one machine: a tap device in a network namespace that nothing else reaches, and a
+// port scan from there.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
-#include <filesystem>
 #include <set>
 #include <string>
 
 #include <goldmill/base/result.hpp>
-#include <goldmill/system/file.hpp>
-#include <goldmill/system/process.hpp>
 
 namespace goldmill::prove {
 
@@ -19,11 +15,6 @@ constexpr const char* kHostAddress = "198.18.0.1";  // RFC 2544: never routed
 
 /// Gives the device its address and sets it and the loopback device up.
 Result<void> configure_network(const std::string& name);
-
-/// dnsmasq on the tap; ends with its owner.
-Result<system::Child> start_dhcp(const std::string& name, const std::filesystem::path& directory);
-/// The address that was given to the MAC address, or "".
-std::string leased_address(const std::filesystem::path& directory, const std::string& mac);
 
 struct Scan {
   std::set<std::uint16_t> open;

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The network worker of one boot: in namespaces of its own it makes the network, waits until the
 // machine is up, and then checks it from outside and, by SSH, from inside.
+//
+// Its messages: 'n' + its network namespace (open the tap for me), 't' + the tap, 'r' (ready: start
+// the machine). prove answers 'y' to 'n', and then sends the guest's facts as JSON up to the end of
+// the stream.
 #include <algorithm>
 #include <thread>
 
@@ -9,16 +13,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <goldmill/machine/dhcp_server.hpp>
 #include <goldmill/machine/dossier.hpp>
 #include <goldmill/machine/ssh.hpp>
 #include <goldmill/machine/tap.hpp>
 #include <goldmill/prove/prove.hpp>
+#include <goldmill/system/message.hpp>
 #include <goldmill/system/worker.hpp>
 
 #include "expectations.hpp"
 #include "inside.hpp"
 #include "network.hpp"
-#include "talk.hpp"
 
 namespace goldmill::prove {
 
@@ -55,8 +60,8 @@ Result<UniqueFd> make_tap(int talk) {
   }
   // On machines where only root may open the device, root opens it for our namespace.
   const auto network = TRY(system::open_file("/proc/self/ns/net", O_RDONLY));
-  TRY(send_message(talk, 'n', network.get()));
-  const Message answer = TRY(receive_message(talk, std::chrono::seconds(10)));
+  TRY(system::send_message(talk, 'n', network.get()));
+  const system::Message answer = TRY(system::receive_message(talk, std::chrono::seconds(10)));
   if (answer.kind != 'y') {
     return std::move(tap).error();
   }
@@ -212,13 +217,14 @@ Result<Json> run_network(system::WorkerContext& context) {
   const int talk = context.hand(kTalk);
   const UniqueFd tap = TRY(make_tap(talk));
   TRY(configure_network(kTap));
-  const auto dhcp = TRY(start_dhcp(kTap, kDirectory));
+  const auto dhcp = TRY(machine::start_dhcp(
+      {.device = kTap, .range = "198.18.0.10,198.18.0.50,255.255.255.0", .directory = kDirectory}));
   TRY(system::write_file(
       fs::path(kDirectory) / "key", TRY(system::read_all(context.hand(kKey), 64_KiB)), 0600));
   if (tap) {
-    TRY(send_message(talk, 't', tap.get()));
+    TRY(system::send_message(talk, 't', tap.get()));
   }
-  TRY(send_message(talk, 'r'));
+  TRY(system::send_message(talk, 'r'));
 
   // Until the machine is up, or its end closes the stream.
   const std::string facts_text = TRY(system::read_all(talk, 1_MiB));
@@ -226,12 +232,12 @@ Result<Json> run_network(system::WorkerContext& context) {
   Guest guest;
   const Json* const sent = find_value(context.request(), "expectations");
   const Expectations expected = expectations_of(sent == nullptr ? Json() : *sent);
-  guest.address = leased_address(kDirectory, mac);
+  guest.address = machine::leased_address(kDirectory, mac);
   const int patience = expected.network ? 90 : 10;
   for (int second = 0; guest.address.empty() && !facts_text.empty() && second < patience;
        ++second) {
     std::this_thread::sleep_for(std::chrono::seconds(1));  // up, but not yet on the network
-    guest.address = leased_address(kDirectory, mac);
+    guest.address = machine::leased_address(kDirectory, mac);
   }
   std::vector<Row> rows;
   rows.push_back({"address by DHCP",

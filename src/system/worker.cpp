@@ -30,6 +30,7 @@ namespace {
 constexpr int kRequest = 3;
 constexpr int kAnswers = 4;
 constexpr int kLifeline = 5;
+constexpr int kOwnLifeline = 6;  // a service holds its other end itself: nobody's end is its own
 constexpr int kFirstHand = 10;
 constexpr const char* kMark = "goldmill-worker";
 
@@ -78,9 +79,12 @@ struct Talk {
   }
 };
 
+enum class Lifetime : bool { with_caller, outlives };
+
 struct Start {
   int program;
   const char* name;
+  Lifetime lifetime;
   std::vector<HandedFd> descriptors;
   int go;         // the parent writes one byte when the id maps stand
   int go_parent;  // its other end, closed in the child: else the parent's death is no end of file
@@ -149,9 +153,13 @@ int reopen_here(int descriptor) {
     }
     ::umask(022);
   }
-  // Until the lifeline is held; a change of ids would clear it.
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-  ::setpgid(0, 0);
+  if (start.lifetime == Lifetime::outlives) {
+    ::setsid();
+  } else {
+    // Until the lifeline is held; a change of ids would clear it.
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    ::setpgid(0, 0);
+  }
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -222,8 +230,10 @@ Error error_of(const Json& json) {
 /// Reads answers until the last one; the worker is trusted for form but not for life.
 class Listener {
  public:
-  Listener(const WorkerJob& job, int socket) : job_(job), socket_(socket) {}
+  Listener(const WorkerJob& job, int socket, Lifetime lifetime)
+      : job_(job), socket_(socket), lifetime_(lifetime) {}
 
+  /// The answer; of a service, its first event.
   Result<Json> run() {
     std::vector<char> piece(1 << 16);
     while (true) {
@@ -258,6 +268,9 @@ class Listener {
         return Result<Json>(std::move(answer).error());
       }
       if (const Json* event = find_value(*answer, "event")) {
+        if (lifetime_ == Lifetime::outlives) {
+          return Result<Json>(*event);
+        }
         if (job_.on_event) {
           job_.on_event(*event);
         }
@@ -273,6 +286,7 @@ class Listener {
 
   const WorkerJob& job_;
   int socket_;
+  Lifetime lifetime_;
   std::string pending_;
   std::size_t scanned_ = 0;
 };
@@ -304,10 +318,12 @@ pid_t clone_like_fork(int flags) {
 class Running {
  public:
   explicit Running(pid_t id) : id_(id) {}
-  Running(const Running&) = delete;
-  Running& operator=(const Running&) = delete;
+  Running(Running&& other) noexcept : id_(std::exchange(other.id_, -1)) {}
+  Running& operator=(Running&&) = delete;
   ~Running() { (void)end(SIGKILL); }
   pid_t id() const { return id_; }
+  /// Lets it go on without us.
+  void release() { id_ = -1; }
   int end(int signal) {
     if (id_ <= 0) {
       return 0;
@@ -347,9 +363,28 @@ std::vector<char*> pointers_to(std::vector<std::string>& entries) {
   return pointers;
 }
 
-}  // namespace
+/// Points into `confined` where the worker is confined, else to our own.
+std::vector<char*> environment_of(Confinement confinement, std::vector<std::string>& confined) {
+  std::vector<char*> pointers;
+  if (needs_guest_ids(confinement)) {
+    pointers = pointers_to(confined);
+  } else {
+    for (char** entry = ::environ; entry != nullptr && *entry != nullptr; ++entry) {
+      pointers.push_back(*entry);
+    }
+  }
+  pointers.push_back(nullptr);
+  return pointers;
+}
 
-Result<Json> run_worker(const WorkerJob& job) {
+/// A worker that has its work, and our ends of what connects us.
+struct Started {
+  Running running;
+  UniqueFd answers;
+  UniqueFd lifeline;
+};
+
+Result<Started> start_worker(const WorkerJob& job, Lifetime lifetime) {
   const UniqueFd program = TRY(own_program());
   const UniqueFd request = TRY(request_file(job.request));
   // A worker holds copies of all that was open when it was cloned until it comes to life, also the
@@ -361,10 +396,19 @@ Result<Json> run_worker(const WorkerJob& job) {
   Talk lifeline = TRY(Talk::make());
   Talk go = TRY(Talk::make());
 
-  Start start{
-      program.get(), job.name.c_str(), {}, go.theirs.get(), go.ours.get(), job.confinement, {}};
+  Start start{program.get(),
+              job.name.c_str(),
+              lifetime,
+              {},
+              go.theirs.get(),
+              go.ours.get(),
+              job.confinement,
+              {}};
   start.descriptors = {
       {request.get(), kRequest}, {talk.theirs.get(), kAnswers}, {lifeline.theirs.get(), kLifeline}};
+  if (lifetime == Lifetime::outlives) {
+    start.descriptors.push_back({lifeline.ours.get(), kOwnLifeline});
+  }
   for (std::size_t i = 0; i < job.hands.size(); ++i) {
     start.descriptors.push_back({job.hands[i], kFirstHand + static_cast<int>(i)});
   }
@@ -376,14 +420,7 @@ Result<Json> run_worker(const WorkerJob& job) {
   }
   GOLDMILL_ASSERT(start.descriptors.size() < 250);
   std::vector<std::string> kept = confined_environment();
-  if (needs_guest_ids(job.confinement)) {
-    start.environment = pointers_to(kept);
-  } else {
-    for (char** entry = ::environ; entry != nullptr && *entry != nullptr; ++entry) {
-      start.environment.push_back(*entry);
-    }
-  }
-  start.environment.push_back(nullptr);
+  start.environment = environment_of(job.confinement, kept);
   const GuestIds ids = needs_guest_ids(job.confinement) ? TRY(GuestIds::find()) : GuestIds{};
 
   Running running(clone_like_fork(clone_flags(job.confinement)));
@@ -394,7 +431,9 @@ Result<Json> run_worker(const WorkerJob& job) {
     become(start);
   }
   lock.unlock();
-  ::setpgid(running.id(), running.id());
+  if (lifetime == Lifetime::with_caller) {
+    ::setpgid(running.id(), running.id());
+  }
   talk.theirs.reset();
   lifeline.theirs.reset();
   go.theirs.reset();
@@ -402,10 +441,24 @@ Result<Json> run_worker(const WorkerJob& job) {
     TRY(write_maps(running.id(), ids));
     TRY(write_all(go.ours.get(), "g"));
   }
-  auto answer = Listener(job, talk.ours.get()).run();
+  return Started{std::move(running), std::move(talk.ours), std::move(lifeline.ours)};
+}
+
+}  // namespace
+
+Result<Json> run_worker(const WorkerJob& job) {
+  Started started = TRY(start_worker(job, Lifetime::with_caller));
+  auto answer = Listener(job, started.answers.get(), Lifetime::with_caller).run();
   // After its answer a worker ends by itself; anything it left behind does not.
-  running.end(answer ? 0 : SIGKILL);
+  started.running.end(answer ? 0 : SIGKILL);
   return answer;
+}
+
+Result<void> start_service(const WorkerJob& job) {
+  Started started = TRY(start_worker(job, Lifetime::outlives));
+  TRY(Listener(job, started.answers.get(), Lifetime::outlives).run());
+  started.running.release();
+  return {};
 }
 
 namespace {
@@ -457,7 +510,7 @@ void become_worker_if_asked(int argc, char** argv, std::span<const WorkerEntry> 
   if (argc != 2 || std::string_view(argv[0]) != kMark) {
     return;
   }
-  for (const int number : {kRequest, kAnswers, kLifeline}) {
+  for (const int number : {kRequest, kAnswers, kLifeline, kOwnLifeline}) {
     ::fcntl(number, F_SETFD, FD_CLOEXEC);  // not for the programs that the worker runs
   }
   ::signal(SIGPIPE, SIG_IGN);

@@ -9,11 +9,13 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <goldmill/system/file.hpp>
+#include <goldmill/system/message.hpp>
 #include <goldmill/system/worker.hpp>
 
 namespace goldmill::system {
@@ -43,12 +45,27 @@ Result<Json> bind(WorkerContext& context) {
   return Json{{"bound", tree >= 0}, {"by_path", ::access("/tmp", R_OK) == 0}};
 }
 
+/// Hand 0: a socket. Serves until its other end is closed, and says so in a file (hand 1).
+Result<Json> serve(WorkerContext& context) {
+  context.send_event({{"up", true}});
+  const auto asked = receive_message(context.hand(0), std::chrono::minutes(1));
+  TRY(send_message(context.hand(0), asked ? asked->kind : '?'));
+  (void)receive_message(context.hand(0), std::chrono::minutes(1));
+  TRY(write_all(context.hand(1), "ended"));
+  return Json::object();
+}
+Result<Json> refuses_to_serve(WorkerContext& /*context*/) {
+  return Error{ErrorKind::unavailable, "not here"};
+}
+
 constexpr std::array kWorkers = {WorkerEntry{"echo", &echo},
                                  WorkerEntry{"fail", &fail},
                                  WorkerEntry{"die", &die},
                                  WorkerEntry{"hang", &hang},
                                  WorkerEntry{"throws", &throws},
-                                 WorkerEntry{"bind", &bind}};
+                                 WorkerEntry{"bind", &bind},
+                                 WorkerEntry{"serve", &serve},
+                                 WorkerEntry{"refuses", &refuses_to_serve}};
 
 class WorkerReal : public testing::TestWithParam<Confinement> {
  protected:
@@ -152,6 +169,38 @@ TEST_P(WorkerReal, ThoseThatStartTogetherEndWithTheirCaller) {
     EXPECT_EQ(::poll(&wait, 1, 10000), 1) << "a worker waits for a caller that is gone";
     ::close(ends[0]);
   }
+}
+
+TEST_P(WorkerReal, AServiceGoesOnWithoutItsCaller) {
+  std::array<int, 2> ends{};
+  std::array<int, 2> log{};
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), 0);
+  ASSERT_EQ(::pipe2(log.data(), O_CLOEXEC), 0);
+  const pid_t caller = ::fork();
+  if (caller == 0) {
+    const auto started =
+        start_service({.name = "serve", .confinement = GetParam(), .hands = {ends[1], log[1]}});
+    ::_exit(started ? 0 : 1);
+  }
+  ::close(ends[1]);
+  ::close(log[1]);
+  UniqueFd ours(ends[0]);
+  const UniqueFd said(log[0]);
+  int status = 1;
+  ::waitpid(caller, &status, 0);
+  ASSERT_EQ(status, 0);
+  ASSERT_TRUE(send_message(ours.get(), 'x'));
+  const auto answer = receive_message(ours.get(), std::chrono::seconds(20));
+  ASSERT_TRUE(answer) << answer.error().text();
+  EXPECT_EQ(answer->kind, 'x');
+  ours.reset();
+  EXPECT_EQ(read_all(said.get()).value(), "ended");  // and nothing else holds the pipe open
+}
+
+TEST_P(WorkerReal, AServiceThatDoesNotComeUpIsAnError) {
+  const auto started = start_service({.name = "refuses", .confinement = GetParam()});
+  ASSERT_FALSE(started);
+  EXPECT_EQ(started.error().kind, ErrorKind::unavailable);
 }
 
 INSTANTIATE_TEST_SUITE_P(All,

@@ -92,6 +92,11 @@ struct WorkerJob {
 /// Nothing that it started outlives this call.
 Result<Json> run_worker(const WorkerJob& job);
 
+/// Starts a worker that goes on when we have ended, and returns at its first event, by which it
+/// says that it is up. It must know by itself when its work is done: nobody else ends it. Errors:
+/// the worker's own, before it was up.
+Result<void> start_service(const WorkerJob& job);
+
 /// First thing in main(): when this process was started as a worker, runs it and exits.
 void become_worker_if_asked(int argc, char** argv, std::span<const WorkerEntry> workers);
 

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "talk.hpp"
-
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -8,7 +6,9 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-namespace goldmill::prove {
+#include <goldmill/system/message.hpp>
+
+namespace goldmill::system {
 
 namespace {
 struct alignas(cmsghdr) Control {
@@ -32,7 +32,7 @@ Result<void> send_message(int socket, char kind, int descriptor) {
     std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
   }
   if (::sendmsg(socket, &message, MSG_NOSIGNAL) != 1) {
-    return system_error("cannot talk to the network worker", errno);
+    return system_error("cannot send to a process of ours", errno);
   }
   return {};
 }
@@ -40,7 +40,7 @@ Result<void> send_message(int socket, char kind, int descriptor) {
 Result<Message> receive_message(int socket, std::chrono::milliseconds limit) {
   pollfd wait{socket, POLLIN, 0};
   if (::poll(&wait, 1, static_cast<int>(limit.count())) <= 0) {
-    return Error{ErrorKind::cancelled, "the network worker did not answer in time"};
+    return Error{ErrorKind::cancelled, "a process of ours did not answer in time"};
   }
   Message received;
   iovec piece{&received.kind, 1};
@@ -51,15 +51,15 @@ Result<Message> receive_message(int socket, std::chrono::milliseconds limit) {
   message.msg_control = control.bytes.data();
   message.msg_controllen = control.bytes.size();
   if (::recvmsg(socket, &message, MSG_CMSG_CLOEXEC) != 1) {
-    return Error{ErrorKind::unavailable, "the network worker has ended"};
+    return Error{ErrorKind::unavailable, "a process of ours has ended"};
   }
   const cmsghdr* header = CMSG_FIRSTHDR(&message);
   if (header != nullptr && header->cmsg_type == SCM_RIGHTS) {
     int number = -1;
     std::memcpy(&number, CMSG_DATA(header), sizeof number);
-    received.descriptor = system::UniqueFd(number);
+    received.descriptor = UniqueFd(number);
   }
   return received;
 }
 
-}  // namespace goldmill::prove
+}  // namespace goldmill::system
