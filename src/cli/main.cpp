@@ -22,7 +22,8 @@ std::vector<goldmill::system::WorkerEntry> all_workers() {
   for (const auto& module : {gm::guest::workers(),
                              gm::build::workers(),
                              gm::provision::workers(),
-                             gm::factory::workers()}) {
+                             gm::factory::workers(),
+                             gm::launch::workers()}) {
     workers.insert(workers.end(), module.begin(), module.end());
   }
   return workers;

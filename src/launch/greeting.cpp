@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "greeting.hpp"
 
+#include <cctype>
 #include <thread>
 
 namespace goldmill::launch {
@@ -63,6 +64,29 @@ bool adopt(Record& record, const machine::KeyPair& own, machine::AgentChannel& c
   return report || report.error().kind != ErrorKind::conflict;
 }
 
+namespace {
+/// For a shell, quoted by backslashes: this also stands in quotation marks, in an inventory of
+/// Ansible's.
+std::string backslashed(const std::string& word) {
+  std::string text;
+  for (const char letter : word) {
+    const bool plain = std::isalnum(static_cast<unsigned char>(letter)) != 0 ||
+                       std::string_view("/._-=").find(letter) != std::string_view::npos;
+    text += plain ? "" : letter == '%' ? "%" : "\\";  // a single % is ssh's
+    text += letter;
+  }
+  return text;
+}
+
+/// Enters the network namespace, as ssh cannot.
+std::string proxy_command(const std::filesystem::path& home, const std::string& instance) {
+  std::error_code ignored;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", ignored);
+  return "env " + backslashed("GOLDMILL_HOME=" + std::filesystem::absolute(home).string()) + " " +
+         backslashed(program.string()) + " connect " + backslashed(instance) + " 22";
+}
+}  // namespace
+
 Result<machine::SshTarget> ssh_target_of(const Record& record, const Records& records) {
   const Instance& instance = record.instance;
   if (instance.ssh_host_key.empty()) {
@@ -85,6 +109,9 @@ Result<machine::SshTarget> ssh_target_of(const Record& record, const Records& re
   target.private_key = TRY(machine::own_key(records.home())).private_key;
   target.host_key = instance.ssh_host_key;
   target.directory = records.directory(instance.name);
+  if (record.network.kind == Network::Kind::netns) {
+    target.proxy = proxy_command(records.home(), instance.name);
+  }
   TRY(machine::pin_host_key(target));
   return target;
 }

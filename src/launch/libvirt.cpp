@@ -260,6 +260,11 @@ Result<Fleet> LibvirtEngine::launch(const LaunchRequest& request, const Progress
                  "libvirt's instances boot: --warm is for the qemu engine",
                  "leave --warm out"};
   }
+  if (request.network.kind == Network::Kind::netns) {
+    return Error{ErrorKind::invalid_input,
+                 "--network " + request.network.text() + " is made by goldmill on this machine",
+                 "give user, bridge=NAME or network=NAME"};
+  }
   Found found = TRY(find_hosts(request));
   const auto placed =
       place(found.statuses, request.count, Bytes{request.memory.value + kForQemu.value});

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The embedded engine: QEMU processes of this machine, no daemon, state in plain files.
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <map>
@@ -29,6 +30,7 @@
 
 #include "budget.hpp"
 #include "greeting.hpp"
+#include "lan.hpp"
 #include "record.hpp"
 #include "side_by_side.hpp"
 #include "snapshot.hpp"
@@ -52,9 +54,10 @@ struct Files {
   UniqueFd overlay;
   UniqueFd variables;
   UniqueFd tap;
+  std::optional<Lan> lan;
 };
 
-Result<machine::NetworkSpec> network_of(const Record& record, Files& files) {
+Result<machine::NetworkSpec> network_of(const Record& record, const fs::path& home, Files& files) {
   machine::NetworkSpec network;
   network.mac = record.mac;
   if (!record.network.is_shared()) {
@@ -64,12 +67,18 @@ Result<machine::NetworkSpec> network_of(const Record& record, Files& files) {
     return network;
   }
   network.kind = machine::NetworkSpec::Kind::tap;
-  files.tap = TRY(machine::open_tap_on(record.network.name)).file;
+  if (record.network.kind == Network::Kind::netns) {
+    files.lan.emplace(TRY(Lan::join(home, record.network.name)));
+    files.tap = TRY(files.lan->plug_in());
+  } else {
+    files.tap = TRY(machine::open_tap_on(record.network.name)).file;
+  }
   network.tap = files.tap.get();
   return network;
 }
 
-Result<MachineSpec> machine_of(const Record& record, const fs::path& directory, Files& files) {
+Result<MachineSpec> machine_of(const Record& record, const Records& records, Files& files) {
+  const fs::path directory = records.directory(record.instance.name);
   MachineSpec spec;
   spec.name = record.instance.name;
   spec.memory = record.memory;
@@ -86,7 +95,10 @@ Result<MachineSpec> machine_of(const Record& record, const fs::path& directory, 
     spec.disk->backing.insert(spec.disk->backing.begin(), files.snapshot.get());
     spec.display = false;
   }
-  spec.network = TRY(network_of(record, files));
+  spec.network = TRY(network_of(record, records.home(), files));
+  if (files.lan) {
+    spec.holds = {files.lan->membership()};
+  }
   if (record.uefi) {
     spec.firmware = machine::Firmware::uefi;
     const fs::path own = directory / "variables.fd";
@@ -154,6 +166,7 @@ class QemuEngine final : public Engine {
   Result<void> remove(const std::string& instance) override;
   Result<UniqueFd> console(const std::string& instance) override;
   Result<machine::SshTarget> ssh_target(const std::string& instance) override;
+  Result<UniqueFd> connect(const std::string& instance, std::uint16_t port) override;
 
  private:
   /// Errors: not_found; unavailable, when it does not run.
@@ -184,6 +197,7 @@ class QemuEngine final : public Engine {
                         const std::function<void(const Record&)>& changed);
   void reconcile(Record& record);
   bool adopt(Record& record);
+  bool is_used(const Network& network) const;
   void learn_address(Record& record);
 
   Records records_;
@@ -228,10 +242,9 @@ Result<Warmth> QemuEngine::warm(const LaunchRequest& request) {
 }
 
 Result<Machine> QemuEngine::start_machine(Record& record, const Surroundings& around) {
-  const fs::path directory = records_.directory(record.instance.name);
   for (int attempt = 1;; ++attempt) {
     Files files;
-    MachineSpec spec = TRY(machine_of(record, directory, files));
+    MachineSpec spec = TRY(machine_of(record, records_, files));
     spec.accelerator = around.accelerator.kind;
     if (around.snapshot != nullptr) {
       spec.resumes = true;
@@ -381,9 +394,9 @@ Result<Fleet> QemuEngine::launch(const LaunchRequest& request, const Progress& p
   if (request.network.kind == Network::Kind::network) {
     return Error{ErrorKind::invalid_input,
                  "--network " + request.network.text() + " is of libvirt, not of QEMU",
-                 "give user or bridge=NAME, or launch with --engine libvirt"};
+                 "give user, netns or bridge=NAME, or launch with --engine libvirt"};
   }
-  if (request.network.is_shared()) {
+  if (request.network.kind == Network::Kind::bridge) {
     TRY(machine::open_tap_on(request.network.name));  // said once, before anything is prepared
   }
   std::optional<Snapshot> snapshot;
@@ -523,7 +536,19 @@ Result<void> QemuEngine::remove(const std::string& instance) {
   if (record.process && machine::is_alive(*record.process)) {
     TRY(kill_process(*record.process));
   }
-  return records_.erase(instance);
+  TRY(records_.erase(instance));
+  if (record.network.kind == Network::Kind::netns && !is_used(record.network)) {
+    Lan::forget(records_.home(), record.network.name);
+  }
+  return {};
+}
+
+bool QemuEngine::is_used(const Network& network) const {
+  const auto records = records_.load_all();
+  return !records ||
+         std::any_of(records->begin(), records->end(), [&network](const Record& record) {
+           return record.network.text() == network.text();
+         });
 }
 
 Result<Record> QemuEngine::running(const std::string& instance) const {
@@ -554,6 +579,19 @@ Result<machine::SshTarget> QemuEngine::ssh_target(const std::string& instance) {
   Record record = TRY(running(instance));
   learn_address(record);
   return ssh_target_of(record, records_);
+}
+
+Result<UniqueFd> QemuEngine::connect(const std::string& instance, std::uint16_t port) {
+  Record record = TRY(running(instance));
+  learn_address(record);
+  if (record.network.kind != Network::Kind::netns) {
+    return Engine::connect(instance, port);
+  }
+  if (record.instance.address.empty()) {
+    return Error{ErrorKind::unavailable, instance + " has no address yet"};
+  }
+  Lan lan = TRY(Lan::find(records_.home(), record.network.name));
+  return lan.connect(record.instance.address, port);
 }
 
 }  // namespace

@@ -20,6 +20,7 @@
 #include <goldmill/machine/overlay.hpp>
 
 #include "snapshot.hpp"
+#include "tcp.hpp"
 
 namespace goldmill::launch {
 
@@ -31,7 +32,6 @@ constexpr std::uint16_t kFirstPort = 20000;
 constexpr std::uint16_t kLastPort = 32767;
 constexpr Bytes kLongestRecord = 4_MiB;
 constexpr std::size_t kLongestFleet = 48;
-constexpr std::uint16_t kSshPort = 22;
 
 Json or_null(const std::string& text) {
   return text.empty() ? Json() : Json(text);
@@ -457,6 +457,9 @@ Result<Records::Prepared> Records::prepare(const LaunchRequest& request,
   for (int number = 1; number <= request.count; ++number) {
     Record record = make_record(request, fleet, number);
     record.snapshot = snapshot;
+    if (record.network.kind == Network::Kind::netns && record.network.name.empty()) {
+      record.network.name = fleet;
+    }
     if (!hosts.empty()) {
       record.instance.host = hosts[static_cast<std::size_t>(number) - 1];
       record.domain = random_uuid();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The list of engines, and the free functions that find the engine of an instance.
 #include <algorithm>
+#include <array>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -9,7 +10,9 @@
 #include <goldmill/launch/engine.hpp>
 #include <goldmill/machine/ssh.hpp>
 
+#include "lan_worker.hpp"
 #include "side_by_side.hpp"
+#include "tcp.hpp"
 
 namespace goldmill::launch {
 
@@ -143,12 +146,35 @@ Result<SshAccess> ssh_access(const fs::path& home, const std::string& name) {
                    target.port,
                    target.user,
                    target.private_key,
-                   target.directory / "known_hosts"};
+                   target.directory / "known_hosts",
+                   target.proxy};
 }
 
 Result<std::vector<std::string>> ssh_arguments(const fs::path& home, const std::string& name) {
   const auto engine = TRY(engine_of(home, name));
   return machine::ssh_arguments(TRY(engine->ssh_target(name)));
+}
+
+Result<system::UniqueFd> Engine::connect(const std::string& instance, std::uint16_t port) {
+  const machine::SshTarget target = TRY(ssh_target(instance));
+  if (port != kSshPort && target.port != kSshPort) {
+    return Error{ErrorKind::unavailable,
+                 "of " + instance + " only the SSH port is reached from here",
+                 "launch it with --network netns or bridge=NAME, or use ssh's -L"};
+  }
+  return connect_tcp({}, target.address, port == kSshPort ? target.port : port);
+}
+
+Result<system::UniqueFd> connect(const fs::path& home,
+                                 const std::string& name,
+                                 std::uint16_t port) {
+  const auto engine = TRY(engine_of(home, name));
+  return engine->connect(name, port);
+}
+
+std::span<const system::WorkerEntry> workers() {
+  static const std::array kWorkers = {lan_worker()};
+  return kWorkers;
 }
 
 }  // namespace goldmill::launch

@@ -353,6 +353,9 @@ class HandOver {
     if (spec.network.kind == NetworkSpec::Kind::tap) {
       numbers_.tap = lend(spec.network.tap);
     }
+    for (const int file : spec.holds) {
+      lend(file);
+    }
     return {};
   }
 

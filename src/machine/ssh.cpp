@@ -48,23 +48,28 @@ Result<void> pin_host_key(const SshTarget& target) {
 
 std::vector<std::string> ssh_arguments(const SshTarget& target) {
   const auto option = [](const std::string& text) { return "-o" + text; };
-  return {"ssh",
-          "-F",
-          "/dev/null",
-          "-i",
-          target.private_key.string(),
-          "-p",
-          std::to_string(target.port),
-          option("IdentitiesOnly=yes"),
-          option("HostKeyAlias=instance"),
-          option("UserKnownHostsFile=\"" + (target.directory / "known_hosts").string() + "\""),
-          option("GlobalKnownHostsFile=/dev/null"),
-          option("StrictHostKeyChecking=yes"),
-          option("HostKeyAlgorithms=ssh-ed25519"),
-          option("UpdateHostKeys=no"),
-          option("CheckHostIP=no"),
-          option("LogLevel=ERROR"),
-          target.user + "@" + target.address};
+  std::vector<std::string> argv = {
+      "ssh",
+      "-F",
+      "/dev/null",
+      "-i",
+      target.private_key.string(),
+      "-p",
+      std::to_string(target.port),
+      option("IdentitiesOnly=yes"),
+      option("HostKeyAlias=instance"),
+      option("UserKnownHostsFile=\"" + (target.directory / "known_hosts").string() + "\""),
+      option("GlobalKnownHostsFile=/dev/null"),
+      option("StrictHostKeyChecking=yes"),
+      option("HostKeyAlgorithms=ssh-ed25519"),
+      option("UpdateHostKeys=no"),
+      option("CheckHostIP=no"),
+      option("LogLevel=ERROR")};
+  if (!target.proxy.empty()) {
+    argv.push_back(option("ProxyCommand=" + target.proxy));
+  }
+  argv.push_back(target.user + "@" + target.address);
+  return argv;
 }
 
 namespace {

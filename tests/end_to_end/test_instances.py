@@ -117,6 +117,20 @@ class Fleet(Case):
                               if line not in own and b"qemu" in read(line)])
 
 
+class TooMuchMemory(Case):
+    def test_one_for_which_there_is_none_fails_alone(self):
+        fleet = FLEET + "m"
+        self.addCleanup(goldmill, "rm", "--force", fleet, status=None)
+        with open("/proc/meminfo", encoding="ascii") as file:
+            facts = dict(line.split(":") for line in file)
+        each = int(facts["MemAvailable"].split()[0]) * 65 // 100 // 1024
+        rows = goldmill("launch", "base", "-n", 2, "--fleet", fleet, "--memory", f"{each}MiB", "--json",
+                        status=1).json["instances"]
+        self.assertEqual(["ready", "failed"], [row["state"] for row in rows], rows)
+        self.assertIn("not enough memory", rows[1]["error"])
+        self.assertIsNone(record(rows[1]["name"]).get("process"))
+
+
 class KilledLauncher(Case):
     """Two that its launcher left without identity while they booted."""
 

@@ -36,6 +36,7 @@ Command warm_command();
 Command hosts_command();
 Command ps_command();
 Command ssh_command();
+Command connect_command();
 Command console_command();
 Command stop_command();
 Command start_command();

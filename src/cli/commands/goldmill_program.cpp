@@ -32,14 +32,14 @@ Program make_program() {
                           {"GOLDMILL_STEP_MINUTES", "how long they may take; default: 120"},
                           {"NO_COLOR", "no colours"}},
           .commands = {
-              plan_command(),       build_command(),  lock_command(),      keep_packages_command(),
-              outdated_command(),   test_command(),   list_command(),      show_command(),
-              diff_command(),       size_command(),   explain_command(),   digest_command(),
-              export_command(),     launch_command(), warm_command(),      hosts_command(),
-              ps_command(),         ssh_command(),    console_command(),   stop_command(),
-              start_command(),      rm_command(),     gc_command(),        pack_command(),
-              check_command(),      import_command(), questions_command(), answers_command(),
-              completion_command(), man_command(),    complete_command()}};
+              plan_command(),     build_command(),      lock_command(),    keep_packages_command(),
+              outdated_command(), test_command(),       list_command(),    show_command(),
+              diff_command(),     size_command(),       explain_command(), digest_command(),
+              export_command(),   launch_command(),     warm_command(),    hosts_command(),
+              ps_command(),       ssh_command(),        console_command(), connect_command(),
+              stop_command(),     start_command(),      rm_command(),      gc_command(),
+              pack_command(),     check_command(),      import_command(),  questions_command(),
+              answers_command(),  completion_command(), man_command(),     complete_command()}};
 }
 
 }  // namespace

@@ -215,10 +215,12 @@ std::vector<Option> launch_options() {
       {.name = "host", .value = "NAME", .doc = "Only on this libvirt host.", .repeatable = true},
       {.name = "network",
        .value = "NETWORK",
-       .doc =
-           "user: each has a network of its own, and its SSH port is forwarded from this "
-           "machine's loopback. bridge=NAME: all are plugged into this bridge, which needs root. "
-           "network=NAME: a network of libvirt's.",
+       .doc = "user: each has a network of its own, and its SSH port is forwarded from this "
+              "machine's loopback. netns: they share one that goldmill makes, reach each other by "
+              "name "
+              "and nothing else; with netns=NAME several fleets can. bridge=NAME: all are plugged "
+              "into "
+              "this bridge, which needs root. network=NAME: a network of libvirt's.",
        .standard = "user"},
       {.name = "ssh-key",
        .value = "FILE",
@@ -287,7 +289,7 @@ Command launch_command() {
       .options = launch_options(),
       .examples = {{"goldmill launch java -n 3", "three instances"},
                    {"goldmill launch java -n 400 --warm", "in seconds each"},
-                   {"goldmill launch db -n 3 --network bridge=br0", "they reach each other"},
+                   {"goldmill launch db -n 3 --network netns", "they reach each other"},
                    {"goldmill launch java -n 40 --engine libvirt --network bridge=br0",
                     "over all hosts of `goldmill hosts`"},
                    {"goldmill launch web --memory 1GiB --disk-size 20GiB", ""}},

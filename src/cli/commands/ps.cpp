@@ -32,11 +32,13 @@ std::string ssh_config(const launch::Instance& instance, const launch::SshAccess
          std::to_string(access.port) + "\n  User " + access.user + "\n  IdentityFile \"" +
          access.private_key.string() + "\"\n  IdentitiesOnly yes\n  HostKeyAlias instance\n" +
          "  HostKeyAlgorithms ssh-ed25519\n  UserKnownHostsFile \"" + access.known_hosts.string() +
-         "\"\n  StrictHostKeyChecking yes\n";
+         "\"\n  StrictHostKeyChecking yes\n" +
+         (access.proxy.empty() ? "" : "  ProxyCommand " + access.proxy + "\n");
 }
 
 std::string hosts_line(const launch::Instance& instance, const launch::SshAccess& access) {
-  return access.address + " " + instance.hostname + "\n";
+  // An address in a network namespace leads nowhere from here.
+  return access.proxy.empty() ? access.address + " " + instance.hostname + "\n" : "";
 }
 
 std::string ansible_line(const launch::Instance& instance, const launch::SshAccess& access) {
@@ -45,7 +47,8 @@ std::string ansible_line(const launch::Instance& instance, const launch::SshAcce
          " ansible_ssh_private_key_file='" + access.private_key.string() +
          "' ansible_ssh_common_args='-o IdentitiesOnly=yes -o HostKeyAlias=instance -o "
          "HostKeyAlgorithms=ssh-ed25519 -o StrictHostKeyChecking=yes -o UserKnownHostsFile=\"" +
-         access.known_hosts.string() + "\"'\n";
+         access.known_hosts.string() + "\"" +
+         (access.proxy.empty() ? "" : " -o ProxyCommand=\"" + access.proxy + "\"") + "'\n";
 }
 
 /// By fleet; instances that cannot be reached are left out.

@@ -48,10 +48,10 @@ TEST(HostName, ComesFromTheUri) {
 }
 
 TEST(NetworkText, ComesBack) {
-  for (const char* text : {"user", "bridge=br0", "network=default"}) {
+  for (const char* text : {"user", "bridge=br0", "network=default", "netns=lab-1"}) {
     EXPECT_EQ(Network::parse(text)->text(), text);
   }
-  for (const char* text : {"", "nat", "bridge=", "bridge"}) {
+  for (const char* text : {"", "nat", "bridge=", "bridge", "netns=", "netns=..", "netns=a/b"}) {
     EXPECT_EQ(Network::parse(text).error().kind, ErrorKind::invalid_input) << text;
   }
 }

@@ -255,6 +255,30 @@ TEST(Budget, KeepsATenthFreeAndStartsTwoForEachCore) {
   EXPECT_GT(system::available_memory().value, 0U);
 }
 
+TEST_F(RecordTest, ANetworkWithoutANameIsTheFleets) {
+  request_.network = Network::parse("netns").value();
+  const auto prepared = records_.prepare(request_).value();
+  EXPECT_EQ(prepared.records.at(0).network.text(), "netns=" + prepared.fleet);
+  EXPECT_EQ(records_.load(prepared.records.at(0).instance.name)->network.text(),
+            "netns=" + prepared.fleet);
+}
+
+TEST_F(RecordTest, ADamagedSnapshotGoesUnlessADiskStandsOnIt) {
+  const fs::path snapshot = home_ / "snapshots" / "image" / "key.disk";
+  ASSERT_TRUE(system::make_directories(snapshot));
+  ASSERT_TRUE(system::make_directories(snapshot.parent_path() / ".key"));  // in the making
+  const auto found = inspect_snapshots(home_);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].directory, snapshot);
+  EXPECT_NE(found[0].damage, "");
+  const Record record = records_.prepare(request_, snapshot).value().records.at(0);
+  EXPECT_EQ(drop_snapshot(home_, snapshot).error().kind, ErrorKind::conflict);
+  ASSERT_TRUE(records_.erase(record.instance.name));
+  ASSERT_TRUE(drop_snapshot(home_, snapshot));
+  EXPECT_TRUE(inspect_snapshots(home_).empty());
+  EXPECT_FALSE(fs::exists(snapshot));
+}
+
 TEST_F(RecordTest, WhatIsOverIsRemovedByTheNextLook) {
   request_.count = 3;
   request_.lifetime = std::chrono::hours(1);

@@ -33,6 +33,8 @@ class Engine {
   virtual Result<void> remove(const std::string& instance) = 0;
   virtual Result<system::UniqueFd> console(const std::string& instance) = 0;
   virtual Result<machine::SshTarget> ssh_target(const std::string& instance) = 0;
+  /// From this network namespace, where its SSH server is reached.
+  virtual Result<system::UniqueFd> connect(const std::string& instance, std::uint16_t port);
 };
 
 /// All of engines.def, working on the state under `home`.

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include <goldmill/base/json.hpp>
 #include <goldmill/base/result.hpp>
 #include <goldmill/system/file.hpp>
+#include <goldmill/system/worker.hpp>
 
 namespace goldmill::launch {
 
@@ -28,11 +30,13 @@ struct Network {
     user,     ///< each has one of its own, from which it reaches out
     bridge,   ///< a bridge of the host, which gives addresses by DHCP
     network,  ///< one of libvirt's networks on the host
+    netns,    ///< one of goldmill's own in a network namespace: see lan.hpp
   };
   Kind kind = Kind::user;
   std::string name;
 
-  /// "user", "bridge=NAME", "network=NAME". Errors: invalid_input.
+  /// "user", "bridge=NAME", "network=NAME", "netns=NAME" or "netns", which is named after the
+  /// fleet. Errors: invalid_input.
   static Result<Network> parse(const std::string& text);
   std::string text() const;
   /// They get addresses of it, and reach each other.
@@ -131,6 +135,18 @@ Result<Warmth> warm(const std::filesystem::path& home, const LaunchRequest& requ
 /// on, and of those whose maker died.
 Result<std::vector<std::filesystem::path>> useless_snapshots(const std::filesystem::path& home);
 
+/// How a snapshot lies there. Those in the making are none yet.
+struct SnapshotHealth {
+  std::filesystem::path directory;  ///< snapshots/IMAGE DIGEST/NAME
+  std::string damage;               ///< "" or what of it is not what was written
+};
+/// Reads all of them to the end.
+std::vector<SnapshotHealth> inspect_snapshots(const std::filesystem::path& home);
+/// Removes a damaged one: the next warm launch makes another. Errors: conflict (instances' disks
+/// stand on it).
+Result<void> drop_snapshot(const std::filesystem::path& home,
+                           const std::filesystem::path& directory);
+
 /// All instances but those whose time is over, which are removed; compared with what really runs,
 /// also after a crash or reboot of the machine.
 Result<std::vector<Instance>> list(const std::filesystem::path& home);
@@ -171,6 +187,7 @@ struct SshAccess {
   std::string user;
   std::filesystem::path private_key;
   std::filesystem::path known_hosts;
+  std::string proxy;  ///< the shell command that connects where nothing else does, or ""
 };
 
 /// Errors: not_found, unavailable (it does not run or has no SSH server).
@@ -180,5 +197,14 @@ Result<SshAccess> ssh_access(const std::filesystem::path& home, const std::strin
 /// (it does not run or has no SSH server).
 Result<std::vector<std::string>> ssh_arguments(const std::filesystem::path& home,
                                                const std::string& name);
+
+/// A connection to one of the instance's TCP ports. Errors: not_found, unavailable (it does not
+/// run, nothing answers there, or its network lets nobody in but to SSH).
+Result<system::UniqueFd> connect(const std::filesystem::path& home,
+                                 const std::string& name,
+                                 std::uint16_t port);
+
+/// To be registered in main() with the other workers.
+std::span<const system::WorkerEntry> workers();
 
 }  // namespace goldmill::launch

@@ -81,6 +81,7 @@ struct MachineSpec {
   enum class OnReboot : std::uint8_t { end, start_again };
   OnReboot on_reboot = OnReboot::end;
   std::function<Result<void>(pid_t)> before_run = {};  ///< see CagedProgram
+  std::vector<int> holds = {};  ///< open files that it keeps open as long as it runs
 };
 
 /// Where QEMU finds each thing handed over: numbers in its own descriptor table.

@@ -29,6 +29,7 @@ struct SshTarget {
   std::filesystem::path private_key;
   std::string host_key;             ///< "ssh-ed25519 AAAA...", as the agent reported it
   std::filesystem::path directory;  ///< private; gets known_hosts and the control socket
+  std::string proxy;                ///< a shell command that connects; "": by TCP from here
 };
 
 /// Writes known_hosts into the target's directory, for ssh_arguments and Ssh.

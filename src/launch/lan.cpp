@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "lan.hpp"
+
+#include <cerrno>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <goldmill/launch/launch.hpp>
+#include <goldmill/machine/qmp.hpp>
+#include <goldmill/machine/tap.hpp>
+#include <goldmill/system/message.hpp>
+
+#include "lan_worker.hpp"
+#include "tcp.hpp"
+
+namespace goldmill::launch {
+
+namespace fs = std::filesystem;
+using system::UniqueFd;
+
+namespace {
+constexpr std::chrono::seconds kPatience(20);
+
+fs::path directory_of(const fs::path& home, const std::string& name) {
+  return home / "networks" / name;
+}
+
+Result<system::FileLock> lock_of(const fs::path& home, const std::string& name) {
+  const fs::path directory = directory_of(home, name);
+  TRY(system::make_directories(directory, 0700));
+  return system::FileLock::acquire(directory / "lock", system::FileLock::Mode::exclusive);
+}
+
+/// Asks for something; the answer comes only from one that still serves.
+Result<system::Message> ask(int connection, char what) {
+  TRY(system::send_message(connection, what));
+  return system::receive_message(connection, kPatience);
+}
+
+Result<void> start_keeper(const fs::path& directory) {
+  const UniqueFd door = TRY(machine::listen_unix(directory / "socket"));
+  const UniqueFd log =
+      TRY(system::open_file(directory / "log", O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600));
+  return system::start_service({.name = std::string(kLanWorker),
+                                .confinement = system::Confinement::sandbox,
+                                .hands = {door.get()},
+                                .output = log.get()});
+}
+}  // namespace
+
+Result<Lan> Lan::find(const fs::path& home, const std::string& name) {
+  Lan lan(TRY(machine::connect_unix(directory_of(home, name) / "socket")));
+  TRY(ask(lan.connection_.get(), 's'));  // it may have been about to end
+  return lan;
+}
+
+Result<Lan> Lan::join(const fs::path& home, const std::string& name) {
+  if (auto lan = find(home, name)) {
+    return lan;
+  }
+  const auto guard = TRY(lock_of(home, name));
+  if (auto lan = find(home, name)) {
+    return lan;
+  }
+  TRY(start_keeper(directory_of(home, name)).context("while starting the network " + name));
+  return find(home, name);
+}
+
+void Lan::forget(const fs::path& home, const std::string& name) {
+  const auto guard = lock_of(home, name);
+  if (guard && !find(home, name)) {
+    (void)system::remove_tree(directory_of(home, name));
+  }
+}
+
+Result<UniqueFd> Lan::plug_in() {
+  system::Message answer = TRY(ask(connection_.get(), 't'));
+  if (answer.kind == 't' && answer.descriptor) {
+    return std::move(answer.descriptor);
+  }
+  auto tap = machine::open_tap_in(answer.descriptor.get(),
+                                  [] { return machine::open_tap_on(kLanBridge); });
+  if (!tap) {
+    return std::move(tap).error();
+  }
+  return std::move(tap->file);
+}
+
+Result<UniqueFd> Lan::connect(const std::string& address, std::uint16_t port) {
+  system::Message answer = TRY(ask(connection_.get(), 's'));
+  return connect_tcp(std::move(answer.descriptor), address, port);
+}
+
+}  // namespace goldmill::launch

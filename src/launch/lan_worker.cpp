@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "lan_worker.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <vector>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <goldmill/machine/dhcp_server.hpp>
+#include <goldmill/machine/tap.hpp>
+#include <goldmill/system/file.hpp>
+#include <goldmill/system/message.hpp>
+
+namespace goldmill::launch {
+
+using system::UniqueFd;
+
+namespace {
+constexpr const char* kAddress = "198.18.0.1";  // RFC 2544: never routed
+constexpr const char* kNetmask = "255.255.0.0";
+constexpr const char* kRange = "198.18.0.10,198.18.255.250,255.255.0.0";
+constexpr const char* kDirectory = "/tmp";
+/// From the start to the first connection.
+constexpr std::chrono::seconds kFirst(20);
+constexpr std::chrono::seconds kLookAfter(2);
+
+Result<void> answer_tap(int connection) {
+  if (auto tap = machine::open_tap_on(kLanBridge)) {
+    return system::send_message(connection, 't', tap->file.get());
+  }
+  const UniqueFd network = TRY(system::open_file("/proc/thread-self/ns/net", O_RDONLY));
+  return system::send_message(connection, 'n', network.get());
+}
+
+Result<void> answer_socket(int connection) {
+  const UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  return system::send_message(connection, 's', socket.get());
+}
+
+/// The connections, until there is none.
+class Members {
+ public:
+  explicit Members(int door) : door_(door) {}
+
+  /// Waits for a moment and serves who asks. False when all have gone.
+  bool serve() {
+    std::vector<pollfd> waits = {{door_, POLLIN, 0}};
+    for (const UniqueFd& member : members_) {
+      waits.push_back({member.get(), POLLIN, 0});
+    }
+    const bool any = ::poll(waits.data(),
+                            waits.size(),
+                            static_cast<int>(kLookAfter / std::chrono::milliseconds(1))) > 0;
+    for (std::size_t i = members_.size(); any && i > 0; --i) {
+      if (waits[i].revents != 0 && !answer(members_[i - 1].get())) {
+        members_.erase(members_.begin() + static_cast<std::ptrdiff_t>(i - 1));
+      }
+    }
+    if (any && waits[0].revents != 0) {
+      let_in();
+    }
+    const bool early = !had_any_ && std::chrono::steady_clock::now() - begin_ < kFirst;
+    return early || !members_.empty();
+  }
+
+ private:
+  void let_in() {
+    UniqueFd member(::accept4(door_, nullptr, nullptr, SOCK_CLOEXEC));
+    if (member) {
+      members_.push_back(std::move(member));
+      had_any_ = true;
+    }
+  }
+
+  static bool answer(int member) {
+    const auto asked = system::receive_message(member, std::chrono::seconds(0));
+    if (!asked) {
+      return false;
+    }
+    return static_cast<bool>(asked->kind == 't' ? answer_tap(member) : answer_socket(member));
+  }
+
+  int door_;
+  std::vector<UniqueFd> members_;
+  bool had_any_ = false;
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
+Result<system::Child> start_names_and_addresses() {
+  return machine::start_dhcp(
+      {.device = kLanBridge, .range = kRange, .domain = "lan", .directory = kDirectory});
+}
+
+/// A /proc that shows our namespaces, and a /tmp for what the DHCP server keeps.
+Result<void> private_mounts() {
+  if (::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0 ||
+      ::mount("tmpfs", kDirectory, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700,size=64m") != 0) {
+    Error error = system_error("cannot mount what a network of goldmill's own needs", errno);
+    error.hint = "in a container, run it without masked paths in /proc";
+    return error;
+  }
+  return {};
+}
+
+Result<Json> keep_lan(system::WorkerContext& context) {
+  TRY(private_mounts());
+  TRY(machine::make_bridge(kLanBridge));
+  TRY(machine::set_address(kLanBridge, kAddress, kNetmask));
+  TRY(machine::set_up(kLanBridge));
+  TRY(machine::set_up("lo"));
+  system::Child server = TRY(start_names_and_addresses());
+  context.send_event({{"up", true}});
+  Members members(context.hand(0));
+  while (members.serve()) {
+    if (server.poll()) {
+      server = TRY(start_names_and_addresses());
+    }
+  }
+  return Json::object();
+}
+}  // namespace
+
+system::WorkerEntry lan_worker() {
+  return {kLanWorker, keep_lan};
+}
+
+}  // namespace goldmill::launch

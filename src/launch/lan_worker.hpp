@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The process that keeps a Lan: see lan.hpp.
+#pragma once
+
+#include <goldmill/system/worker.hpp>
+
+namespace goldmill::launch {
+
+constexpr std::string_view kLanWorker = "launch_lan";
+constexpr const char* kLanBridge = "lan";
+
+/// Hand 0: the listening socket.
+system::WorkerEntry lan_worker();
+
+}  // namespace goldmill::launch
