@@ -42,6 +42,7 @@ class Inspection {
     TRY(packages());
     TRY(index());
     TRY(instances());
+    TRY(snapshots());
     find_missing();
     TRY(confirm());
     return std::move(report_);
@@ -55,6 +56,7 @@ class Inspection {
   Result<void> packages();
   Result<void> index();
   Result<void> instances();
+  Result<void> snapshots();
   void find_missing();
   Result<void> confirm();
 
@@ -233,6 +235,25 @@ Result<void> Inspection::instances() {
     ++report_.checked["instances"];
     if (!images.contains(instance.image)) {
       add(Kind::damaged, "instances/" + instance.name, "its image " + instance.image + " is gone");
+    }
+  }
+  return {};
+}
+
+/// Of warm launches; each belongs to an image, whose digest is its directory's name.
+Result<void> Inspection::snapshots() {
+  std::map<std::string, std::vector<std::string>> images;
+  for (const store::ImageRecord& image : TRY(session_.catalogue.images())) {
+    images[image.digest.hex()].push_back(image.reference());
+  }
+  for (const launch::SnapshotHealth& snapshot : launch::inspect_snapshots(session_.home.root())) {
+    const std::string object = session_.home.name_of(snapshot.directory);
+    const auto of = images.find(snapshot.directory.parent_path().filename());
+    ++report_.checked["snapshots"];
+    if (of == images.end()) {
+      add(Kind::unknown, object, "");
+    } else if (!snapshot.damage.empty()) {
+      report_.findings.push_back({Kind::damaged, object, snapshot.damage, of->second});
     }
   }
   return {};

@@ -10,6 +10,7 @@
 #include <goldmill/build/work.hpp>
 #include <goldmill/factory/build_image.hpp>
 #include <goldmill/factory/pack.hpp>
+#include <goldmill/launch/launch.hpp>
 #include <goldmill/qcow2/chain.hpp>
 #include <goldmill/system/file.hpp>
 
@@ -41,6 +42,10 @@ class Repair {
     TRY(run_steps_again());
     each("blobs/sha256/", [this](const fs::path& file) { return restore_blob(file); });
     each("disks/", [this](const fs::path& file) { return restore_disk(file); });
+    each("snapshots/", [this](const fs::path& directory) -> Result<std::string> {
+      TRY(launch::drop_snapshot(session_.home.root(), directory));
+      return std::string("removed; the next warm launch makes another");
+    });
     each("index.json", [this](const fs::path& /*file*/) -> Result<std::string> {
       TRY(refresh_index(session_));
       return std::string("written again");

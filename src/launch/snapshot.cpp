@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "snapshot.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <fstream>
@@ -303,6 +304,38 @@ Result<std::vector<fs::path>> useless_snapshots(const fs::path& home) {
     }
   }
   return useless;
+}
+
+std::vector<SnapshotHealth> inspect_snapshots(const fs::path& home) {
+  std::vector<SnapshotHealth> all;
+  std::error_code failure;
+  for (const auto& image : fs::directory_iterator(home / "snapshots", failure)) {
+    for (const auto& entry : fs::directory_iterator(image.path(), failure)) {
+      const bool finished = !entry.path().filename().string().starts_with(".");
+      if (finished && entry.is_directory(failure)) {
+        const auto snapshot = open_snapshot(entry.path());
+        all.push_back({entry.path(), snapshot ? "" : snapshot.error().message});
+      }
+    }
+  }
+  std::sort(all.begin(), all.end(), [](const SnapshotHealth& a, const SnapshotHealth& b) {
+    return a.directory < b.directory;
+  });
+  return all;
+}
+
+Result<void> drop_snapshot(const fs::path& home, const fs::path& directory) {
+  for (const Record& record : TRY(Records(home).load_all())) {
+    if (record.snapshot == directory) {
+      return Error{ErrorKind::conflict,
+                   "the disk of " + record.instance.name + " stands on it",
+                   "goldmill rm " + record.instance.name + ", and launch another"};
+    }
+  }
+  // Away at once: nobody finds half of one.
+  const fs::path gone = directory.parent_path() / (".gone-" + directory.filename().string());
+  TRY(system::rename_into_place(directory, gone));
+  return system::remove_tree(gone);
 }
 
 }  // namespace goldmill::launch

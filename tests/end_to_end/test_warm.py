@@ -151,6 +151,20 @@ class Warm(Case):
         self.assertFalse([name for name in os.listdir(product.HOME / "instances")
                           if FLEET in name])
 
+    def test_7_check_finds_a_damaged_snapshot(self):
+        directory = pathlib.Path(self.warmth["snapshot"])
+        with open(directory / "state", "r+b") as file:
+            file.truncate(file.seek(0, os.SEEK_END) - 1)
+        found = goldmill("check", "--json", status=1).json["findings"]
+        (finding,) = [entry for entry in found if entry["object"].startswith("snapshots/")]
+        self.assertEqual(("damaged", str(directory)),
+                         (finding["kind"], str(product.HOME / finding["object"])))
+        self.assertTrue(finding["images"][0].startswith("base@"), finding)
+        (repaired,) = [entry for entry in goldmill("check", "--repair", "--json").json["findings"]
+                       if entry["object"] == finding["object"]]
+        self.assertTrue(repaired["repaired"], repaired)
+        self.assertFalse(directory.exists())
+
 
 @unittest.skipUnless(product.IS_ROOT, "a bridge needs root")
 class OnABridge(Case):
