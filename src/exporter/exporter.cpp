@@ -111,6 +111,7 @@ Result<void> export_image(const Export& wanted) {
                 wanted.options,
                 wanted.progress,
                 wanted.output.filename().string(),
+                wanted.output.parent_path(),
                 output.descriptor()};
   TRY(format->write(job).context("while writing " + wanted.output.string()));
   TRY(check_cancelled(wanted.progress));

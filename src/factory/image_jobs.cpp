@@ -134,6 +134,7 @@ Result<void> export_image(Session& session, const ExportRequest& request) {
   TRY(check_digest(session, TRY(image::disk_digest(file.get())), image.disk_digest)
           .context(image.reference()));
   wanted.source.disk = disk.path;
+  wanted.source.architecture = find_string(image.details, "architecture").value_or("amd64");
   wanted.source.write_tree = [&](int descriptor) -> Result<void> {
     build::OverlaySandbox tree(
         {.layers = TRY(layer_trees(session, parts.layers)), .epoch = parts.epoch});

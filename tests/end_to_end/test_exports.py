@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every format that export writes, judged by the tools of others."""
+import json
 import os
 import signal
 import subprocess
@@ -130,6 +131,21 @@ class Exports(Case):
     def ours(directory):
         """The boot loader's files are put on the disk, not into the tree."""
         return {"grub"} if directory == "/boot" else set()
+
+    def test_container_disk_is_a_container_image(self):
+        """Judges: skopeo, which reads it as registries do, and umoci, which unpacks it."""
+        file, layout, bundle = (self.room / name for name in ("c.tar", "layout", "bundle"))
+        goldmill("export", "wide", "-F", "containerdisk", "-o", file)
+        run("skopeo", "copy", f"oci-archive:{file}", f"oci:{layout}:wide")
+        said = json.loads(run("skopeo", "inspect", f"oci:{layout}:wide"))
+        self.assertEqual(("linux", "amd64", 1),
+                         (said["Os"], said["Architecture"], len(said["Layers"])))
+        run("umoci", "unpack", *(() if product.IS_ROOT else ("--rootless",)), "--image",
+            f"{layout}:wide", bundle)
+        disk = bundle / "rootfs/disk/disk.qcow2"
+        run("qemu-img", "compare", "-f", "raw", "-F", "qcow2", self.raw, disk)
+        if product.IS_ROOT:
+            self.assertEqual((107, 107), (disk.stat().st_uid, disk.stat().st_gid))
 
     def test_refused(self):
         refusals = {

@@ -30,7 +30,8 @@ struct Progress {
 
 /// What an artifact is made from. `disk` is always there; `write_tree` only for formats of trees.
 struct Source {
-  std::filesystem::path disk;  ///< the raw disk
+  std::filesystem::path disk;          ///< the raw disk
+  std::string architecture = "amd64";  ///< Debian's name, which is OCI's, too
   /// Writes the canonical archive of the tree to a descriptor.
   std::function<Result<void>(int descriptor)> write_tree = {};
 };
@@ -41,6 +42,7 @@ struct Job {
   const Progress& progress;
   /// Name of the artifact as it will be: some formats hold it.
   std::string file_name;
+  std::filesystem::path directory;  ///< where it will be: room for what is as large
   int output = -1;  ///< an empty file, read-write; it gets its name when all is written
 };
 
