@@ -87,7 +87,11 @@ Json to_json(const Fleet& fleet) {
   for (const Instance& instance : fleet.instances) {
     instances.push_back(to_json(instance));
   }
-  return {{"fleet", fleet.name}, {"seconds", fleet.seconds}, {"instances", instances}};
+  Json json = {{"fleet", fleet.name}, {"seconds", fleet.seconds}, {"instances", instances}};
+  if (!fleet.manifests.empty()) {
+    json["manifests"] = fleet.manifests;
+  }
+  return json;
 }
 
 Json to_json(const Record& record) {

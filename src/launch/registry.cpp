@@ -30,17 +30,23 @@ std::vector<std::unique_ptr<Engine>> make_engines(const fs::path& home) {
   return engines;
 }
 
+std::vector<std::string> engine_names() {
+  std::vector<std::string> names;
+#define ENGINE(name) names.emplace_back(#name);
+#include "engines.def"
+#undef ENGINE
+  return names;
+}
+
 Result<std::unique_ptr<Engine>> make_engine(std::string_view name, const fs::path& home) {
-  std::vector<std::string> known;
   for (auto& engine : make_engines(home)) {
     if (engine->name() == name) {
       return std::move(engine);
     }
-    known.emplace_back(engine->name());
   }
   return Error{ErrorKind::invalid_input,
                "there is no engine '" + std::string(name) + "'",
-               did_you_mean(name, known)};
+               did_you_mean(name, engine_names())};
 }
 
 Result<Fleet> launch(const fs::path& home, const LaunchRequest& request, const Progress& progress) {

@@ -32,7 +32,7 @@ void write(YAML::Emitter& out, const Json& value);
 
 void write_map(YAML::Emitter& out, const Json& map) {
   constexpr std::array<const char*, 5> kFirst = {"recipe", "os", "name", "baseline", "disk"};
-  out << YAML::BeginMap;
+  out << (map.empty() ? YAML::Flow : YAML::Block) << YAML::BeginMap;
   const auto entry = [&](const std::string& key) {
     out << YAML::Key << key << YAML::Value;
     write(out, map[key]);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <goldmill/factory/image_jobs.hpp>
+#include <goldmill/recipe/profile.hpp>
 #include <goldmill/recipe/public_key.hpp>
 #include <goldmill/system/file.hpp>
 
@@ -74,6 +75,12 @@ Result<launch::LaunchRequest> fleet_request(const Parsed& parsed) {
                  "--host is for libvirt's instances",
                  "add --engine libvirt, or leave --host out"};
   }
+  request.container_disk = parsed.value("container-disk").value_or("");
+  if (!request.container_disk.empty() && request.engine != "kubevirt") {
+    return Error{ErrorKind::invalid_input,
+                 "--container-disk is for KubeVirt's instances",
+                 "add --engine kubevirt, or leave --container-disk out"};
+  }
   if (const auto network = parsed.value("network")) {
     request.network = TRY(launch::Network::parse(*network));
   }
@@ -140,6 +147,12 @@ class FleetView {
   std::vector<double> ready_;
 };
 
+void show_manifests(const launch::Fleet& fleet, Terminal& terminal) {
+  for (const Json& manifest : fleet.manifests) {
+    terminal.print("---\n" + recipe::yaml_text(manifest));
+  }
+}
+
 void show(const launch::Fleet& fleet, Terminal& terminal) {
   Table table{{{"instance"},
                {"host name"},
@@ -179,6 +192,8 @@ int run_launch(const Parsed& parsed, Terminal& terminal) {
     terminal.progress().finish();
     if (terminal.json()) {
       terminal.print_json(launch::to_json(fleet));
+    } else if (!fleet.manifests.empty()) {
+      show_manifests(fleet, terminal);
     } else {
       show(fleet, terminal);
       if (!request.prepare_only) {
@@ -209,10 +224,14 @@ std::vector<Option> launch_options() {
   const std::vector<Option> others = {
       {.name = "engine",
        .value = "ENGINE",
-       .doc = "What runs them: qemu on this machine, or libvirt on the hosts of `goldmill hosts`.",
-       .choices = {"qemu", "libvirt"},
+       .doc = "What runs them: qemu on this machine, libvirt on the hosts of `goldmill hosts`, or "
+              "kubevirt, for which the objects to be applied are printed.",
+       .choices = launch::engine_names(),
        .standard = "qemu"},
       {.name = "host", .value = "NAME", .doc = "Only on this libvirt host.", .repeatable = true},
+      {.name = "container-disk",
+       .value = "REFERENCE",
+       .doc = "For kubevirt: the image as a container image in a registry; see `goldmill export`."},
       {.name = "network",
        .value = "NETWORK",
        .doc = "user: each has a network of its own, and its SSH port is forwarded from this "
@@ -265,7 +284,7 @@ Result<launch::LaunchRequest> launch_request(const Parsed& parsed) {
   request.image = parsed.argument(0);
   request.cpus = TRY(parsed.integer("cpus", 1, 255)).value_or(1);  // q35's
   if (const auto memory = parsed.value("memory")) {
-    request.memory = TRY(memory_from(*memory, parsed.value("engine") == "libvirt"));
+    request.memory = TRY(memory_from(*memory, parsed.value("engine").value_or("qemu") != "qemu"));
   }
   if (const auto size = parsed.value("disk-size")) {
     request.disk_size = TRY(parse_bytes(*size));
@@ -292,6 +311,9 @@ Command launch_command() {
                    {"goldmill launch db -n 3 --network netns", "they reach each other"},
                    {"goldmill launch java -n 40 --engine libvirt --network bridge=br0",
                     "over all hosts of `goldmill hosts`"},
+                   {"goldmill launch java -n 40 --engine kubevirt "
+                    "--container-disk registry.example.org/java:3 | kubectl apply -f -",
+                    "a pool in a Kubernetes cluster"},
                    {"goldmill launch web --memory 1GiB --disk-size 20GiB", ""}},
       .exit_statuses = {{1, "an instance failed"}},
       .see_also = {"warm", "hosts", "ps", "ssh", "stop", "start", "rm"},

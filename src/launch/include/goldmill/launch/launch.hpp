@@ -46,6 +46,7 @@ struct Network {
 struct LaunchRequest {
   std::string engine = "qemu";
   std::vector<std::string> hosts;     ///< names of known ones, for libvirt; none: all
+  std::string container_disk;         ///< of kubevirt: the container image, as a cluster pulls it
   std::string image;                  ///< reference to show and record: "java@3"
   std::filesystem::path disk;         ///< the image's disk; never written
   std::string disk_format = "qcow2";  ///< or "raw"
@@ -111,12 +112,17 @@ struct Fleet {
   std::string budget;                 ///< how many at once, and how many fit into memory
   std::vector<std::string> warnings;  ///< said once for the fleet
   std::vector<Instance> instances;    ///< failed ones too: one's failure is its own row
+  std::vector<Json> manifests;        ///< Kubernetes objects to be applied, instead of instances
 };
 
 /// {"fleet","seconds","instances":[{"name","hostname","machine_id","ssh_host_key","address",
-/// "ssh_port","state","ready_seconds","error"}]}; what is not known is null.
+/// "ssh_port","state","ready_seconds","error"}]}; what is not known is null. "manifests" where
+/// there are some.
 Json to_json(const Fleet& fleet);
 Json to_json(const Instance& instance);
+
+/// Those of engines.def.
+std::vector<std::string> engine_names();
 
 /// Called from several threads, one at a time, whenever an instance changes.
 using Progress = std::function<void(const Instance&)>;
