@@ -14,7 +14,7 @@ import product
 from product import Case, end, goldmill, start
 
 FLEET = f"warm-{os.getpid()}"
-COUNT = int(os.environ.get("GOLDMILL_TEST_FLEET", "16"))
+COUNT = 50
 
 # One line per item; everything that two instances must not share, as programs in them see it.
 LOOK = """
