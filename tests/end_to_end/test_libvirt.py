@@ -10,6 +10,7 @@ import unittest
 import urllib.parse
 
 import product
+from bridge import Bridge
 from product import Case, end, goldmill, start
 
 LIBVIRTD = "/usr/sbin/libvirtd"
@@ -77,21 +78,7 @@ class OnTwoHosts(Case):
         cls.room = cls.class_scratch()
         cls.home = cls.room / "home"
         product.clone_home(cls.home)
-        namespace = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
-        cls.addClassCleanup(end, namespace)
-        cls.inside = ("nsenter", "--net", f"--target={namespace.pid}")
-        ours = os.readlink("/proc/self/ns/net")
-        while os.readlink(f"/proc/{namespace.pid}/ns/net") == ours:
-            time.sleep(0.01)
-        for words in ("link set lo up", "link add br0 type bridge",
-                      "addr add 198.18.78.1/24 dev br0", "link set br0 up"):
-            product.run(*cls.inside, "ip", *words.split())
-        server = subprocess.Popen([*cls.inside, "dnsmasq", "--no-daemon", "--conf-file=/dev/null",
-                                   "--user=root", "--pid-file=", "--port=0", "--interface=br0",
-                                   "--bind-interfaces", f"--dhcp-leasefile={cls.room}/leases",
-                                   "--dhcp-range=198.18.78.10,198.18.78.99,1h"],
-                                  stderr=subprocess.DEVNULL)
-        cls.addClassCleanup(end, server)
+        cls.inside = Bridge(cls, cls.room / "leases").inside
         cls.daemons = {}
         for name in ("one", "two"):
             cls.daemons[name] = Daemon(cls.room / name, cls.inside)
@@ -157,7 +144,7 @@ class OnTwoHosts(Case):
     def test_4_they_are_entered_and_reach_each_other(self):
         rows = self.rows()
         other = rows["lost-001"]["address"]
-        self.assertTrue(other.startswith("198.18.78."), rows)
+        self.assertTrue(other.startswith("198.18.77."), rows)
         said = self.goldmill("ssh", "kept-001", "--",
                              f"hostname; exec 3<>/dev/tcp/{other}/22; head -c 7 <&3").out
         self.assertEqual("kept-001\nSSH-2.0", said)

@@ -11,6 +11,7 @@ import time
 import unittest
 
 import product
+from bridge import Bridge
 from product import Case, end, goldmill, start
 
 FLEET = f"warm-{os.getpid()}"
@@ -172,23 +173,8 @@ class OnABridge(Case):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        namespace = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
-        cls.addClassCleanup(end, namespace)
-        cls.inside = ("nsenter", "--net", f"--target={namespace.pid}")
-        ours = os.readlink("/proc/self/ns/net")
-        while os.readlink(f"/proc/{namespace.pid}/ns/net") == ours:
-            time.sleep(0.01)
-        for words in ("link add br0 type bridge", "addr add 198.18.77.1/24 dev br0",
-                      "link set br0 up"):
-            product.run(*cls.inside, "ip", *words.split())
-        cls.leases = leases = product.ROOM / f"leases-{os.getpid()}"
-        cls.addClassCleanup(leases.unlink, missing_ok=True)
-        server = subprocess.Popen([*cls.inside, "dnsmasq", "--no-daemon", "--conf-file=/dev/null",
-                                   "--user=root", "--pid-file=", "--port=0", "--interface=br0",
-                                   "--bind-interfaces", f"--dhcp-leasefile={leases}",
-                                   "--dhcp-range=198.18.77.10,198.18.77.99,1h"],
-                                  stderr=subprocess.DEVNULL)
-        cls.addClassCleanup(end, server)
+        cls.bridge = Bridge(cls, product.ROOM / f"leases-{os.getpid()}")
+        cls.inside = cls.bridge.inside
         cls.fleets = [FLEET + "b", FLEET + "c"]
         for fleet in cls.fleets:
             cls.addClassCleanup(goldmill, "rm", "--force", fleet, status=None)
@@ -197,18 +183,13 @@ class OnABridge(Case):
                         for row in goldmill("launch", "base", *options, "--fleet", fleet, *network,
                                             before=cls.inside).json["instances"]]
 
-    def taps(self):
-        return product.run(*self.inside, "ip", "-br", "link").count("gm-")
-
     def test_1_each_has_an_address_of_the_bridge(self):
         self.assertEqual(["ready"] * 3, [row["state"] for row in self.launched], self.launched)
         addresses = [row["address"] for row in self.launched]
         self.assertEqual(3, len(set(addresses)), addresses)
         self.assertTrue(all(address.startswith("198.18.77.") for address in addresses), addresses)
         self.assertEqual(3, len({row["ssh_host_key"] for row in self.launched}))
-        # Of dnsmasq's leases the last word is the client's id.
-        clients = [line.split()[-1] for line in self.leases.read_text().splitlines()]
-        self.assertEqual(3, len(set(clients) - {"*"}), clients)
+        self.assertEqual(3, len(self.bridge.clients()), self.bridge.clients())
 
     def test_2_they_reach_each_other(self):
         for row, other in zip(self.launched, self.launched[1:] + self.launched[:1]):
@@ -218,12 +199,12 @@ class OnABridge(Case):
             self.assertEqual(f"{row['hostname']}\nSSH-2.0", said)
 
     def test_3_nothing_is_left(self):
-        self.assertEqual(3, self.taps())
+        self.assertEqual(3, self.bridge.taps())
         for fleet in self.fleets:
             goldmill("rm", "--force", fleet)
         # The kernel takes a tap device away when the last thread of its process has ended.
         limit = time.monotonic() + 10
-        while (left := self.taps()) and time.monotonic() < limit:
+        while (left := self.bridge.taps()) and time.monotonic() < limit:
             time.sleep(0.1)
         self.assertEqual(0, left)
 
@@ -231,7 +212,7 @@ class OnABridge(Case):
         said = goldmill("launch", "base", "--network", "bridge=br1", before=self.inside, status=2)
         self.assertIn("there is no bridge 'br1' here", said.err)
         self.assertIn("br0", said.err)
-        self.assertIn("user or bridge=NAME",
+        self.assertIn("netns=NAME or bridge=NAME",
                       goldmill("launch", "base", "--network", "nat", status=2).err)
 
 
