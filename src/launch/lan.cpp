@@ -4,7 +4,7 @@
 #include <cerrno>
 
 #include <fcntl.h>
-#include <unistd.h>
+#include <sys/socket.h>
 
 #include <goldmill/launch/launch.hpp>
 #include <goldmill/machine/qmp.hpp>
@@ -26,10 +26,10 @@ fs::path directory_of(const fs::path& home, const std::string& name) {
   return home / "networks" / name;
 }
 
-Result<system::FileLock> lock_of(const fs::path& home, const std::string& name) {
-  const fs::path directory = directory_of(home, name);
-  TRY(system::make_directories(directory, 0700));
-  return system::FileLock::acquire(directory / "lock", system::FileLock::Mode::exclusive);
+/// One for all networks: a directory may go while somebody waits for what lies in it.
+Result<system::FileLock> lock_of_all(const fs::path& home) {
+  TRY(system::make_directories(home / "networks", 0700));
+  return system::FileLock::acquire(home / "networks/.lock", system::FileLock::Mode::exclusive);
 }
 
 /// Asks for something; the answer comes only from one that still serves.
@@ -50,25 +50,33 @@ Result<void> start_keeper(const fs::path& directory) {
 }  // namespace
 
 Result<Lan> Lan::find(const fs::path& home, const std::string& name) {
-  Lan lan(TRY(machine::connect_unix(directory_of(home, name) / "socket")));
-  TRY(ask(lan.connection_.get(), 's'));  // it may have been about to end
-  return lan;
+  auto connection = machine::connect_unix(directory_of(home, name) / "socket");
+  // It may have been about to end.
+  const Result<system::Message> answer =
+      connection ? ask(connection->get(), 's') : Result<system::Message>(connection.error());
+  if (!answer) {
+    return Error{ErrorKind::unavailable,
+                 "nobody keeps the network " + name + ": " + answer.error().message,
+                 "those on it come into a new one by goldmill stop and goldmill start"};
+  }
+  return Lan(std::move(connection).value());
 }
 
 Result<Lan> Lan::join(const fs::path& home, const std::string& name) {
   if (auto lan = find(home, name)) {
     return lan;
   }
-  const auto guard = TRY(lock_of(home, name));
+  const auto guard = TRY(lock_of_all(home));
   if (auto lan = find(home, name)) {
     return lan;
   }
+  TRY(system::make_directories(directory_of(home, name), 0700));
   TRY(start_keeper(directory_of(home, name)).context("while starting the network " + name));
   return find(home, name);
 }
 
 void Lan::forget(const fs::path& home, const std::string& name) {
-  const auto guard = lock_of(home, name);
+  const auto guard = lock_of_all(home);
   if (guard && !find(home, name)) {
     (void)system::remove_tree(directory_of(home, name));
   }
@@ -85,6 +93,11 @@ Result<UniqueFd> Lan::plug_in() {
     return std::move(tap).error();
   }
   return std::move(tap->file);
+}
+
+int Lan::membership() {
+  ::shutdown(connection_.get(), SHUT_WR);
+  return connection_.get();
 }
 
 Result<UniqueFd> Lan::connect(const std::string& address, std::uint16_t port) {

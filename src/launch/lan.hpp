@@ -33,8 +33,9 @@ class Lan {
   Result<system::UniqueFd> plug_in();
   /// Errors: unavailable.
   Result<system::UniqueFd> connect(const std::string& address, std::uint16_t port);
-  /// Who holds it keeps the network.
-  int membership() const { return connection_.get(); }
+  /// Who holds this file keeps the network, and can ask nothing of its keeper: it is for a QEMU,
+  /// which its guest may have taken over.
+  int membership();
 
  private:
   explicit Lan(system::UniqueFd connection) : connection_(std::move(connection)) {}

@@ -51,29 +51,37 @@ class Members {
   /// Waits for a moment and serves who asks. False when all have gone.
   bool serve() {
     std::vector<pollfd> waits = {{door_, POLLIN, 0}};
-    for (const UniqueFd& member : members_) {
-      waits.push_back({member.get(), POLLIN, 0});
+    for (const Member& member : members_) {
+      // Its end is told without being asked for.
+      waits.push_back({member.connection.get(), static_cast<short>(member.asks ? POLLIN : 0), 0});
     }
-    const bool any = ::poll(waits.data(),
-                            waits.size(),
-                            static_cast<int>(kLookAfter / std::chrono::milliseconds(1))) > 0;
-    for (std::size_t i = members_.size(); any && i > 0; --i) {
-      if (waits[i].revents != 0 && !answer(members_[i - 1].get())) {
-        members_.erase(members_.begin() + static_cast<std::ptrdiff_t>(i - 1));
+    const auto moment = static_cast<int>(kLookAfter / std::chrono::milliseconds(1));
+    if (::poll(waits.data(), waits.size(), moment) > 0) {
+      for (std::size_t i = members_.size(); i > 0; --i) {
+        if ((waits[i].revents & POLLHUP) != 0) {
+          members_.erase(members_.begin() + static_cast<std::ptrdiff_t>(i - 1));
+        } else if (waits[i].revents != 0) {
+          members_[i - 1].asks = answer(members_[i - 1].connection.get());
+        }
       }
-    }
-    if (any && waits[0].revents != 0) {
-      let_in();
+      if (waits[0].revents != 0) {
+        let_in();
+      }
     }
     const bool early = !had_any_ && std::chrono::steady_clock::now() - begin_ < kFirst;
     return early || !members_.empty();
   }
 
  private:
+  struct Member {
+    UniqueFd connection;
+    bool asks = true;  ///< it has not shut its side down
+  };
+
   void let_in() {
-    UniqueFd member(::accept4(door_, nullptr, nullptr, SOCK_CLOEXEC));
-    if (member) {
-      members_.push_back(std::move(member));
+    UniqueFd connection(::accept4(door_, nullptr, nullptr, SOCK_CLOEXEC));
+    if (connection) {
+      members_.push_back({std::move(connection)});
       had_any_ = true;
     }
   }
@@ -87,7 +95,7 @@ class Members {
   }
 
   int door_;
-  std::vector<UniqueFd> members_;
+  std::vector<Member> members_;
   bool had_any_ = false;
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };

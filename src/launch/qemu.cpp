@@ -537,7 +537,8 @@ Result<void> QemuEngine::remove(const std::string& instance) {
     TRY(kill_process(*record.process));
   }
   TRY(records_.erase(instance));
-  if (record.network.kind == Network::Kind::netns && !is_used(record.network)) {
+  if (record.network.kind == Network::Kind::netns && !records_.has_fleet(record.instance.fleet) &&
+      !is_used(record.network)) {
     Lan::forget(records_.home(), record.network.name);
   }
   return {};

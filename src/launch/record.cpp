@@ -387,6 +387,11 @@ Result<system::FileLock> Records::lock(const std::string& name) const {
   return system::FileLock::acquire(directory(name) / "lock", system::FileLock::Mode::exclusive);
 }
 
+bool Records::has_fleet(const std::string& fleet) const {
+  std::error_code ignored;
+  return fs::exists(root() / (".fleet-" + fleet), ignored);
+}
+
 bool Records::is_being_launched(const std::string& fleet) const {
   const fs::path file = root() / (".fleet-" + fleet);
   std::error_code ignored;

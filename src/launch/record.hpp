@@ -67,6 +67,8 @@ class Records {
   Result<void> change_port(Record& record) const;
   /// Removes the directory. A crash in between leaves a name that load_all clears away.
   Result<void> erase(const std::string& name) const;
+  /// Whether an instance of it is left.
+  bool has_fleet(const std::string& fleet) const;
   /// True while a launcher works on the fleet.
   bool is_being_launched(const std::string& fleet) const;
   /// For changes of one instance by one process at a time.
