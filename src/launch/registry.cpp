@@ -102,18 +102,33 @@ Result<void> stop(const fs::path& home, const std::string& name, std::chrono::se
   return engine->stop(name, limit);
 }
 
-void stop(const fs::path& home,
-          const std::vector<std::string>& names,
-          std::chrono::seconds limit,
-          const Stopped& stopped) {
+namespace {
+/// Ends many, each in its own time.
+void end_all(const std::vector<std::string>& names,
+             const std::function<Result<void>(const std::string& name)>& end,
+             const Stopped& ended) {
   constexpr unsigned kAtOnceForEachCore = 4;  // a guest that shuts down waits more than it works
   const std::size_t most = kAtOnceForEachCore * std::max(1U, std::thread::hardware_concurrency());
   std::mutex one_at_a_time;
   side_by_side(names.size(), most, [&](std::size_t i) {
-    const Result<void> outcome = stop(home, names[i], limit);
+    const Result<void> outcome = end(names[i]);
     const std::lock_guard guard(one_at_a_time);
-    stopped(names[i], outcome);
+    ended(names[i], outcome);
   });
+}
+}  // namespace
+
+void stop(const fs::path& home,
+          const std::vector<std::string>& names,
+          std::chrono::seconds limit,
+          const Stopped& stopped) {
+  end_all(
+      names, [&](const std::string& name) { return stop(home, name, limit); }, stopped);
+}
+
+void remove(const fs::path& home, const std::vector<std::string>& names, const Removed& removed) {
+  end_all(
+      names, [&](const std::string& name) { return remove(home, name); }, removed);
 }
 
 Result<void> remove(const fs::path& home, const std::string& name) {

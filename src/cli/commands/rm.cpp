@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <set>
+
 #include <goldmill/factory/image_jobs.hpp>
 
 #include "commands.hpp"
@@ -44,12 +46,17 @@ Result<void> remove(factory::Session& session, const std::string& word, bool for
     }
   }
   Result<void> first_failure;
-  for (const std::string& name : *names) {  // one that cannot be removed keeps no other
-    if (auto outcome = launch::remove(session.home.root(), name)) {
-      removed.push_back(name);
-    } else if (first_failure) {
-      first_failure = outcome.error();
-    }
+  std::set<std::string> gone;
+  launch::remove(
+      session.home.root(), *names, [&](const std::string& name, const Result<void>& outcome) {
+        if (outcome) {
+          gone.insert(name);
+        } else if (first_failure) {
+          first_failure = outcome.error();
+        }
+      });
+  for (const std::string& name : gone) {  // by name, whichever went first
+    removed.push_back(name);
   }
   return first_failure;
 }

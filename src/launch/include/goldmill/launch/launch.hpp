@@ -178,6 +178,12 @@ void stop(const std::filesystem::path& home,
 /// Ends it at once and removes all that it left. Errors: not_found.
 Result<void> remove(const std::filesystem::path& home, const std::string& name);
 
+/// The same of many, side by side; one that cannot be removed keeps no other.
+using Removed = Stopped;
+void remove(const std::filesystem::path& home,
+            const std::vector<std::string>& names,
+            const Removed& removed);
+
 /// The names of a fleet's instances, or the name itself. Errors: not_found, with a suggestion.
 Result<std::vector<std::string>> expand(const std::filesystem::path& home,
                                         const std::string& fleet_or_name);
