@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 
+#include <goldmill/base/bytes.hpp>
 #include <goldmill/base/utf8.hpp>
 #include <goldmill/preseed/preseed.hpp>
 
