@@ -185,7 +185,9 @@ bool read_openstack_meta_data(std::string_view text, Identity& identity) {
     } else if (path == "uuid" && is_instance_id(value)) {
       identity.instance_id = value;
     } else if (path.starts_with("public_keys/")) {
-      take_key(trimmed(value), identity);
+      for (const std::string_view line : lines_of(value)) {  // a key pair may hold several
+        take_key(trimmed(line), identity);
+      }
     }
   });
 }
