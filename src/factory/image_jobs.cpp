@@ -149,12 +149,35 @@ Result<void> export_image(Session& session, const ExportRequest& request) {
 }
 
 namespace {
+/// Open at its start; its name is gone already, so that nobody's death leaves it behind.
+Result<system::UniqueFd> whole_disk(Session& session, const std::string& image) {
+  const build::WorkDirectory work = TRY(build::WorkDirectory::make(session.home.root()));
+  // zlib: hosts of a cloud may be older than QEMU's zstd.
+  const ExportRequest wanted{image, "qcow2", work.path() / "disk.qcow2", {{"compression", "zlib"}}};
+  TRY(export_image(session, wanted));
+  return system::open_file(wanted.output, O_RDONLY);
+}
+
+/// The user whose are keys that name nobody.
+Result<std::string> first_user(const store::ImageRecord& image) {
+  const recipe::Recipe recipe = TRY(recipe_of(image));
+  for (const recipe::User& user : recipe.baseline.users.value_or(std::vector<recipe::User>{})) {
+    if (user.sudo && user.name != "root") {
+      return user.name;
+    }
+  }
+  return std::string("root");
+}
+
 /// What the image says of itself.
 Result<void> fill_in(Session& session, launch::LaunchRequest& request) {
   const store::ImageRecord image = TRY(find(session, request.image));
   request.image = image.reference();
   request.image_digest = image.digest.hex();
   request.disk = TRY(disk_of(session, image));
+  request.disk_digest = image.disk_digest.text();
+  request.first_user = TRY(first_user(image));
+  request.whole_disk = [&session, name = request.image] { return whole_disk(session, name); };
   return {};
 }
 }  // namespace

@@ -56,7 +56,7 @@ Result<void> remove_host(const fs::path& home, const std::string& name, bool for
   const Records records(home);
   std::vector<std::string> here;
   for (const Record& record : TRY(records.load_all())) {
-    if (record.instance.host == name) {
+    if (record.instance.host == name && record.instance.engine == "libvirt") {
       here.push_back(record.instance.name);
     }
   }

@@ -110,6 +110,7 @@ Json to_json(const Record& record) {
   json["mac"] = record.mac;
   json["network"] = record.network.text();
   json["domain"] = or_null(record.domain);
+  json["server"] = record.server;
   json["user_data"] = record.user_data;
   json["keys"] = Json::array();
   for (const UserKey& key : record.keys) {
@@ -167,6 +168,9 @@ Result<Record> record_of(const Json& json) {
   record.mac = TRY(string_at(json, "mac"));
   record.network = TRY(Network::parse(TRY(string_at(json, "network"))));
   record.domain = find_string(json, "domain").value_or("");
+  if (const Json* server = find_value(json, "server"); server != nullptr && server->is_object()) {
+    record.server = *server;
+  }
   if (!record.network.is_shared() && record.domain.empty()) {
     record.instance.address = "127.0.0.1";
   }

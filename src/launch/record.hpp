@@ -28,7 +28,8 @@ struct Record {
   bool uefi = false;
   std::string mac;
   Network network;
-  std::string domain;  ///< its UUID at libvirt
+  std::string domain;  ///< its UUID at libvirt; in a cloud, the mark by which it is found
+  Json server;         ///< null: of no cloud; see openstack_fleet.hpp
   std::vector<UserKey> keys;
   std::string user_data;
   std::optional<machine::ProcessIdentity> process;

@@ -61,6 +61,32 @@ Result<std::chrono::seconds> duration_from(const std::string& text) {
   return std::chrono::seconds(number * unit->second);
 }
 
+/// What only one engine understands.
+Result<void> check_engine_options(const Parsed& parsed, const std::string& engine) {
+  struct Rule {
+    const char* option;
+    const char* engine;
+  };
+  for (const Rule& rule : {Rule{"host", "libvirt"},
+                           Rule{"container-disk", "kubevirt"},
+                           Rule{"cloud", "openstack"},
+                           Rule{"flavor", "openstack"},
+                           Rule{"key-pair", "openstack"}}) {
+    if (!parsed.values(rule.option).empty() && engine != rule.engine) {
+      return Error{
+          ErrorKind::invalid_input,
+          std::string("--") + rule.option + " is for " + rule.engine + "'s instances",
+          std::string("add --engine ") + rule.engine + ", or leave --" + rule.option + " out"};
+    }
+  }
+  if (parsed.has("flavor") && (parsed.has("memory") || parsed.has("cpus"))) {
+    return Error{ErrorKind::invalid_input,
+                 "a flavour has its own memory and processors",
+                 "give --flavor, or --memory and --cpus to have the smallest that fits"};
+  }
+  return {};
+}
+
 Result<launch::LaunchRequest> fleet_request(const Parsed& parsed) {
   launch::LaunchRequest request = TRY(launch_request(parsed));
   request.count = TRY(parsed.integer("count", 1, 10000)).value_or(1);
@@ -69,18 +95,12 @@ Result<launch::LaunchRequest> fleet_request(const Parsed& parsed) {
     request.lifetime = TRY(duration_from(*lifetime));
   }
   request.engine = parsed.value("engine").value_or(request.engine);
+  TRY(check_engine_options(parsed, request.engine));
   request.hosts = parsed.values("host");
-  if (!request.hosts.empty() && request.engine != "libvirt") {
-    return Error{ErrorKind::invalid_input,
-                 "--host is for libvirt's instances",
-                 "add --engine libvirt, or leave --host out"};
-  }
   request.container_disk = parsed.value("container-disk").value_or("");
-  if (!request.container_disk.empty() && request.engine != "kubevirt") {
-    return Error{ErrorKind::invalid_input,
-                 "--container-disk is for KubeVirt's instances",
-                 "add --engine kubevirt, or leave --container-disk out"};
-  }
+  request.cloud = parsed.value("cloud").value_or("");
+  request.flavor = parsed.value("flavor").value_or("");
+  request.key_pair = parsed.value("key-pair").value_or("");
   if (const auto network = parsed.value("network")) {
     request.network = TRY(launch::Network::parse(*network));
   }
@@ -224,11 +244,23 @@ std::vector<Option> launch_options() {
   const std::vector<Option> others = {
       {.name = "engine",
        .value = "ENGINE",
-       .doc = "What runs them: qemu on this machine, libvirt on the hosts of `goldmill hosts`, or "
-              "kubevirt, for which the objects to be applied are printed.",
+       .doc = "What runs them: qemu on this machine, libvirt on the hosts of `goldmill hosts`, "
+              "openstack, a cloud's Nova, or kubevirt, for which the objects to be applied are "
+              "printed.",
        .choices = launch::engine_names(),
        .standard = "qemu"},
       {.name = "host", .value = "NAME", .doc = "Only on this libvirt host.", .repeatable = true},
+      {.name = "cloud",
+       .value = "NAME",
+       .doc = "The OpenStack cloud, as clouds.yaml names it.",
+       .standard = "$OS_CLOUD, else that of the OS_ variables, else the only one"},
+      {.name = "flavor",
+       .value = "NAME",
+       .doc = "The cloud's flavour, instead of --memory and --cpus.",
+       .standard = "the smallest that fits"},
+      {.name = "key-pair",
+       .value = "NAME",
+       .doc = "A key pair of the cloud that the instances accept, too."},
       {.name = "container-disk",
        .value = "REFERENCE",
        .doc = "For kubevirt: the image as a container image in a registry; see `goldmill export`."},
@@ -239,7 +271,7 @@ std::vector<Option> launch_options() {
               "name "
               "and nothing else; with netns=NAME several fleets can. bridge=NAME: all are plugged "
               "into "
-              "this bridge, which needs root. network=NAME: a network of libvirt's.",
+              "this bridge, which needs root. network=NAME: a network of libvirt's or the cloud's.",
        .standard = "user"},
       {.name = "ssh-key",
        .value = "FILE",
@@ -314,6 +346,7 @@ Command launch_command() {
                    {"goldmill launch java -n 40 --engine kubevirt "
                     "--container-disk registry.example.org/java:3 | kubectl apply -f -",
                     "a pool in a Kubernetes cluster"},
+                   {"goldmill launch java -n 400 --engine openstack --network network=web", ""},
                    {"goldmill launch web --memory 1GiB --disk-size 20GiB", ""}},
       .exit_statuses = {{1, "an instance failed"}},
       .see_also = {"warm", "hosts", "ps", "ssh", "stop", "start", "rm"},

@@ -29,7 +29,7 @@ struct Network {
   enum class Kind : std::uint8_t {
     user,     ///< each has one of its own, from which it reaches out
     bridge,   ///< a bridge of the host, which gives addresses by DHCP
-    network,  ///< one of libvirt's networks on the host
+    network,  ///< one of libvirt's networks on the host, or of the cloud's
     netns,    ///< one of goldmill's own in a network namespace: see lan.hpp
   };
   Kind kind = Kind::user;
@@ -47,10 +47,16 @@ struct LaunchRequest {
   std::string engine = "qemu";
   std::vector<std::string> hosts;     ///< names of known ones, for libvirt; none: all
   std::string container_disk;         ///< of kubevirt: the container image, as a cluster pulls it
+  std::string cloud;                  ///< OpenStack's, of clouds.yaml; "": see docs/openstack.md
+  std::string flavor;                 ///< of the cloud; "": the smallest that fits
+  std::string key_pair;               ///< of the cloud, accepted beside the other keys; "": none
   std::string image;                  ///< reference to show and record: "java@3"
   std::filesystem::path disk;         ///< the image's disk; never written
   std::string disk_format = "qcow2";  ///< or "raw"
   std::string image_digest;           ///< hexadecimal; names the image's snapshots
+  std::string disk_digest;            ///< of the disk's bytes as the guest sees them
+  /// The disk as a qcow2 file that stands on no other, for those that start it elsewhere.
+  std::function<Result<system::UniqueFd>()> whole_disk = {};
   /// Goes on from the image's snapshot instead of booting; made when there is none that fits.
   bool warm = false;
   std::filesystem::path kernel;  ///< for the accelerator's probe; "": the disk itself
@@ -64,6 +70,7 @@ struct LaunchRequest {
   /// goldmill's own key is added for `ssh_user`, the user of `goldmill ssh`.
   std::vector<UserKey> keys;
   std::string ssh_user = "root";
+  std::string first_user = "root";  ///< the image's, whose are keys of a cloud
   std::string user_data;
   std::optional<std::chrono::seconds> lifetime;  ///< removed after it, by the next list()
   bool prepare_only = false;
@@ -89,7 +96,7 @@ struct Instance {
   std::string fleet;
   std::string image;
   std::string engine;
-  std::string host;  ///< name of the libvirt host that runs it; "": this machine
+  std::string host;  ///< name of the libvirt host or cloud that runs it; "": this machine
   std::string hostname;
   std::string machine_id;    ///< "" until personalised
   std::string ssh_host_key;  ///< "ssh-ed25519 AAAA...", "" until personalised
