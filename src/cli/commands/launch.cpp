@@ -230,18 +230,9 @@ int run_launch(const Parsed& parsed, Terminal& terminal) {
   });
 }
 
-std::vector<Option> launch_options() {
-  std::vector<Option> options = {
-      {.name = "count", .letter = 'n', .value = "N", .doc = "How many.", .standard = "1"},
-      {.name = "fleet",
-       .value = "NAME",
-       .doc = "What this launch is called.",
-       .standard = "after the image"},
-      {.name = "warm", .doc = "Goes on from a snapshot of the booted image instead of booting."}};
-  for (Option& option : machine_options()) {
-    options.push_back(std::move(option));
-  }
-  const std::vector<Option> others = {
+/// Where they run, and what only one engine understands.
+std::vector<Option> engine_options() {
+  return {
       {.name = "engine",
        .value = "ENGINE",
        .doc = "What runs them: qemu on this machine, libvirt on the hosts of `goldmill hosts`, "
@@ -263,35 +254,50 @@ std::vector<Option> launch_options() {
        .doc = "A key pair of the cloud that the instances accept, too."},
       {.name = "container-disk",
        .value = "REFERENCE",
-       .doc = "For kubevirt: the image as a container image in a registry; see `goldmill export`."},
+       .doc = "For kubevirt: the image as a container image in a registry; see `goldmill "
+              "export`."},
       {.name = "network",
        .value = "NETWORK",
        .doc = "user: each has a network of its own, and its SSH port is forwarded from this "
-              "machine's loopback. netns: they share one that goldmill makes, reach each other by "
-              "name "
-              "and nothing else; with netns=NAME several fleets can. bridge=NAME: all are plugged "
-              "into "
-              "this bridge, which needs root. network=NAME: a network of libvirt's or the cloud's.",
-       .standard = "user"},
-      {.name = "ssh-key",
-       .value = "FILE",
-       .doc = "A public key that root accepts.",
-       .repeatable = true,
-       .completes = Completes::files},
-      {.name = "user-data",
-       .value = "FILE",
-       .doc = "Stored at /run/goldmill/user-data of each; never executed.",
-       .completes = Completes::files},
-      {.name = "for",
-       .value = "TIME",
-       .doc = "Removed after 90s, 30m, 2h or 7d, by the next command that looks at instances."},
-      {.name = "uefi", .doc = "Starts by UEFI instead of BIOS."},
-      {.name = "parallel",
-       .value = "N",
-       .doc = "How many start at once, on each host.",
-       .standard = "twice the processors"},
-      {.name = "prepare-only", .doc = "Makes disks and identities, starts nothing."}};
-  options.insert(options.end(), others.begin(), others.end());
+              "machine's loopback. netns: they share one that goldmill makes, reach each other and "
+              "nothing else; with netns=NAME several fleets can. bridge=NAME: all are plugged into "
+              "this bridge, which needs root. network=NAME: one of libvirt's or of the cloud's.",
+       .standard = "user"}};
+}
+
+/// Who they are and what becomes of them.
+std::vector<Option> instance_options() {
+  return {{.name = "ssh-key",
+           .value = "FILE",
+           .doc = "A public key that root accepts.",
+           .repeatable = true,
+           .completes = Completes::files},
+          {.name = "user-data",
+           .value = "FILE",
+           .doc = "Stored at /run/goldmill/user-data of each; never executed.",
+           .completes = Completes::files},
+          {.name = "for",
+           .value = "TIME",
+           .doc = "Removed after 90s, 30m, 2h or 7d, by the next command that looks at instances."},
+          {.name = "uefi", .doc = "Starts by UEFI instead of BIOS."},
+          {.name = "parallel",
+           .value = "N",
+           .doc = "How many start at once, on each host.",
+           .standard = "twice the processors"},
+          {.name = "prepare-only", .doc = "Makes disks and identities, starts nothing."}};
+}
+
+std::vector<Option> launch_options() {
+  std::vector<Option> options = {
+      {.name = "count", .letter = 'n', .value = "N", .doc = "How many.", .standard = "1"},
+      {.name = "fleet",
+       .value = "NAME",
+       .doc = "What this launch is called.",
+       .standard = "after the image"},
+      {.name = "warm", .doc = "Goes on from a snapshot of the booted image instead of booting."}};
+  for (const auto& part : {machine_options(), engine_options(), instance_options()}) {
+    options.insert(options.end(), part.begin(), part.end());
+  }
   return options;
 }
 
