@@ -379,11 +379,11 @@ class Stack:
         self.start("nova-compute", PYTHON, self.room / "nova/compute.py",
                    f"--config-file={file}", self.nodes)
         self.answers("nova")
-        self.wait_for("nova-compute", 120, lambda: self.hosts() >= self.nodes)
+        self.wait_for("nova-compute", 300, lambda: self.hosts() >= self.nodes)
 
     def hosts(self):
         """Of Nova's, that take servers."""
-        statistics = self.ask("nova", "/v2.1/os-hypervisors/detail")["hypervisors"]
+        statistics = self.ask("nova", "/v2.1/os-hypervisors")["hypervisors"]
         return sum(one["status"] == "enabled" and one["state"] == "up" for one in statistics)
 
     def boots(self):
