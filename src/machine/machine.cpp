@@ -26,6 +26,7 @@ constexpr int kTranslationMiB = 256;
 // A resumed guest runs little, and hundreds of them are idle.
 constexpr int kResumedTranslationMiB = 24;
 constexpr int kFirstBackingSet = 16;  // of file sets: below it are those that a machine has once
+constexpr int kFirstMoreSet = 64;     // of the disks beside the first
 
 std::string file_node(const std::string& node, int set, bool read_only) {
   return "driver=file,node-name=" + node + ",filename=/dev/fdset/" + std::to_string(set) +
@@ -42,6 +43,7 @@ class Arguments {
     add_sockets();
     add_firmware();
     add_disk();
+    add_more_disks();
     add_network();
     if (spec_.kernel) {
       add("-kernel", "/kernel");
@@ -117,8 +119,18 @@ class Arguments {
     add("-chardev", "socket,id=control,fd=" + std::to_string(numbers_.qmp) + ",server=on,wait=off");
     add("-mon", "chardev=control,mode=control");
     add("-device", "virtio-serial-pci");
-    add("-chardev", "socket,id=agent,fd=" + std::to_string(numbers_.agent) + ",server=on,wait=off");
-    add("-device", "virtserialport,chardev=agent,name=" + std::string(kAgentPort));
+    if (spec_.agent) {
+      add("-chardev",
+          "socket,id=agent,fd=" + std::to_string(numbers_.agent) + ",server=on,wait=off");
+      add("-device", "virtserialport,chardev=agent,name=" + std::string(kAgentPort));
+    }
+    for (std::size_t index = 0; index < numbers_.ports.size(); ++index) {
+      const std::string id = "port" + std::to_string(index);
+      add("-chardev",
+          "socket,id=" + id + ",fd=" + std::to_string(numbers_.ports[index]) +
+              ",server=on,wait=off");
+      add("-device", "virtserialport,chardev=" + id + ",name=" + spec_.ports.at(index));
+    }
     add_file_set(numbers_.serial, 1);
     add("-chardev", "file,id=serial,path=/dev/fdset/1,append=on");
     add("-device", "isa-serial,chardev=serial");
@@ -179,6 +191,17 @@ class Arguments {
     }
   }
 
+  void add_more_disks() {
+    for (std::size_t index = 0; index < numbers_.more_disks.size(); ++index) {
+      const std::string name = "disk" + std::to_string(index);
+      const int set = kFirstMoreSet + static_cast<int>(index);
+      add_file_set(numbers_.more_disks[index], set);
+      add("-blockdev", file_node(name + "-file", set, true));
+      add("-blockdev", "driver=raw,node-name=" + name + ",file=" + name + "-file,read-only=on");
+      add("-device", "virtio-blk-pci,drive=" + name + ",serial=" + name);
+    }
+  }
+
   void add_network() {
     const NetworkSpec& network = spec_.network;
     if (network.kind == NetworkSpec::Kind::none) {
@@ -226,6 +249,10 @@ const char* name_of(Controller controller) {
       return "pvscsi";
   }
   return "";
+}
+
+std::string port_socket(std::size_t index) {
+  return "port" + std::to_string(index) + ".sock";
 }
 
 std::vector<std::string> qemu_arguments(const MachineSpec& spec, const HandedNumbers& numbers) {
@@ -327,7 +354,9 @@ class HandOver {
  public:
   Result<void> open(const MachineSpec& spec) {
     numbers_.qmp = give(TRY(listen_unix(spec.directory / kQmpSocket)));
-    numbers_.agent = give(TRY(listen_unix(spec.directory / kAgentSocket)));
+    if (spec.agent) {
+      numbers_.agent = give(TRY(listen_unix(spec.directory / kAgentSocket)));
+    }
     numbers_.serial = give(TRY(system::open_file(
         spec.directory / kSerialLog, O_WRONLY | O_CREAT | O_APPEND | O_TRUNC, 0600)));
     log_ = TRY(system::open_file(
@@ -349,6 +378,12 @@ class HandOver {
       for (const int file : spec.disk->backing) {
         numbers_.backing.push_back(lend(file));
       }
+    }
+    for (const int file : spec.more_disks) {
+      numbers_.more_disks.push_back(lend(file));
+    }
+    for (std::size_t index = 0; index < spec.ports.size(); ++index) {
+      numbers_.ports.push_back(give(TRY(listen_unix(spec.directory / port_socket(index)))));
     }
     if (spec.network.kind == NetworkSpec::Kind::tap) {
       numbers_.tap = lend(spec.network.tap);
@@ -421,12 +456,17 @@ Error qemu_ended(int status, const fs::path& directory) {
 }
 }  // namespace
 
-Result<Machine> Machine::start(const MachineSpec& spec) {
+Result<void> check_qemu() {
   if (::access(kQemu, X_OK) != 0) {
     return Error{ErrorKind::unavailable,
                  std::string("there is no ") + kQemu,
                  "install Debian's qemu-system-x86 package"};
   }
+  return {};
+}
+
+Result<Machine> Machine::start(const MachineSpec& spec) {
+  TRY(check_qemu());
   HandOver hand_over;
   TRY(hand_over.open(spec).context("while preparing the machine " + spec.name));
   const CagedProcess process =

@@ -70,9 +70,15 @@ struct MachineSpec {
   int cpus = 1;
   bool display = true;   ///< a VGA card
   bool resumes = false;  ///< waits for a saved state: see load_state()
+  bool agent = true;     ///< a port for the guest's agent, which waits there for an identity
   Firmware firmware = Firmware::bios;
   int variables = -1;  ///< UEFI: this machine's own copy of the variables, open for writing
   std::optional<DiskSpec> disk;
+  /// Raw disks beside it, open for reading, which the guest cannot write: on virtio, with the
+  /// serial numbers "disk0", "disk1", ...
+  std::vector<int> more_disks = {};
+  /// Names of serial ports beside the agent's, each with a socket: see port_socket().
+  std::vector<std::string> ports = {};
   NetworkSpec network;
   std::optional<KernelSpec> kernel;
   /// Private directory that gets qmp.sock, agent.sock, serial.log and qemu.log.
@@ -92,6 +98,8 @@ struct HandedNumbers {
   int memory = -1;
   int disk = -1;
   std::vector<int> backing = {};
+  std::vector<int> more_disks = {};
+  std::vector<int> ports = {};
   int firmware = -1;
   int variables = -1;
   int tap = -1;
@@ -99,6 +107,9 @@ struct HandedNumbers {
 
 /// QEMU's command line. Nothing in it is secret, nothing names a path of the caller.
 std::vector<std::string> qemu_arguments(const MachineSpec& spec, const HandedNumbers& numbers);
+
+/// Errors: unavailable (there is no QEMU on this machine).
+Result<void> check_qemu();
 
 /// The firmware's files on this machine. Errors: not_found, naming Debian's ovmf package.
 std::filesystem::path firmware_code(Firmware firmware);
@@ -158,5 +169,7 @@ constexpr const char* kQmpSocket = "qmp.sock";
 constexpr const char* kAgentSocket = "agent.sock";
 constexpr const char* kSerialLog = "serial.log";
 constexpr const char* kQemuLog = "qemu.log";
+/// Of the port at this place in MachineSpec::ports.
+std::string port_socket(std::size_t index);
 
 }  // namespace goldmill::machine
