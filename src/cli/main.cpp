@@ -6,6 +6,7 @@
 #include <goldmill/factory/check_reproducible.hpp>
 #include <goldmill/guest/debian_family.hpp>
 #include <goldmill/image/disk.hpp>
+#include <goldmill/image/guest_changes.hpp>
 #include <goldmill/prove/prove.hpp>
 #include <goldmill/provision/provision.hpp>
 #include <goldmill/system/worker.hpp>
@@ -16,9 +17,11 @@ namespace {
 
 std::vector<goldmill::system::WorkerEntry> all_workers() {
   namespace gm = goldmill;
-  std::vector<gm::system::WorkerEntry> workers = {{"disk", gm::image::disk_worker},
-                                                  {"disk.measure", gm::image::measure_worker},
-                                                  gm::prove::network_worker()};
+  std::vector<gm::system::WorkerEntry> workers = {
+      {"disk", gm::image::disk_worker},
+      {"disk.measure", gm::image::measure_worker},
+      {gm::image::kChangesWorker, gm::image::changes_worker},
+      gm::prove::network_worker()};
   for (const auto& module : {gm::guest::workers(),
                              gm::build::workers(),
                              gm::provision::workers(),

@@ -31,15 +31,6 @@ constexpr std::string_view kOpaque = store::kOpaqueAttribute;
 
 using Attributes = std::vector<std::pair<std::string, std::string>>;
 
-/// Only what means something inside the guest; a label of this machine's SELinux does not.
-bool is_kept(std::string_view name) {
-  if (name.starts_with("user.")) {
-    return !name.starts_with("user.overlay.") && !name.starts_with("user.goldmill.");
-  }
-  return name == kCapability || name == "system.posix_acl_access" ||
-         name == "system.posix_acl_default";
-}
-
 /// struct vfs_ns_cap_data (linux/capability.h): revision 3 appends a root id to revision 2.
 std::string plain_capability(std::string value) {
   constexpr std::size_t kRevision3 = 24;
@@ -68,7 +59,7 @@ Result<Attributes> attributes_of(int file) {
   for (std::size_t at = 0; at < static_cast<std::size_t>(length);) {
     const std::string name(names.c_str() + at);
     at += name.size() + 1;
-    if (!is_kept(name) && name != kNode && name != kOpaque) {
+    if (!is_guest_attribute(name) && name != kNode && name != kOpaque) {
       continue;
     }
     const ssize_t size = ::fgetxattr(file, name.c_str(), value.data(), value.size());
@@ -277,6 +268,15 @@ class Reader {
   std::map<std::pair<dev_t, ino_t>, std::size_t> first_names_;
 };
 }  // namespace
+
+// A label of this machine's SELinux means nothing there.
+bool is_guest_attribute(std::string_view name) {
+  if (name.starts_with("user.")) {
+    return !name.starts_with("user.overlay.") && !name.starts_with("user.goldmill.");
+  }
+  return name == kCapability || name == "system.posix_acl_access" ||
+         name == "system.posix_acl_default";
+}
 
 std::string Tree::path_of(std::size_t index) const {
   if (index == 0) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -46,6 +47,9 @@ struct Tree {
 /// Reads everything but contents. Never follows a link. `hollow`: paths ("var/lib") whose content
 /// is left out. Errors: invalid_input for a tree that is deeper than 200 directories.
 Result<Tree> read_tree(int directory, const std::vector<std::string>& hollow = {});
+
+/// Whether an extended attribute means something inside the guest.
+bool is_guest_attribute(std::string_view name);
 
 /// Opens what lies at a relative path, through no link at all.
 Result<system::UniqueFd> open_in_tree(int directory, const std::string& path, int flags);
