@@ -19,6 +19,7 @@
 #include <goldmill/system/file.hpp>
 
 #include "assembly.hpp"
+#include "booted_step.hpp"
 #include "stopwatch.hpp"
 
 namespace goldmill::factory {
@@ -414,12 +415,20 @@ Result<ImageReport> ImageBuild::run() {
         kinds.begin(), kinds.end(), [&](const auto& kind) { return kind->name() == name; });
     return found == kinds.end() ? provision::find_kind(name) : found->get();
   });
+  runner.set_layout(layout_);
   runner.set_shell_on_failure(request_->shell_on_failure);
   runner.set_door([this](const plan::Step& step, const std::filesystem::path& scratch) {
     return family_->door(view(), pinned_, {step.name, scratch, has_locked_packages(step)});
   });
   for (const plan::PlannedStep& planned : plan.steps) {
-    TRY(planned.done ? Result<void>() : provision::check_ready(planned.step));
+    if (planned.done) {
+      continue;
+    }
+    TRY(provision::check_ready(planned.step));
+    if (planned.step.boots) {
+      TRY(BootedStep::check_possible(layout_)
+              .context(planned.step.asked_at + ": step '" + planned.step.name + "'"));
+    }
   }
   ImageReport report;
   TRY(claim_layers(claims, plan));

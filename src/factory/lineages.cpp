@@ -2,7 +2,6 @@
 #include "lineages.hpp"
 
 #include <goldmill/guest/foreign_programs.hpp>
-#include <goldmill/provision/provision.hpp>
 #include <goldmill/recipe/load.hpp>
 #include <goldmill/recipe/settings.hpp>
 #include <goldmill/store/reference.hpp>
@@ -81,7 +80,6 @@ Result<void> Lineages::check_possible() const {
     if (member.own.os) {
       TRY(guest::check_programs_run(member.own.os->architecture).context(member.own.name));
     }
-    TRY(provision::check_available(member.own));
   }
   TRY(system::GuestIds::find());
   return {};

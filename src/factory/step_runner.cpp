@@ -14,6 +14,7 @@
 #include <goldmill/system/file.hpp>
 
 #include "assembly.hpp"
+#include "booted_step.hpp"
 #include "stopwatch.hpp"
 
 namespace goldmill::factory {
@@ -176,6 +177,15 @@ Result<plan::DoneStep> StepRunner::run_in(const fs::path& work,
       sandbox, progress, session_.home.packages(), step.tools.empty() ? fs::path() : tools_};
   const auto door = make_door_ ? make_door_(step, work / "door") : nullptr;
   context.packages = door.get();
+  std::optional<BootedStep> booted;
+  if (step.boots) {
+    GOLDMILL_ASSERT(layout_ != nullptr);
+    booted.emplace(
+        session_,
+        BootedStepRequest{
+            sandbox, TRY(layer_trees(session_, layers)), work / "upper", *layout_, progress});
+    context.booted = &*booted;
+  }
   auto result = kind->run(step, context);
   if (!result) {
     if (shell_on_failure_ && result.error().kind != ErrorKind::cancelled) {

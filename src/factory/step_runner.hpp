@@ -13,6 +13,7 @@
 
 #include <goldmill/base/result.hpp>
 #include <goldmill/factory/session.hpp>
+#include <goldmill/image/layout.hpp>
 #include <goldmill/plan/plan.hpp>
 #include <goldmill/plan/step_kind.hpp>
 
@@ -71,6 +72,9 @@ class StepRunner {
   /// The tree of the tools that later steps use.
   void set_tools(const Digest& layer) { tools_ = session_.home.tree(layer); }
 
+  /// What the image's disk looks like, for steps that boot.
+  void set_layout(const image::Layout& layout) { layout_ = &layout; }
+
   /// Opens an interactive shell in the sandbox of a step that fails, before it is given up.
   void set_shell_on_failure(bool is_on) { shell_on_failure_ = is_on; }
 
@@ -92,6 +96,7 @@ class StepRunner {
   bool shell_on_failure_ = false;
   std::filesystem::path tools_;
   MakeDoor make_door_;
+  const image::Layout* layout_ = nullptr;
   std::vector<store::StepRecord> unsettled_;
   std::future<Result<void>> durable_;
 };

@@ -20,8 +20,6 @@ class Provisioner : public plan::StepKind {
   virtual std::map<std::string, std::string> tools(const recipe::ProvisionStep& /*entry*/) const {
     return {};
   }
-  /// Whether this goldmill can run such a step at all. Errors: unavailable.
-  virtual Result<void> check_available(const recipe::ProvisionStep& /*entry*/) const { return {}; }
 };
 
 #define PROVISIONER(name) std::unique_ptr<Provisioner> make_##name();

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // `puppet`: applies a manifest to the image's tree from outside. Puppet, Ruby and packaged modules
 // stand in a tools tree (plan::Produces::tools), shown at /run/goldmill/tools; puppet/apply.rb runs
-// there. It is run twice: what a second run still changes is no image that can be built again.
+// there. It is run twice: what a second run still changes is no image that can be built again. With
+// `booted: true` all of this happens in the booted image, where services really run.
 #include "package_installation.hpp"
 #include "provisioner.hpp"
 #include "puppet_agent.hpp"
@@ -44,16 +45,6 @@ class Puppet final : public Provisioner {
     return packages;
   }
 
-  Result<void> check_available(const recipe::ProvisionStep& entry) const override {
-    if (!std::get<recipe::PuppetStep>(entry.action).booted) {
-      return {};
-    }
-    return Error{ErrorKind::unavailable,
-                 "applying a manifest in the booted image is not there yet",
-                 "without 'booted: true' it is applied to the files of the image, and `goldmill "
-                 "test` looks whether its services run"};
-  }
-
   Result<plan::Step> make_step(const recipe::Recipe& recipe,
                                const recipe::ProvisionStep& entry) const override {
     const auto& puppet = std::get<recipe::PuppetStep>(entry.action);
@@ -68,6 +59,10 @@ class Puppet final : public Provisioner {
                     {"hiera", puppet.hiera.empty() ? Json() : Json("hiera/hiera.yaml")},
                     {"trees", std::move(trees)},
                     {"facts", puppet.facts}};
+    step.boots = puppet.booted;
+    if (puppet.booted) {
+      step.options["booted"] = true;
+    }
     if (puppet.keep_agent) {
       step.options["agent"] = {{"server", puppet.server}};
     }
@@ -82,6 +77,9 @@ class Puppet final : public Provisioner {
     const RunReport second = TRY(apply(step, context, room));
     TRY(second.check_unchanged(kWords).context(step.name));
     show(context, "apply again", 2);
+    if (step.boots) {
+      TRY(context.booted->close());
+    }
     report.services = second.services;
     if (const Json* agent = find_value(step.options, "agent")) {
       TRY(keep_puppet_agent(find_string(*agent, "server").value_or(""), context));
@@ -100,7 +98,7 @@ class Puppet final : public Provisioner {
     ToolRoom room = TRY(ToolRoom::furnish(step, context, kRoom));
     TRY(room.show_text(puppet_apply(), kRoom + "/apply.rb"));
     TRY(room.show_text(puppet_guest_facts(), kRoom + "/guest_facts.rb"));
-    TRY(room.show_text(puppet_systemd_service(),
+    TRY(room.show_text(step.boots ? puppet_live_service() : puppet_systemd_service(),
                        kRoom + "/lib/puppet/provider/service/systemd.rb"));
     return room;
   }
@@ -114,11 +112,31 @@ class Puppet final : public Provisioner {
                               .input = {},
                               .binds = room.binds};
     execution.argv.push_back(kRoom + "/apply.rb");
+    return step.boots ? apply_booted(step, context, execution)
+                      : apply_to_files(step, context, execution);
+  }
+
+  static Result<RunReport> apply_to_files(const plan::Step& step,
+                                          plan::StepContext& context,
+                                          plan::Execution& execution) {
     if (context.packages != nullptr) {
       TRY(context.packages->open(execution));
     }
     const std::string answer = TRY(context.sandbox.capture(execution).context(step.name));
     return RunReport::read(answer, shown_paths(step), kWords);
+  }
+
+  static Result<RunReport> apply_booted(const plan::Step& step,
+                                        plan::StepContext& context,
+                                        const plan::Execution& execution) {
+    const std::string answer = TRY(context.booted->capture(execution).context(step.name));
+    auto report = RunReport::read(answer, shown_paths(step), kWords);
+    if (!report && report.error().message.find("apt-get") != std::string::npos) {
+      report.error().hint =
+          "the booted image has no network: name the packages under 'packages:', or install them "
+          "in a step before this one that is not booted";
+    }
+    return report;
   }
 
   static std::map<std::string, std::string> shown_paths(const plan::Step& step) {

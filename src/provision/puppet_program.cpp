@@ -15,4 +15,5 @@
 GOLDMILL_RUBY(apply)
 GOLDMILL_RUBY(guest_facts)
 GOLDMILL_RUBY(systemd_service)
+GOLDMILL_RUBY(live_service)
 // NOLINTEND(readability-identifier-naming)

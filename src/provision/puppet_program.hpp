@@ -9,5 +9,6 @@ namespace goldmill::provision {
 std::string_view puppet_apply();
 std::string_view puppet_guest_facts();
 std::string_view puppet_systemd_service();
+std::string_view puppet_live_service();
 
 }  // namespace goldmill::provision

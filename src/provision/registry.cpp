@@ -85,15 +85,6 @@ Result<std::vector<plan::Step>> make_steps(const recipe::Recipe& recipe) {
   return steps;
 }
 
-Result<void> check_available(const recipe::Recipe& recipe) {
-  for (const recipe::ProvisionStep& entry : recipe.provision) {
-    if (const Provisioner* provisioner = find(name_in_recipe(entry))) {
-      TRY(provisioner->check_available(entry).context(entry.position.text()));
-    }
-  }
-  return {};
-}
-
 std::map<std::string, std::string> tools_of(const recipe::Recipe& recipe) {
   std::map<std::string, std::string> tools;
   for (const recipe::ProvisionStep& entry : recipe.provision) {

@@ -423,8 +423,7 @@ Value puppet_step() {
        .example = "puppet.example.org"},
       {.key = "booted",
        .value = boolean(),
-       .doc = "Run in the booted image, for manifests that need live services. Planned; building "
-              "it is not there yet.",
+       .doc = "Applies the manifest in the booted image, for manifests that need live services.",
        .standard = "false"},
   });
 }

@@ -143,14 +143,55 @@ TEST_F(PuppetTest, AnswersOfAnotherKindAreErrors) {
   }
 }
 
-TEST_F(PuppetTest, BootedManifestsAreRefusedAtOnce) {
+/// A booted tree that gives prepared answers.
+class StandInGuest : public plan::BootedTree {
+ public:
+  explicit StandInGuest(std::vector<std::string> answers) : answers_(std::move(answers)) {}
+  Result<std::string> capture(const plan::Execution& execution) override {
+    executions.push_back(execution);
+    return answers_.at(executions.size() - 1);
+  }
+  Result<void> close() override {
+    is_closed = true;
+    return {};
+  }
+  std::vector<plan::Execution> executions = {};
+  bool is_closed = false;
+
+ private:
+  std::vector<std::string> answers_;
+};
+
+TEST_F(PuppetTest, BootedItRunsTwiceInTheGuestAndItsChangesAreTaken) {
+  const std::string unbooted = key().text();
   puppet_.booted = true;
-  recipe::Recipe recipe;
-  recipe.provision = {{puppet_, {"web.yaml", 4, 5}}};
-  const auto available = check_available(recipe);
-  ASSERT_FALSE(available);
-  EXPECT_EQ(available.error().kind, ErrorKind::unavailable);
-  EXPECT_THAT(available.error().text(), HasSubstr("web.yaml:4:5"));
+  EXPECT_NE(key().text(), unbooted);
+  const plan::Step made = step().value();
+  EXPECT_TRUE(made.boots);
+  StandInGuest guest({answer(2, "changed"), answer(0, "unchanged")});
+  plan::StepContext context{sandbox_, progress_, "/nonexistent", at("tools")};
+  context.booted = &guest;
+  const auto result = find_kind(made.kind)->run(made, context);
+  ASSERT_TRUE(result) << result.error().text();
+  EXPECT_EQ(guest.executions.size(), 2U);
+  EXPECT_TRUE(guest.is_closed);
+  EXPECT_TRUE(sandbox_.executions.empty()) << "nothing is applied to the files";
+  EXPECT_EQ(result->at("puppet")["resources"][0]["file"], "web.pp");
+}
+
+TEST_F(PuppetTest, BootedFailuresLeaveTheFilesAlone) {
+  puppet_.booted = true;
+  const plan::Step made = step().value();
+  for (const auto& [second, words] : {std::pair{answer(2, "changed"), "changed something again"},
+                                      {answer(4, "failed"), "web.pp:7: Exec[date]"}}) {
+    StandInGuest guest({answer(2, "changed"), second});
+    plan::StepContext context{sandbox_, progress_, "/nonexistent", at("tools")};
+    context.booted = &guest;
+    const auto result = find_kind(made.kind)->run(made, context);
+    ASSERT_FALSE(result);
+    EXPECT_THAT(result.error().text(), HasSubstr(words));
+    EXPECT_FALSE(guest.is_closed);
+  }
 }
 
 TEST_F(PuppetTest, AKeptAgentIsEnabledAndEachInstanceNamesItself) {

@@ -39,6 +39,8 @@ struct Step {
   /// Names of the recipe's secrets shown to it.
   std::vector<std::string> secrets = {};
   bool network = false;
+  /// It runs programs in the booted tree: StepContext::booted.
+  bool boots = false;
   /// "file:line:column" of the recipe's entry that it comes from, for messages; in no key.
   std::string asked_at = {};
 };

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include <goldmill/base/result.hpp>
+#include <goldmill/plan/booted_tree.hpp>
 #include <goldmill/plan/package_door.hpp>
 #include <goldmill/plan/sandbox.hpp>
 #include <goldmill/plan/step.hpp>
@@ -29,6 +30,8 @@ struct StepContext {
   std::filesystem::path tools = {};
   /// For programs that install packages; nullptr where none can be had.
   PackageDoor* packages = nullptr;
+  /// For a step that boots; nullptr for others.
+  BootedTree* booted = nullptr;
 };
 
 class StepKind {

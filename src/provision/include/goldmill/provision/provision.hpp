@@ -22,9 +22,6 @@ Result<std::vector<plan::Step>> make_steps(const recipe::Recipe& recipe);
 /// Packages whose programs the steps use from outside the image -> where the recipe asks for them.
 std::map<std::string, std::string> tools_of(const recipe::Recipe& recipe);
 
-/// Said before anything slow starts. Errors: unavailable with the entry's position.
-Result<void> check_available(const recipe::Recipe& recipe);
-
 /// Whether what a step needs from the caller is there now: its secrets. Errors: those of reading.
 Result<void> check_ready(const plan::Step& step);
 
