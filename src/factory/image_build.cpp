@@ -426,8 +426,8 @@ Result<ImageReport> ImageBuild::run() {
     }
     TRY(provision::check_ready(planned.step));
     if (planned.step.boots) {
-      TRY(BootedStep::check_possible(layout_)
-              .context(planned.step.asked_at + ": step '" + planned.step.name + "'"));
+      TRY(BootedStep::check_possible(layout_).context(planned.step.asked_at + ": step '" +
+                                                      planned.step.name + "'"));
     }
   }
   ImageReport report;

@@ -14,7 +14,8 @@ Program make_program() {
                "into variants without starting over, proves that each keeps what its recipe "
                "promises, writes it in the formats of hypervisors, and launches instances that "
                "each have an identity of their own.",
-               "It needs no root, no loop device and no mount, and boots nothing to build but for steps that ask for it."},
+               "It needs no root, no loop device and no mount, and boots nothing to build but for "
+               "steps that ask for it."},
           .examples = {{"goldmill build examples/base.yaml", "a base from nothing"},
                        {"goldmill build examples/java.yaml", "a variant on it"},
                        {"goldmill test java", "boot it and check its promises"},
