@@ -269,6 +269,7 @@ class Stack:
             "fernet_tokens": {"key_repository": home / "fernet"},
             "credential": {"key_repository": home / "credential"},
             "cache": {"enabled": "true", "backend": "dogpile.cache.memory"},
+            "catalog": {"caching": "false"},  # each process has its own: it would miss services
             "identity": {"password_hash_rounds": 4}})
         manage = ("keystone-manage", f"--config-file={file}")
         self.run(*manage, "db_sync")
