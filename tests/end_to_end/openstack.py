@@ -152,7 +152,7 @@ class Stack:
                 self.http("GET", self.url(name) + path)
                 return True
             return False
-        self.wait_for(name, 120, asked)
+        self.wait_for(name, 600, asked)
 
     def ini(self, name, sections):
         parser = configparser.RawConfigParser()
