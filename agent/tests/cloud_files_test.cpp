@@ -50,9 +50,10 @@ TEST(CloudFiles, Openstack) {
 
 TEST(CloudFiles, AKeyPairOfSeveralLines) {
   Identity identity;
-  EXPECT_TRUE(read_openstack_meta_data(R"({"public_keys": {"two": "ssh-ed25519 AAAAC3NzaC1lZDI1 a\nssh-rsa )"
-                                       R"(AAAAB3NzaC1yc2E b\n\n"}})",
-                                       identity));
+  EXPECT_TRUE(read_openstack_meta_data(
+      R"({"public_keys": {"two": "ssh-ed25519 AAAAC3NzaC1lZDI1 a\nssh-rsa )"
+      R"(AAAAB3NzaC1yc2E b\n\n"}})",
+      identity));
   ASSERT_EQ(identity.ssh_keys.size(), 2U);
   EXPECT_EQ(identity.ssh_keys[0].line, "ssh-ed25519 AAAAC3NzaC1lZDI1 a");
   EXPECT_EQ(identity.ssh_keys[1].line, "ssh-rsa AAAAB3NzaC1yc2E b");
