@@ -194,6 +194,18 @@ TEST_F(PuppetTest, BootedFailuresLeaveTheFilesAlone) {
   }
 }
 
+TEST_F(PuppetTest, BootedItSaysWherePackagesComeFrom) {
+  puppet_.booted = true;
+  const plan::Step made = step().value();
+  StandInGuest guest({R"({"status": 4, "version": "7.23.0", "resources": [], "messages": [{"level":
+      "err", "message": "Execution of '/usr/bin/apt-get install less' returned 100"}]})"});
+  plan::StepContext context{sandbox_, progress_, "/nonexistent", at("tools")};
+  context.booted = &guest;
+  const auto result = find_kind(made.kind)->run(made, context);
+  ASSERT_FALSE(result);
+  EXPECT_THAT(result.error().hint, HasSubstr("'packages:'"));
+}
+
 TEST_F(PuppetTest, AKeptAgentIsEnabledAndEachInstanceNamesItself) {
   fs::create_directories(at("tree/etc"));
   write("tree/etc/hostname", "base\n");
