@@ -48,6 +48,7 @@ struct Listing {
   bool is_damaged = false;
 };
 
+// NOLINTNEXTLINE(readability-function-size): the signature that libext2fs calls
 int take_entry(ext2_ino_t /*directory*/,
                int /*kind*/,
                ext2_dir_entry* entry,
