@@ -2,6 +2,8 @@
 #include "lan.hpp"
 
 #include <cerrno>
+#include <chrono>
+#include <thread>
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -77,8 +79,13 @@ Result<Lan> Lan::join(const fs::path& home, const std::string& name) {
 
 void Lan::forget(const fs::path& home, const std::string& name) {
   const auto guard = lock_of_all(home);
-  if (guard && !find(home, name)) {
-    (void)system::remove_tree(directory_of(home, name));
+  // The keeper of one whose last member has just been killed takes a moment to notice.
+  for (int look = 0; guard && look < 20; ++look) {
+    if (!find(home, name)) {
+      (void)system::remove_tree(directory_of(home, name));
+      return;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
 }
 
