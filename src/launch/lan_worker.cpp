@@ -8,7 +8,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -105,19 +104,8 @@ Result<system::Child> start_names_and_addresses() {
       {.device = kLanBridge, .range = kRange, .domain = "lan", .directory = kDirectory});
 }
 
-/// A /proc that shows our namespaces, and a /tmp for what the DHCP server keeps.
-Result<void> private_mounts() {
-  if (::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0 ||
-      ::mount("tmpfs", kDirectory, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700,size=64m") != 0) {
-    Error error = system_error("cannot mount what a network of goldmill's own needs", errno);
-    error.hint = "in a container, run it without masked paths in /proc";
-    return error;
-  }
-  return {};
-}
-
 Result<Json> keep_lan(system::WorkerContext& context) {
-  TRY(private_mounts());
+  TRY(system::mount_private_places());
   TRY(machine::make_bridge(kLanBridge));
   TRY(machine::set_address(kLanBridge, kAddress, kNetmask));
   TRY(machine::set_up(kLanBridge));

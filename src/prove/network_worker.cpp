@@ -9,7 +9,6 @@
 #include <thread>
 
 #include <fcntl.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -36,19 +35,6 @@ constexpr std::uint16_t kSsh = 22;
 constexpr const char* kDirectory = "/tmp/prove";
 constexpr std::size_t kTalk = 0;
 constexpr std::size_t kKey = 1;
-
-/// A /proc and a /tmp of our own: nothing that we write outlives us.
-Result<void> private_mounts() {
-  if (::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0) {
-    Error error = system_error("cannot mount a /proc of the worker's own", errno);
-    error.hint = "in a container, run it without masked paths in /proc";
-    return error;
-  }
-  if (::mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700,size=64m") != 0) {
-    return system_error("cannot mount a /tmp of the worker's own", errno);
-  }
-  return system::make_directories(kDirectory, 0700);
-}
 
 Result<UniqueFd> make_tap(int talk) {
   auto tap = machine::open_tap(kTap, machine::Offload::yes);
@@ -213,7 +199,8 @@ std::vector<Row> check_guest(const Guest& guest, const Expectations& expected) {
 }
 
 Result<Json> run_network(system::WorkerContext& context) {
-  TRY(private_mounts());
+  TRY(system::mount_private_places());
+  TRY(system::make_directories(kDirectory, 0700));
   const int talk = context.hand(kTalk);
   const UniqueFd tap = TRY(make_tap(talk));
   TRY(configure_network(kTap));

@@ -506,6 +506,18 @@ Result<Json> run_entry(WorkerMain main, WorkerContext& context) {
 }
 }  // namespace
 
+Result<void> mount_private_places() {
+  if (::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0) {
+    Error error = system_error("cannot mount a /proc of the worker's own", errno);
+    error.hint = "in a container, run it without masked paths in /proc";
+    return error;
+  }
+  if (::mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700,size=64m") != 0) {
+    return system_error("cannot mount a /tmp of the worker's own", errno);
+  }
+  return {};
+}
+
 void become_worker_if_asked(int argc, char** argv, std::span<const WorkerEntry> workers) {
   if (argc != 2 || std::string_view(argv[0]) != kMark) {
     return;

@@ -97,6 +97,10 @@ Result<Json> run_worker(const WorkerJob& job);
 /// the worker's own, before it was up.
 Result<void> start_service(const WorkerJob& job);
 
+/// Of a worker in a sandbox: a /proc that shows its namespaces and an empty /tmp of 64 MiB; nothing
+/// that it writes there outlives it.
+Result<void> mount_private_places();
+
 /// First thing in main(): when this process was started as a worker, runs it and exits.
 void become_worker_if_asked(int argc, char** argv, std::span<const WorkerEntry> workers);
 
