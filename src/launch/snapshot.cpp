@@ -274,6 +274,21 @@ Result<Snapshot> take_snapshot(const fs::path& home, const SnapshotRequest& requ
 }
 
 namespace {
+/// Of all images' snapshots, also those in the making; sorted.
+std::vector<fs::path> directories_below(const fs::path& home) {
+  std::vector<fs::path> directories;
+  std::error_code failure;
+  for (const auto& image : fs::directory_iterator(home / "snapshots", failure)) {
+    for (const auto& entry : fs::directory_iterator(image.path(), failure)) {
+      if (entry.is_directory(failure)) {
+        directories.push_back(entry.path());
+      }
+    }
+  }
+  std::sort(directories.begin(), directories.end());
+  return directories;
+}
+
 /// Whether this machine's QEMU could go on from it. One in the making, held by its lock, could.
 bool fits_this_qemu(const fs::path& directory) {
   const std::string name = directory.filename();
@@ -294,13 +309,9 @@ Result<std::vector<fs::path>> useless_snapshots(const fs::path& home) {
     used.insert(record.snapshot);
   }
   std::vector<fs::path> useless;
-  std::error_code failure;
-  for (const auto& image : fs::directory_iterator(home / "snapshots", failure)) {
-    for (const auto& entry : fs::directory_iterator(image.path(), failure)) {
-      if (entry.is_directory(failure) && !used.contains(entry.path()) &&
-          !fits_this_qemu(entry.path())) {
-        useless.push_back(entry.path());
-      }
+  for (const fs::path& directory : directories_below(home)) {
+    if (!used.contains(directory) && !fits_this_qemu(directory)) {
+      useless.push_back(directory);
     }
   }
   return useless;
@@ -308,19 +319,12 @@ Result<std::vector<fs::path>> useless_snapshots(const fs::path& home) {
 
 std::vector<SnapshotHealth> inspect_snapshots(const fs::path& home) {
   std::vector<SnapshotHealth> all;
-  std::error_code failure;
-  for (const auto& image : fs::directory_iterator(home / "snapshots", failure)) {
-    for (const auto& entry : fs::directory_iterator(image.path(), failure)) {
-      const bool finished = !entry.path().filename().string().starts_with(".");
-      if (finished && entry.is_directory(failure)) {
-        const auto snapshot = open_snapshot(entry.path());
-        all.push_back({entry.path(), snapshot ? "" : snapshot.error().message});
-      }
+  for (const fs::path& directory : directories_below(home)) {
+    if (!directory.filename().string().starts_with(".")) {
+      const auto snapshot = open_snapshot(directory);
+      all.push_back({directory, snapshot ? "" : snapshot.error().message});
     }
   }
-  std::sort(all.begin(), all.end(), [](const SnapshotHealth& a, const SnapshotHealth& b) {
-    return a.directory < b.directory;
-  });
   return all;
 }
 
