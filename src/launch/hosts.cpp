@@ -55,8 +55,8 @@ Result<void> remove_host(const fs::path& home, const std::string& name, bool for
   const HostFiles files(home);
   const Records records(home);
   std::vector<std::string> here;
-  for (const Record& record : TRY(records.load_all())) {
-    if (record.instance.host == name && record.instance.engine == "libvirt") {
+  for (const Record& record : TRY(records.load_all("libvirt"))) {
+    if (record.instance.host == name) {
       here.push_back(record.instance.name);
     }
   }

@@ -50,10 +50,7 @@ class LibvirtEngine final : public Engine {
   Result<Warmth> warm(const LaunchRequest& /*request*/) override {
     return Error{ErrorKind::unavailable, "libvirt's instances boot: there is no snapshot to make"};
   }
-  bool has(const std::string& instance) const override {
-    const auto record = records_.load(instance);
-    return record && record->instance.engine == name();
-  }
+  bool has(const std::string& instance) const override { return records_.has(instance, name()); }
   Result<std::vector<Instance>> list() override;
   Result<Instance> start(const std::string& instance) override;
   Result<void> stop(const std::string& instance, std::chrono::seconds limit) override;
@@ -341,10 +338,8 @@ void LibvirtEngine::ask_agent(Record& record, const LibvirtHost& host, DomainSta
 
 Result<std::vector<Instance>> LibvirtEngine::list() {
   std::map<std::string, std::vector<Record>> by_host;
-  for (Record& record : TRY(records_.load_all())) {
-    if (record.instance.engine == name()) {
-      by_host[record.instance.host].push_back(std::move(record));
-    }
+  for (Record& record : TRY(records_.load_all(name()))) {
+    by_host[record.instance.host].push_back(std::move(record));
   }
   std::vector<std::vector<Record>*> groups;
   groups.reserve(by_host.size());

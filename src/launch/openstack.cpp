@@ -50,10 +50,7 @@ class OpenStackEngine final : public Engine {
   Result<Warmth> warm(const LaunchRequest& /*request*/) override {
     return Error{ErrorKind::unavailable, "a cloud's servers boot: there is no snapshot to make"};
   }
-  bool has(const std::string& instance) const override {
-    const auto record = records_.load(instance);
-    return record && record->instance.engine == name();
-  }
+  bool has(const std::string& instance) const override { return records_.has(instance, name()); }
   Result<std::vector<Instance>> list() override;
   Result<Instance> start(const std::string& instance) override;
   Result<void> stop(const std::string& instance, std::chrono::seconds limit) override;
@@ -232,10 +229,7 @@ void OpenStackEngine::look_at(std::vector<Record>& records) {
   const auto project = project_of(records.front());
   const auto servers =
       project ? project->servers("") : Result<std::vector<Server>>(project.error());
-  std::map<std::string, const Server*> by_mark;
-  for (std::size_t i = 0; servers && i < servers->size(); ++i) {
-    by_mark[(*servers)[i].mark] = &(*servers)[i];
-  }
+  const ServersByMark by_mark = servers ? by_marks(*servers) : ServersByMark();
   for (Record& record : records) {
     if (record.server.is_null() || records_.is_being_launched(record.instance.fleet)) {
       continue;
@@ -257,11 +251,9 @@ void OpenStackEngine::look_at(std::vector<Record>& records) {
 
 Result<std::vector<Instance>> OpenStackEngine::list() {
   std::map<std::string, std::vector<Record>> by_project;
-  for (Record& record : TRY(records_.load_all())) {
-    if (record.instance.engine == name()) {
-      const std::string project = find_string(record.server, "project").value_or("");
-      by_project[record.instance.host + " " + project].push_back(std::move(record));
-    }
+  for (Record& record : TRY(records_.load_all(name()))) {
+    const std::string project = find_string(record.server, "project").value_or("");
+    by_project[record.instance.host + " " + project].push_back(std::move(record));
   }
   std::vector<std::vector<Record>*> groups;
   groups.reserve(by_project.size());

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "openstack_fleet.hpp"
 
-#include <map>
 #include <thread>
 
 #include <time.h>
@@ -77,9 +76,8 @@ Result<std::optional<Server>> find_server(const CloudProject& project, const Rec
   return std::optional<Server>();
 }
 
-namespace {
-/// Nova's words for servers whose guest runs, if not always undisturbed.
-bool means_running(const std::string& status) {
+bool is_running(const Server& server) {
+  // Nova's words for servers whose guest runs, if not always undisturbed.
   for (const char* word : {"ACTIVE",
                            "REBOOT",
                            "HARD_REBOOT",
@@ -88,16 +86,19 @@ bool means_running(const std::string& status) {
                            "VERIFY_RESIZE",
                            "MIGRATING",
                            "REVERT_RESIZE"}) {
-    if (status == word) {
+    if (server.status == word) {
       return true;
     }
   }
   return false;
 }
-}  // namespace
 
-bool is_running(const Server& server) {
-  return means_running(server.status);
+ServersByMark by_marks(const std::vector<Server>& servers) {
+  ServersByMark by_mark;
+  for (const Server& server : servers) {
+    by_mark[server.mark] = &server;
+  }
+  return by_mark;
 }
 
 void take_server(Record& record, const Server& server) {
@@ -230,10 +231,7 @@ void FleetLaunch::look_at(std::size_t index, const Server* server, std::chrono::
 
 void FleetLaunch::look(std::chrono::seconds limit) {
   const auto servers = project_.servers(fleet_.front().instance.fleet);
-  std::map<std::string, const Server*> by_mark;
-  for (std::size_t i = 0; servers && i < servers->size(); ++i) {
-    by_mark[(*servers)[i].mark] = &(*servers)[i];
-  }
+  const ServersByMark by_mark = servers ? by_marks(*servers) : ServersByMark();
   const std::lock_guard lock(mutex_);
   trouble_ = servers ? "" : servers.error().text();
   for (std::size_t i = 0; i < fleet_.size(); ++i) {

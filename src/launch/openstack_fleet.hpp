@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -30,6 +31,10 @@ bool may_still_come(const Record& record);
 Result<CloudProject> project_of(const Record& record);
 /// By its id, else by its mark. Nothing: there is none.
 Result<std::optional<Server>> find_server(const CloudProject& project, const Record& record);
+
+using ServersByMark = std::map<std::string, const Server*>;
+/// Valid while the servers are.
+ServersByMark by_marks(const std::vector<Server>& servers);
 
 bool is_running(const Server& server);
 /// What Nova says of it goes into the record; also that it has none.

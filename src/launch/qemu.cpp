@@ -156,10 +156,7 @@ class QemuEngine final : public Engine {
 
   Result<Fleet> launch(const LaunchRequest& request, const Progress& progress) override;
   Result<Warmth> warm(const LaunchRequest& request) override;
-  bool has(const std::string& instance) const override {
-    const auto record = records_.load(instance);
-    return record && record->instance.engine == name();
-  }
+  bool has(const std::string& instance) const override { return records_.has(instance, name()); }
   Result<std::vector<Instance>> list() override;
   Result<Instance> start(const std::string& instance) override;
   Result<void> stop(const std::string& instance, std::chrono::seconds limit) override;
@@ -479,19 +476,17 @@ void QemuEngine::reconcile(Record& record) {
 
 Result<std::vector<Instance>> QemuEngine::list() {
   std::vector<Instance> instances;
-  for (Record& record : TRY(records_.load_all())) {
-    if (record.instance.engine == name()) {
-      if (is_over(record) && remove(record.instance.name)) {
-        continue;
-      }
-      reconcile(record);
-      learn_address(record);
-      if (record.process && machine::is_alive(*record.process)) {
-        record.instance.uptime_seconds = machine::uptime_seconds(*record.process);
-        record.instance.memory = machine::proportional_memory(record.process->id);
-      }
-      instances.push_back(std::move(record.instance));
+  for (Record& record : TRY(records_.load_all(name()))) {
+    if (is_over(record) && remove(record.instance.name)) {
+      continue;
     }
+    reconcile(record);
+    learn_address(record);
+    if (record.process && machine::is_alive(*record.process)) {
+      record.instance.uptime_seconds = machine::uptime_seconds(*record.process);
+      record.instance.memory = machine::proportional_memory(record.process->id);
+    }
+    instances.push_back(std::move(record.instance));
   }
   return instances;
 }

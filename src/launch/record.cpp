@@ -540,6 +540,17 @@ Result<std::vector<Record>> Records::load_all() const {
   return records;
 }
 
+Result<std::vector<Record>> Records::load_all(std::string_view engine) const {
+  std::vector<Record> records = TRY(load_all());
+  std::erase_if(records, [&](const Record& record) { return record.instance.engine != engine; });
+  return records;
+}
+
+bool Records::has(const std::string& name, std::string_view engine) const {
+  const auto record = load(name);
+  return record && record->instance.engine == engine;
+}
+
 Result<void> Records::save(const Record& record) const {
   return replace_file(directory(record.instance.name) / "instance.json",
                       to_json(record).dump(1, ' ', false, Json::error_handler_t::replace));

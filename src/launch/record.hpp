@@ -62,6 +62,10 @@ class Records {
   /// Errors: not_found, with a suggestion.
   Result<Record> load(const std::string& name) const;
   Result<std::vector<Record>> load_all() const;
+  /// Those that the engine runs.
+  Result<std::vector<Record>> load_all(std::string_view engine) const;
+  /// Whether the engine runs an instance of this name.
+  bool has(const std::string& name, std::string_view engine) const;
   /// Replaces the record as a whole; not synced, since processes do not outlive a crash either.
   Result<void> save(const Record& record) const;
   /// Another port, when the first was taken by another program in the meantime.
