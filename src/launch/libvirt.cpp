@@ -291,12 +291,10 @@ void LibvirtEngine::reconcile(Record& record, const LibvirtHost& host) {
   if (!should_run(record) || records_.is_being_launched(record.instance.fleet)) {
     return;
   }
-  const auto guard = records_.lock(record.instance.name);
-  auto fresh = records_.load(record.instance.name);  // as whoever had the lock left it
-  if (!guard || !fresh) {
+  const auto guard = records_.lock(record);
+  if (!guard) {
     return;
   }
-  record = std::move(fresh).value();
   const auto state = host.state(record);
   if (!should_run(record) || !state) {
     record.instance.error = state ? record.instance.error : state.error().text();

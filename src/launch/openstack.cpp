@@ -213,13 +213,7 @@ void OpenStackEngine::reconcile(Record& record, const std::optional<Server>& ser
   if (!update(tried)) {
     return;
   }
-  const auto guard = records_.lock(record.instance.name);
-  auto fresh = records_.load(record.instance.name);  // as whoever had the lock left it
-  if (!guard || !fresh) {
-    return;
-  }
-  record = std::move(fresh).value();
-  if (update(record)) {
+  if (const auto guard = records_.lock(record); guard && update(record)) {
     (void)records_.save(record);
   }
 }

@@ -432,7 +432,7 @@ void QemuEngine::learn_address(Record& record) {
       !record.instance.address.empty() || records_.is_being_launched(record.instance.fleet)) {
     return;
   }
-  const auto guard = records_.lock(record.instance.name);
+  const auto guard = records_.lock(record);
   auto channel =
       AgentChannel::connect(records_.directory(record.instance.name) / machine::kAgentSocket);
   if (!guard || !channel) {
@@ -449,7 +449,10 @@ void QemuEngine::reconcile(Record& record) {
   if (!should_run(record) || records_.is_being_launched(instance.fleet)) {
     return;
   }
-  const auto guard = records_.lock(instance.name);
+  const auto guard = records_.lock(record);
+  if (!guard || !should_run(record)) {
+    return;
+  }
   const bool alive = record.process && machine::is_alive(*record.process);
   const bool unheard = alive && instance.state == State::starting;
   // A copy of a running guest booted long ago and asks for no identity.
@@ -482,6 +485,9 @@ Result<std::vector<Instance>> QemuEngine::list() {
     }
     reconcile(record);
     learn_address(record);
+    if (!has(record.instance.name)) {
+      continue;  // removed while it waited for its turn
+    }
     if (record.process && machine::is_alive(*record.process)) {
       record.instance.uptime_seconds = machine::uptime_seconds(*record.process);
       record.instance.memory = machine::proportional_memory(record.process->id);

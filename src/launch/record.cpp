@@ -391,6 +391,12 @@ Result<system::FileLock> Records::lock(const std::string& name) const {
   return system::FileLock::acquire(directory(name) / "lock", system::FileLock::Mode::exclusive);
 }
 
+Result<system::FileLock> Records::lock(Record& record) const {
+  auto guard = TRY(lock(record.instance.name));
+  record = TRY(load(record.instance.name));
+  return guard;
+}
+
 bool Records::has_fleet(const std::string& fleet) const {
   std::error_code ignored;
   return fs::exists(root() / (".fleet-" + fleet), ignored);

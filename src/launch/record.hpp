@@ -78,6 +78,8 @@ class Records {
   bool is_being_launched(const std::string& fleet) const;
   /// For changes of one instance by one process at a time.
   Result<system::FileLock> lock(const std::string& name) const;
+  /// The lock, with the record as whoever had it before left it. Errors: not_found.
+  Result<system::FileLock> lock(Record& record) const;
 
  private:
   std::filesystem::path root() const { return home_ / "instances"; }

@@ -206,6 +206,28 @@ TEST_F(RecordTest, ListTellsWhatReallyRuns) {
   }
 }
 
+TEST_F(RecordTest, ListTakesWhatAnotherFoundOutMeanwhile) {
+  Record record = running("shared", 1);
+  record.instance.state = State::starting;
+  record.process.reset();
+  ASSERT_TRUE(records_.save(record));
+
+  std::vector<Instance> found;
+  std::thread second;
+  {
+    const auto first = records_.lock(record).value();
+    second = std::thread([&] { found = list(home_).value(); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));  // it has read, and waits
+    record.instance.state = State::stopped;
+    record.instance.error = "the first one's finding";
+    ASSERT_TRUE(records_.save(record));
+  }
+  second.join();
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].error, "the first one's finding");
+  EXPECT_EQ(records_.load("shared-001")->instance.error, "the first one's finding");
+}
+
 TEST_F(RecordTest, DamagedRecordsHurtNobodyElse) {
   ASSERT_TRUE(launch(home_, request_));
   const fs::path bad = home_ / "instances" / "bad-001";
