@@ -21,6 +21,9 @@ using system::UniqueFd;
 
 namespace {
 constexpr const char* kQemu = "/usr/bin/qemu-system-x86_64";
+// All that QEMU can emulate but for two things that cost a guest and give it nothing: virtualization,
+// for which its kernel loads KVM, and a fifth level of page tables to walk.
+constexpr const char* kEmulatedProcessor = "max,svm=off,la57=off";
 // QEMU's default of 1 GiB lets one guest's translations fill a host that runs hundreds.
 constexpr int kTranslationMiB = 256;
 // A resumed guest runs little, and hundreds of them are idle.
@@ -89,7 +92,8 @@ class Arguments {
       add("-accel", "tcg,thread=multi,tb-size=" + std::to_string(translation));
       // A kernel without another clock to compare its TSC with would look twice a second whether it
       // still goes right: hundreds of idle guests must not.
-      add("-cpu", spec_.memory_file ? "max,tsc=off" : "max");
+      const std::string processor = kEmulatedProcessor;
+      add("-cpu", spec_.memory_file ? processor + ",tsc=off" : processor);
     }
     add_memory();
     add("-smp", std::to_string(spec_.cpus));

@@ -18,17 +18,18 @@ def free_port():
 
 
 class Guest:
-    """Writes go to a temporary file (-snapshot): the disk stays as it is. Use it with `with`."""
+    """Its writes go into an overlay of its own beside its log: the disk stays as it is. Another
+    guest may go on with that overlay. Use it with `with`."""
 
-    def __init__(self, disk, room, name, uefi=False, backing=None):
+    def __init__(self, disk, room, name, uefi=False):
         self.port = free_port()
         self.serial = room / f"{name}.serial"
         self.known_hosts = room / f"{name}.hosts"
-        drive = f"if=virtio,driver=qcow2,file.filename={disk}"
-        if backing:
-            drive += f",backing.driver=qcow2,backing.file.filename={backing}"
-        self.command = ["qemu-system-x86_64", "-m", "512", "-snapshot", "-display", "none",
-                        "-accel", "tcg", "-serial", f"file:{self.serial}", "-drive", drive,
+        self.overlay = room / f"{name}.qcow2"
+        product.run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", disk, self.overlay)
+        self.command = ["qemu-system-x86_64", "-m", "512", "-display", "none", "-accel", "tcg",
+                        "-serial", f"file:{self.serial}",
+                        "-drive", f"if=virtio,format=qcow2,file={self.overlay},cache=unsafe",
                         "-nic", f"user,model=virtio,hostfwd=tcp:127.0.0.1:{self.port}-:22"]
         if uefi:
             self.command += ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF}"]
@@ -68,10 +69,10 @@ class Guest:
                     if line and not line.startswith("#")}
         return self.wait("host key", scan)
 
-    def ssh(self, words, user="ops", key=None):
-        """As the user that the recipe names, with the recipe's key."""
+    def ssh(self, words, user="ops", key=None, **options):
+        """As the user that the recipe names, with the recipe's key; options as of product.run."""
         key = key or product.RECIPES / "ops"
         return product.run(
             "ssh", "-p", self.port, "-i", key, "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes",
             "-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={self.known_hosts}",
-            "-o", "ConnectTimeout=60", f"{user}@127.0.0.1", words)
+            "-o", "ConnectTimeout=60", f"{user}@127.0.0.1", words, **options)

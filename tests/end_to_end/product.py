@@ -95,6 +95,16 @@ def images():
                 for name in ("base", "java")}
 
 
+def start_over():
+    """A shared home without an image, which keeps what was downloaded."""
+    with locked("changes", fcntl.LOCK_EX):
+        fresh = HOME.with_suffix(".new")
+        remove(fresh)
+        copy_packages(fresh)
+        remove(HOME)
+        fresh.rename(HOME)
+
+
 def run(*command, **options):
     """Another program's standard output; it must succeed."""
     process = subprocess.run([str(word) for word in command], capture_output=True, check=False,

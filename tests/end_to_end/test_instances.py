@@ -29,22 +29,22 @@ class Fleet(Case):
     def setUpClass(cls):
         super().setUpClass()
         cls.addClassCleanup(goldmill, "rm", "--force", FLEET, status=None)
-        cls.launched = goldmill("launch", "java", "-n", 3, "--fleet", FLEET, "--disk-size", "6GiB",
+        cls.launched = goldmill("launch", "java", "-n", 2, "--fleet", FLEET, "--disk-size", "6GiB",
                                 "--memory", "384MiB", "--json").json
         cls.names = [instance["name"] for instance in cls.launched["instances"]]
 
     def test_1_identities_differ(self):
         instances = self.launched["instances"]
-        self.assertEqual(["ready"] * 3, [instance["state"] for instance in instances])
+        self.assertEqual(["ready"] * 2, [instance["state"] for instance in instances])
         for key in ("name", "hostname", "machine_id", "ssh_host_key", "ssh_port"):
-            self.assertEqual(3, len({instance[key] for instance in instances}), key)
+            self.assertEqual(2, len({instance[key] for instance in instances}), key)
         for instance in instances:
             self.assertRegex(instance["machine_id"], r"^[0-9a-f]{32}$")
             self.assertRegex(instance["ssh_host_key"], r"^ssh-ed25519 [A-Za-z0-9+/=]+")
             self.assertGreater(instance["ready_seconds"], 0)
             self.assertIsNone(instance["error"])
         macs = {record(name)["mac"] for name in self.names}
-        self.assertEqual(3, len(macs))
+        self.assertEqual(2, len(macs))
 
     def test_2_inside(self):
         for instance in self.launched["instances"]:
@@ -80,8 +80,7 @@ class Fleet(Case):
         victim = self.names[1]
         os.kill(record(victim)["process"]["id"], signal.SIGKILL)
         time.sleep(1)
-        self.assertEqual({self.names[0]: "ready", victim: "stopped", self.names[2]: "ready"},
-                         states())
+        self.assertEqual({self.names[0]: "ready", victim: "stopped"}, states())
         row = next(r for r in goldmill("ps", "--json").json["instances"] if r["name"] == victim)
         self.assertIn("ended", row["error"])
         goldmill("ssh", victim, "--", "true", status=5)
@@ -115,22 +114,6 @@ class Fleet(Case):
             own = {f"/proc/{os.getpid()}/cmdline"}
             self.assertFalse([line for line in re.findall(r"/proc/\d+/cmdline", found)
                               if line not in own and b"qemu" in read(line)])
-
-
-@unittest.skipUnless(product.IS_ROOT, "shows it another machine's memory, by a mount")
-class LittleMemory(Case):
-    def test_one_for_which_there_is_none_fails_alone(self):
-        fleet = FLEET + "m"
-        self.addCleanup(goldmill, "rm", "--force", fleet, status=None)
-        facts = self.scratch() / "meminfo"
-        facts.write_text("MemTotal: 999424 kB\nMemAvailable: 307200 kB\n")
-        elsewhere = ("unshare", "--mount", "sh", "-c",
-                     f"mount --bind '{facts}' /proc/meminfo && exec \"$@\"", "sh")
-        rows = goldmill("launch", "base", "-n", 2, "--fleet", fleet, "--memory", "384MiB", "--json",
-                        before=elsewhere, status=1).json["instances"]
-        self.assertEqual(["ready", "failed"], [row["state"] for row in rows], rows)
-        self.assertIn("not enough memory: 300 MiB are available", rows[1]["error"])
-        self.assertIsNone(record(rows[1]["name"]).get("process"))
 
 
 class KilledLauncher(Case):

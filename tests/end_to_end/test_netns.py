@@ -49,7 +49,7 @@ class OwnNetworks(Case):
         for fleet in (FLEET, FLEET + "x"):
             cls.addClassCleanup(goldmill, "rm", "--force", fleet, status=None)
         launches = [product.start("launch", "base", "-n", count, "--warm", "--fleet", fleet,
-                                  "--network", network, "--memory", "384MiB", "--json",
+                                  "--network", network, "--json",
                                   stdout=subprocess.PIPE, text=True)
                     for fleet, count, network in ((FLEET, 2, "netns"),
                                                   (FLEET + "x", 1, f"netns={LAB}"))]

@@ -69,9 +69,11 @@ class BootedPuppet(ToolCase):
                 if time.monotonic() > end or process.poll() is not None:
                     raise product.Failed(f"the build never booted: status {process.poll()}")
                 time.sleep(0.1)
-            time.sleep(3)
-            guests = [path for path in (product.HOME / "work").glob("*/guest") if path.is_dir()]
-            running = [words for guest in guests for words in product.left_behind(guest)]
+            running = []
+            while not running and time.monotonic() < end:
+                guests = [path for path in (product.HOME / "work").glob("*/guest") if path.is_dir()]
+                running = [words for guest in guests for words in product.left_behind(guest)
+                           if "disk" in words]
         finally:
             product.end(process)
         return running, [words for guest in guests for words in product.gone_within(guest, 20)]

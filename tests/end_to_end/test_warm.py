@@ -4,6 +4,7 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,7 +13,7 @@ import unittest
 
 import product
 from bridge import Bridge
-from product import Case, end, goldmill, start
+from product import Case, OwnHome, end, goldmill, start
 
 FLEET = f"warm-{os.getpid()}"
 COUNT = 50
@@ -116,26 +117,19 @@ class Warm(Case):
         self.assertEqual(self.warmth["snapshot"], again["snapshot"])
         self.assertIn("UEFI", goldmill("launch", "base", "--warm", "--uefi", status=2).err)
 
-    def test_4_a_damaged_snapshot_is_not_used(self):
-        directory = pathlib.Path(self.warmth["snapshot"])
-        for part in ("memory", "state", "disk.qcow2"):
-            with self.subTest(part), open(directory / part, "r+b") as file:
-                file.seek(4096)
-                byte = file.read(1)
-                file.seek(4096)
-                file.write(bytes([byte[0] ^ 1]))
-                file.flush()
-                maker = start("warm", "base", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-                try:  # a new one is booted
-                    while not list(directory.parent.glob(".*/qmp.sock")):
-                        self.assertIsNone(maker.poll(), "the damaged one was taken")
-                        time.sleep(0.05)
-                finally:
-                    end(maker, signal.SIGKILL)
-                    file.seek(4096)
-                    file.write(byte)
-        self.assertEqual([], product.gone_within(directory.parent, 20, [maker.pid]))
-        self.assertFalse(goldmill("warm", "base", "--json").json["made"])
+    @unittest.skipUnless(product.IS_ROOT, "shows it another machine's memory, by a mount")
+    def test_4_one_for_which_there_is_no_memory_fails_alone(self):
+        fleet = FLEET + "m"
+        self.addCleanup(goldmill, "rm", "--force", fleet, status=None)
+        facts = self.scratch() / "meminfo"
+        facts.write_text("MemTotal: 999424 kB\nMemAvailable: 61440 kB\n")
+        elsewhere = ("unshare", "--mount", "sh", "-c",
+                     f"mount --bind '{facts}' /proc/meminfo && exec \"$@\"", "sh")
+        launched = goldmill("launch", "base", "-n", 2, "--warm", "--fleet", fleet, "--json",
+                            before=elsewhere, status=1).json["instances"]
+        self.assertEqual(["ready", "failed"], [row["state"] for row in launched], launched)
+        self.assertIn("not enough memory: 60 MiB are available", launched[1]["error"])
+        self.assertIsNone(record(launched[1]["name"]).get("process"))
 
     def test_5_one_that_was_stopped_boots_as_the_same(self):
         before = self.instances[1]  # nobody was in it yet: all of it is in memory only
@@ -151,20 +145,6 @@ class Warm(Case):
         self.assertEqual([], [number for number in processes if product.is_running(number)])
         self.assertFalse([name for name in os.listdir(product.HOME / "instances")
                           if FLEET in name])
-
-    def test_7_check_finds_a_damaged_snapshot(self):
-        directory = pathlib.Path(self.warmth["snapshot"])
-        with open(directory / "state", "r+b") as file:
-            file.truncate(file.seek(0, os.SEEK_END) - 1)
-        found = goldmill("check", "--json", status=1).json["findings"]
-        (finding,) = [entry for entry in found if entry["object"].startswith("snapshots/")]
-        self.assertEqual(("damaged", str(directory)),
-                         (finding["kind"], str(product.HOME / finding["object"])))
-        self.assertTrue(finding["images"][0].startswith("base@"), finding)
-        (repaired,) = [entry for entry in goldmill("check", "--repair", "--json").json["findings"]
-                       if entry["object"] == finding["object"]]
-        self.assertTrue(repaired["repaired"], repaired)
-        self.assertFalse(directory.exists())
 
 
 @unittest.skipUnless(product.IS_ROOT, "a bridge needs root")
@@ -214,6 +194,52 @@ class OnABridge(Case):
         self.assertIn("br0", said.err)
         self.assertIn("netns=NAME or bridge=NAME",
                       goldmill("launch", "base", "--network", "nat", status=2).err)
+
+
+class DamagedSnapshot(OwnHome):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        shared = pathlib.Path(goldmill("warm", "base", "--json").json["snapshot"])
+        (cls.home / "snapshots").mkdir(mode=0o700)
+        shutil.copytree(shared, cls.home / "snapshots" / shared.name)
+        warmth = cls.goldmill("warm", "base", "--json").json
+        cls.snapshot = pathlib.Path(warmth["snapshot"])
+        assert not warmth["made"], "a copied one is as good"
+
+    def test_1_a_damaged_snapshot_is_not_used(self):
+        for part in ("memory", "state", "disk.qcow2"):
+            with self.subTest(part), open(self.snapshot / part, "r+b") as file:
+                file.seek(4096)
+                byte = file.read(1)
+                file.seek(4096)
+                file.write(bytes([byte[0] ^ 1]))
+                file.flush()
+                maker = start("warm", "base", home=self.home, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL)
+                try:  # a new one is booted
+                    while not list(self.snapshot.parent.glob(".*/qmp.sock")):
+                        self.assertIsNone(maker.poll(), "the damaged one was taken")
+                        time.sleep(0.05)
+                finally:
+                    end(maker, signal.SIGKILL)
+                    file.seek(4096)
+                    file.write(byte)
+        self.assertEqual([], product.gone_within(self.snapshot.parent, 20, [maker.pid]))
+        self.assertFalse(self.goldmill("warm", "base", "--json").json["made"])
+
+    def test_2_check_finds_a_damaged_snapshot(self):
+        with open(self.snapshot / "state", "r+b") as file:
+            file.truncate(file.seek(0, os.SEEK_END) - 1)
+        found = self.goldmill("check", "--json", status=1).json["findings"]
+        (finding,) = [entry for entry in found if entry["object"].startswith("snapshots/")]
+        self.assertEqual(("damaged", str(self.snapshot)),
+                         (finding["kind"], str(self.home / finding["object"])))
+        self.assertTrue(finding["images"][0].startswith("base@"), finding)
+        (repaired,) = [entry for entry in self.goldmill("check", "--repair", "--json").json["findings"]
+                       if entry["object"] == finding["object"]]
+        self.assertTrue(repaired["repaired"], repaired)
+        self.assertFalse(self.snapshot.exists())
 
 
 class Killed(Case):
