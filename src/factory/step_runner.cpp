@@ -54,7 +54,7 @@ class WithOutput : public plan::Sandbox {
   int output_;
 };
 
-/// The step's log: what its programs said, line by line.
+/// The step's log: what its programs said, line by line, for those who follow it as well.
 class StepLog {
  public:
   StepLog(const fs::path& directory, const std::string& image, const std::string& step)
@@ -63,7 +63,7 @@ class StepLog {
   void add(std::string_view line) {
     constexpr std::size_t kLongest = 64U << 20;
     if (written_ < kLongest) {
-      file_ << line << '\n';
+      file_ << line << '\n' << std::flush;
       written_ += line.size() + 1;
     }
   }

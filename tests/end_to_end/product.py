@@ -277,9 +277,9 @@ def is_running(process):
     return stat.rpartition(")")[2].split()[0] not in "ZX"
 
 
-def start(*arguments, home=HOME, **options):
-    """A goldmill in a session of its own, still running."""
-    return subprocess.Popen([str(BINARY), *map(str, arguments)], env=environment(home),
+def start(*arguments, home=HOME, before=(), **options):
+    """A goldmill in a session of its own, still running. What is put in front must become it."""
+    return subprocess.Popen([*map(str, (*before, BINARY, *arguments))], env=environment(home),
                             stdin=subprocess.DEVNULL, start_new_session=True, **options)
 
 

@@ -117,31 +117,49 @@ class Fleet(Case):
 
 
 class KilledLauncher(Case):
-    """Two that its launcher left without identity while they booted."""
+    """Two that its launcher left without identity while they booted, and one too many for the memory."""
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
         fleet = FLEET + "k"
         cls.addClassCleanup(goldmill, "rm", "--force", fleet, status=None)
-        launcher = start("launch", "base", "-n", 2, "--fleet", fleet, stdout=subprocess.DEVNULL,
-                         stderr=subprocess.DEVNULL)
+        expected = ["starting", "starting", "failed"] if product.IS_ROOT else ["starting"] * 2
+        launcher = start("launch", "base", "-n", len(expected), "--fleet", fleet,
+                         before=cls.little_memory() if product.IS_ROOT else (),
+                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            while list(states().values()) != ["starting"] * 2 or not all(map(has_agent, states())):
+            while (list(states().values()) != expected or
+                   not all(map(has_agent, list(states())[:2]))):
                 assert launcher.poll() is None, "it ended before it was killed"
                 time.sleep(0.1)
         finally:
             end(launcher)
-        cls.adopted, cls.lost = states()
+        cls.adopted, cls.lost, *cls.failed = states()
         cls.directory = product.HOME / "instances" / cls.lost
         # Nobody finds its agent until it has gone on by itself.
         os.rename(cls.directory / "agent.sock", cls.directory / "agent.away")
+
+    @classmethod
+    def little_memory(cls):
+        """Puts a command where free memory is enough for two."""
+        facts = cls.class_scratch() / "meminfo"
+        facts.write_text("MemTotal: 1048576 kB\nMemAvailable: 614400 kB\n")
+        return ("unshare", "--mount", "sh", "-c",
+                f"mount --bind '{facts}' /proc/meminfo && exec \"$@\"", "sh")
+
+    @unittest.skipUnless(product.IS_ROOT, "shows it another machine's memory, by a mount")
+    def test_0_one_for_which_there_is_no_memory_fails_alone(self):
+        said = record(self.failed[0])
+        self.assertIn("not enough memory: 600 MiB are available", said["error"])
+        self.assertIsNone(said.get("process"))
 
     def test_1_one_is_adopted(self):
         limit = time.monotonic() + 600
         while states()[self.adopted] == "starting" and time.monotonic() < limit:
             time.sleep(1)
-        self.assertEqual({self.adopted: "ready", self.lost: "starting"}, states())
+        found = states()
+        self.assertEqual(("ready", "starting"), (found[self.adopted], found[self.lost]))
         self.assertEqual(self.adopted, goldmill("ssh", self.adopted, "--", "hostname").out.strip())
 
     def test_2_one_that_is_nobody_is_stopped(self):

@@ -96,6 +96,21 @@ class Killed(OwnHome):
         """Spread over the build, with some chance, so that every run tries others."""
         return [self.seconds * (i + random.random()) / count for i in range(count)]
 
+    def test_the_log_of_a_step_that_runs_can_be_followed(self):
+        recipe = self.recipes / "slow.yaml"
+        recipe.write_text("recipe: slow\nfrom: base\nprovision:\n"
+                          "  - shell: {script: 'echo so far; sleep 300'}\n")
+        process = start("build", recipe, home=self.home, stdout=subprocess.DEVNULL,
+                        stderr=subprocess.DEVNULL)
+        self.addCleanup(end, process)
+        limit = time.monotonic() + 120
+        while not any("so far" in log.read_text() for log in (self.home / "logs").glob("slow.*")):
+            self.assertIsNone(process.poll(), "it ended")
+            self.assertLess(time.monotonic(), limit)
+            time.sleep(0.1)
+        end(process, signal.SIGINT)
+        self.assert_clean()
+
     def test_killed_at_any_moment(self):
         hit = 0
         for delay in self.moments(MOMENTS):

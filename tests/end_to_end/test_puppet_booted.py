@@ -70,10 +70,11 @@ class BootedPuppet(ToolCase):
                     raise product.Failed(f"the build never booted: status {process.poll()}")
                 time.sleep(0.1)
             running = []
-            while not running and time.monotonic() < end:
+            while not any("qemu.log" in words for words in running):  # the builder has open files, too
+                if time.monotonic() > end or process.poll() is not None:
+                    raise product.Failed(f"no guest: status {process.poll()}, {running}")
                 guests = [path for path in (product.HOME / "work").glob("*/guest") if path.is_dir()]
-                running = [words for guest in guests for words in product.left_behind(guest)
-                           if "disk" in words]
+                running = [words for guest in guests for words in product.left_behind(guest)]
         finally:
             product.end(process)
         return running, [words for guest in guests for words in product.gone_within(guest, 20)]

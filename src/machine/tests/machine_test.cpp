@@ -46,7 +46,7 @@ TEST(QemuArguments, OfALinkedInstance) {
             "-name\nweb-001\n"
             "-sandbox\non,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny\n"
             "-machine\nq35,usb=off,vmport=off,smm=off\n"
-            "-accel\ntcg,thread=multi,tb-size=256\n-cpu\nmax\n-m\n256M\n-smp\n2\n"
+            "-accel\ntcg,thread=multi,tb-size=256\n-cpu\nmax,svm=off,la57=off\n-m\n256M\n-smp\n2\n"
             "-device\nVGA\n-object\nrng-builtin,id=entropy\n-device\nvirtio-rng-pci,rng=entropy\n"
             "-chardev\nsocket,id=control,fd=10,server=on,wait=off\n"
             "-mon\nchardev=control,mode=control\n-device\nvirtio-serial-pci\n"
