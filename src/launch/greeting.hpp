@@ -14,6 +14,8 @@ namespace goldmill::launch {
 /// How long `ps` listens to a guest whose launcher was killed: one on a busy machine takes seconds
 /// to notice that somebody is there, and boots as nobody when nobody stays.
 inline constexpr std::chrono::milliseconds kAdoptionLimit(5000);
+/// How long who only looks waits for all that others start or stop at the moment.
+inline constexpr std::chrono::milliseconds kPatienceOfAll(2000);
 
 /// With a fresh seed and goldmill's own key.
 machine::Identity identity_of(const Record& record, const machine::KeyPair& own);

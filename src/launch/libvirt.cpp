@@ -83,7 +83,7 @@ class LibvirtEngine final : public Engine {
                  std::chrono::seconds limit,
                  const std::function<void(const Record&)>& changed);
   Result<AgentReport> greet(Record& record, const LibvirtHost& host, std::chrono::seconds limit);
-  void reconcile(Record& record, const LibvirtHost& host);
+  void reconcile(Record& record, const LibvirtHost& host, Clock::time_point end);
   void look_at(std::vector<Record>& records);
   Result<void> remove_from(const LibvirtHost& host, const Record& record) const;
   void ask_agent(Record& record, const LibvirtHost& host, DomainState state);
@@ -287,11 +287,11 @@ Result<LibvirtHost> LibvirtEngine::host_of(const Record& record) const {
 }
 
 /// One that should run, by what its host says and, if need be, its agent.
-void LibvirtEngine::reconcile(Record& record, const LibvirtHost& host) {
+void LibvirtEngine::reconcile(Record& record, const LibvirtHost& host, Clock::time_point end) {
   if (!should_run(record) || records_.is_being_launched(record.instance.fleet)) {
     return;
   }
-  const auto guard = records_.lock(record);
+  const auto guard = records_.lock_until(end, record);
   if (!guard) {
     return;
   }
@@ -360,11 +360,12 @@ void LibvirtEngine::look_at(std::vector<Record>& records) {
     return;  // no host had room for them: their own error stands
   }
   const auto host = host_of(records.front());
+  const auto end = Clock::now() + kPatienceOfAll;
   for (Record& record : records) {
     if (!host) {
       record.instance.error = host.error().text();
     } else if (!is_over(record) || !remove_from(*host, record)) {
-      reconcile(record, *host);
+      reconcile(record, *host, end);
       record.instance.memory = host->memory(record);
     }
   }
@@ -372,8 +373,8 @@ void LibvirtEngine::look_at(std::vector<Record>& records) {
 }
 
 Result<Instance> LibvirtEngine::start(const std::string& instance) {
-  const auto guard = TRY(records_.lock(instance));
   Record record = TRY(records_.load(instance));
+  const auto guard = TRY(records_.lock(record));
   const auto absent = Error{ErrorKind::unavailable,
                             instance + " was never made on a host, or is gone from it",
                             "remove it and launch again: goldmill rm " + instance};
@@ -393,9 +394,8 @@ Result<Instance> LibvirtEngine::start(const std::string& instance) {
 }
 
 Result<void> LibvirtEngine::stop(const std::string& instance, std::chrono::seconds limit) {
-  TRY(records_.load(instance));
-  const auto guard = TRY(records_.lock(instance));
   Record record = TRY(records_.load(instance));
+  const auto guard = TRY(records_.lock(record));
   if (record.instance.host.empty()) {
     return {};
   }
@@ -451,7 +451,7 @@ Result<UniqueFd> LibvirtEngine::console(const std::string& instance) {
 Result<machine::SshTarget> LibvirtEngine::ssh_target(const std::string& instance) {
   Record record = TRY(records_.load(instance));
   if (record.instance.address.empty() && record.network.is_shared()) {
-    reconcile(record, TRY(host_of(record)));
+    reconcile(record, TRY(host_of(record)), Clock::now() + kPatienceOfAll);
   }
   if (record.instance.state != State::ready) {
     return Error{ErrorKind::unavailable, instance + " does not run", "goldmill ps shows what does"};

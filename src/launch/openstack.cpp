@@ -72,7 +72,7 @@ class OpenStackEngine final : public Engine {
                                     const Terms& terms);
 
   void look_at(std::vector<Record>& records);
-  void reconcile(Record& record, const std::optional<Server>& server) const;
+  void reconcile(Record& record, const std::optional<Server>& server, Clock::time_point end) const;
   Result<std::string> seen_host_key(const Record& record) const;
 
   Records records_;
@@ -199,7 +199,9 @@ Result<Fleet> OpenStackEngine::launch(const LaunchRequest& request, const Progre
 }
 
 /// As Nova has it now, under the record's lock where that is news.
-void OpenStackEngine::reconcile(Record& record, const std::optional<Server>& server) const {
+void OpenStackEngine::reconcile(Record& record,
+                                const std::optional<Server>& server,
+                                Clock::time_point end) const {
   const auto update = [&server](Record& one) {
     const Json before = to_json(one);
     if (server) {
@@ -213,7 +215,8 @@ void OpenStackEngine::reconcile(Record& record, const std::optional<Server>& ser
   if (!update(tried)) {
     return;
   }
-  if (const auto guard = records_.lock(record); guard && update(record)) {
+  const auto guard = records_.lock_until(end, record);
+  if (guard && update(record)) {
     (void)records_.save(record);
   }
 }
@@ -224,6 +227,7 @@ void OpenStackEngine::look_at(std::vector<Record>& records) {
   const auto servers =
       project ? project->servers("") : Result<std::vector<Server>>(project.error());
   const ServersByMark by_mark = servers ? by_marks(*servers) : ServersByMark();
+  const auto end = Clock::now() + kPatienceOfAll;
   for (Record& record : records) {
     if (record.server.is_null() || records_.is_being_launched(record.instance.fleet)) {
       continue;
@@ -233,9 +237,9 @@ void OpenStackEngine::look_at(std::vector<Record>& records) {
     } else if (is_over(record) && remove(record.instance.name)) {
       continue;
     } else if (const auto found = by_mark.find(record.domain); found != by_mark.end()) {
-      reconcile(record, *found->second);
+      reconcile(record, *found->second, end);
     } else if (const auto alone = find_server(*project, record)) {  // its tags may be gone
-      reconcile(record, *alone);
+      reconcile(record, *alone, end);
     } else {
       record.instance.error = alone.error().text();
     }
@@ -265,8 +269,8 @@ Result<std::vector<Instance>> OpenStackEngine::list() {
 }
 
 Result<Instance> OpenStackEngine::start(const std::string& instance) {
-  const auto guard = TRY(records_.lock(instance));
   Record record = TRY(records_.load(instance));
+  const auto guard = TRY(records_.lock(record));
   const Error absent{ErrorKind::unavailable,
                      instance + " was never made in the cloud, or is gone from it",
                      "remove it and launch again: goldmill rm " + instance};
@@ -295,9 +299,8 @@ Result<Instance> OpenStackEngine::start(const std::string& instance) {
 }
 
 Result<void> OpenStackEngine::stop(const std::string& instance, std::chrono::seconds limit) {
-  TRY(records_.load(instance));
-  const auto guard = TRY(records_.lock(instance));
   Record record = TRY(records_.load(instance));
+  const auto guard = TRY(records_.lock(record));
   if (record.server.is_null()) {
     return {};
   }
@@ -323,9 +326,8 @@ Result<void> OpenStackEngine::stop(const std::string& instance, std::chrono::sec
 }
 
 Result<void> OpenStackEngine::remove(const std::string& instance) {
-  TRY(records_.load(instance));
-  const auto guard = TRY(records_.lock(instance));
   Record record = TRY(records_.load(instance));
+  const auto guard = TRY(records_.lock(record));
   if (record.server.is_null()) {
     return records_.erase(instance);  // no quota had room for it
   }
@@ -387,7 +389,8 @@ Result<std::string> OpenStackEngine::seen_host_key(const Record& record) const {
 Result<machine::SshTarget> OpenStackEngine::ssh_target(const std::string& instance) {
   Record record = TRY(records_.load(instance));
   if (record.instance.address.empty() && !record.server.is_null()) {
-    reconcile(record, TRY(find_server(TRY(project_of(record)), record)));
+    reconcile(
+        record, TRY(find_server(TRY(project_of(record)), record)), Clock::now() + kPatienceOfAll);
   }
   if (record.instance.state != State::ready) {
     return Error{ErrorKind::unavailable, instance + " does not run", "goldmill ps shows what does"};
@@ -398,7 +401,7 @@ Result<machine::SshTarget> OpenStackEngine::ssh_target(const std::string& instan
                  "launch it into a network: --network network=NAME"};
   }
   if (record.instance.ssh_host_key.empty()) {
-    const auto guard = TRY(records_.lock(instance));
+    const auto guard = TRY(records_.lock(record));
     record.instance.ssh_host_key = TRY(seen_host_key(record));
     TRY(records_.save(record));
   }

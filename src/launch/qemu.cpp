@@ -192,10 +192,10 @@ class QemuEngine final : public Engine {
   std::string start_one(Record& record,
                         const Surroundings& around,
                         const std::function<void(const Record&)>& changed);
-  void reconcile(Record& record);
+  void reconcile(Record& record, Clock::time_point end);
   bool adopt(Record& record);
   bool is_used(const Network& network) const;
-  void learn_address(Record& record);
+  void learn_address(Record& record, Clock::time_point end);
 
   Records records_;
 };
@@ -427,12 +427,12 @@ bool QemuEngine::adopt(Record& record) {
 }
 
 /// Of one on a bridge that had none when it got ready.
-void QemuEngine::learn_address(Record& record) {
+void QemuEngine::learn_address(Record& record, Clock::time_point end) {
   if (!record.network.is_shared() || record.instance.state != State::ready ||
       !record.instance.address.empty() || records_.is_being_launched(record.instance.fleet)) {
     return;
   }
-  const auto guard = records_.lock(record);
+  const auto guard = records_.lock_until(end, record);
   auto channel =
       AgentChannel::connect(records_.directory(record.instance.name) / machine::kAgentSocket);
   if (!guard || !channel) {
@@ -444,23 +444,24 @@ void QemuEngine::learn_address(Record& record) {
   }
 }
 
-void QemuEngine::reconcile(Record& record) {
+void QemuEngine::reconcile(Record& record, Clock::time_point end) {
   Instance& instance = record.instance;
-  if (!should_run(record) || records_.is_being_launched(instance.fleet)) {
+  const auto is_alive = [&] { return record.process && machine::is_alive(*record.process); };
+  const auto is_settled = [&] {
+    return !should_run(record) || (instance.state == State::ready && is_alive());
+  };
+  if (is_settled() || records_.is_being_launched(instance.fleet)) {
     return;
   }
-  const auto guard = records_.lock(record);
-  if (!guard || !should_run(record)) {
+  const auto guard = records_.lock_until(end, record);
+  if (!guard || is_settled()) {
     return;
   }
-  const bool alive = record.process && machine::is_alive(*record.process);
-  const bool unheard = alive && instance.state == State::starting;
+  const bool unheard = is_alive();
   // A copy of a running guest booted long ago and asks for no identity.
   const bool nobody = unheard && (record.resumes || !adopt(record));
-  if (alive && !nobody) {
-    if (unheard) {
-      (void)records_.save(record);
-    }
+  if (unheard && !nobody) {
+    (void)records_.save(record);
     return;
   }
   if (nobody) {
@@ -479,12 +480,13 @@ void QemuEngine::reconcile(Record& record) {
 
 Result<std::vector<Instance>> QemuEngine::list() {
   std::vector<Instance> instances;
+  const auto end = Clock::now() + kPatienceOfAll;
   for (Record& record : TRY(records_.load_all(name()))) {
     if (is_over(record) && remove(record.instance.name)) {
       continue;
     }
-    reconcile(record);
-    learn_address(record);
+    reconcile(record, end);
+    learn_address(record, end);
     if (!has(record.instance.name)) {
       continue;  // removed while it waited for its turn
     }
@@ -498,8 +500,8 @@ Result<std::vector<Instance>> QemuEngine::list() {
 }
 
 Result<Instance> QemuEngine::start(const std::string& instance) {
-  const auto guard = TRY(records_.lock(instance));
   Record record = TRY(records_.load(instance));
+  const auto guard = TRY(records_.lock(record));
   if (record.process && machine::is_alive(*record.process)) {
     return Error{ErrorKind::conflict, instance + " runs already"};
   }
@@ -510,7 +512,7 @@ Result<Instance> QemuEngine::start(const std::string& instance) {
 
 Result<void> QemuEngine::stop(const std::string& instance, std::chrono::seconds limit) {
   Record record = TRY(records_.load(instance));
-  const auto guard = TRY(records_.lock(instance));
+  const auto guard = TRY(records_.lock(record));
   const fs::path directory = records_.directory(instance);
   if (record.process && machine::is_alive(*record.process)) {
     auto channel = AgentChannel::connect(directory / machine::kAgentSocket);
@@ -533,10 +535,14 @@ Result<void> QemuEngine::stop(const std::string& instance, std::chrono::seconds 
 }
 
 Result<void> QemuEngine::remove(const std::string& instance) {
-  const Record record = TRY(records_.load(instance));
-  if (record.process && machine::is_alive(*record.process)) {
-    TRY(kill_process(*record.process));
-  }
+  Record record = TRY(records_.load(instance));
+  const auto kill = [&record]() -> Result<void> {
+    const bool alive = record.process && machine::is_alive(*record.process);
+    return alive ? kill_process(*record.process) : Result<void>();
+  };
+  TRY(kill());  // whoever starts or stops it gives up, and the lock
+  const auto guard = TRY(records_.lock(record));
+  TRY(kill());
   TRY(records_.erase(instance));
   if (record.network.kind == Network::Kind::netns && !records_.has_fleet(record.instance.fleet) &&
       !is_used(record.network)) {
@@ -579,13 +585,13 @@ Result<UniqueFd> QemuEngine::console(const std::string& instance) {
 
 Result<machine::SshTarget> QemuEngine::ssh_target(const std::string& instance) {
   Record record = TRY(running(instance));
-  learn_address(record);
+  learn_address(record, Clock::now() + kPatienceOfAll);
   return ssh_target_of(record, records_);
 }
 
 Result<UniqueFd> QemuEngine::connect(const std::string& instance, std::uint16_t port) {
   Record record = TRY(running(instance));
-  learn_address(record);
+  learn_address(record, Clock::now() + kPatienceOfAll);
   if (record.network.kind != Network::Kind::netns) {
     return Engine::connect(instance, port);
   }

@@ -5,6 +5,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <thread>
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -395,6 +396,22 @@ Result<system::FileLock> Records::lock(Record& record) const {
   auto guard = TRY(lock(record.instance.name));
   record = TRY(load(record.instance.name));
   return guard;
+}
+
+Result<system::FileLock> Records::lock_until(std::chrono::steady_clock::time_point end,
+                                             Record& record) const {
+  const fs::path file = directory(record.instance.name) / "lock";
+  for (;;) {
+    auto guard = system::FileLock::try_acquire(file, system::FileLock::Mode::exclusive);
+    if (guard) {
+      record = TRY(load(record.instance.name));
+      return guard;
+    }
+    if (guard.error().kind != ErrorKind::conflict || std::chrono::steady_clock::now() >= end) {
+      return guard.error();
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
 }
 
 bool Records::has_fleet(const std::string& fleet) const {

@@ -2,6 +2,7 @@
 // Record: one instance of a local engine as `instances/NAME/instance.json` keeps it.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <mutex>
 #include <optional>
@@ -80,6 +81,10 @@ class Records {
   Result<system::FileLock> lock(const std::string& name) const;
   /// The lock, with the record as whoever had it before left it. Errors: not_found.
   Result<system::FileLock> lock(Record& record) const;
+  /// The same for who only looks: until then, though at least once. Errors: conflict, of one that
+  /// somebody starts or stops; not_found.
+  Result<system::FileLock> lock_until(std::chrono::steady_clock::time_point end,
+                                      Record& record) const;
 
  private:
   std::filesystem::path root() const { return home_ / "instances"; }

@@ -21,8 +21,8 @@ using system::UniqueFd;
 
 namespace {
 constexpr const char* kQemu = "/usr/bin/qemu-system-x86_64";
-// All that QEMU can emulate but for two things that cost a guest and give it nothing: virtualization,
-// for which its kernel loads KVM, and a fifth level of page tables to walk.
+// All that QEMU can emulate but for two things that cost a guest and give it nothing:
+// virtualization, for which its kernel loads KVM, and a fifth level of page tables to walk.
 constexpr const char* kEmulatedProcessor = "max,svm=off,la57=off";
 // QEMU's default of 1 GiB lets one guest's translations fill a host that runs hundreds.
 constexpr int kTranslationMiB = 256;

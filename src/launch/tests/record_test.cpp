@@ -228,6 +228,50 @@ TEST_F(RecordTest, ListTakesWhatAnotherFoundOutMeanwhile) {
   EXPECT_EQ(records_.load("shared-001")->instance.error, "the first one's finding");
 }
 
+TEST_F(RecordTest, ListDoesNotWaitForWhoStartsOne) {
+  std::vector<system::FileLock> starting;
+  for (const char* fleet : {"first", "second"}) {
+    Record record = running(fleet, 1);
+    record.instance.state = State::starting;
+    record.process.reset();
+    ASSERT_TRUE(records_.save(record));
+    starting.push_back(records_.lock(record).value());
+  }
+  const auto found = list(home_).value();
+  EXPECT_EQ(found.size(), 2U);
+  for (const Instance& instance : found) {
+    EXPECT_EQ(instance.state, State::starting) << instance.name;
+  }
+}
+
+TEST_F(RecordTest, WhatStartedWhileStopAndRemoveWaitedEnds) {
+  for (const bool removes : {false, true}) {
+    Record record = running(removes ? "removed" : "stopped", ::getpid());
+    record.instance.state = State::stopped;
+    record.process.reset();
+    ASSERT_TRUE(records_.save(record));
+    const std::string name = record.instance.name;
+    const pid_t process = ::fork();
+    if (process == 0) {
+      ::pause();
+      ::_exit(0);
+    }
+    std::thread ending;
+    {
+      const auto start = records_.lock(record).value();
+      ending = std::thread([&] {
+        EXPECT_TRUE(removes ? remove(home_, name) : stop(home_, name, std::chrono::seconds(0)));
+      });
+      std::this_thread::sleep_for(std::chrono::milliseconds(200));  // it has read, and waits
+      record.instance.state = State::ready;
+      record.process = machine::identify(process).value();
+      ASSERT_TRUE(records_.save(record));
+    }
+    ending.join();
+    EXPECT_NE(::kill(process, 0), 0) << "it runs on, and nobody knows of it: " << name;
+  }
+}
+
 TEST_F(RecordTest, DamagedRecordsHurtNobodyElse) {
   ASSERT_TRUE(launch(home_, request_));
   const fs::path bad = home_ / "instances" / "bad-001";
