@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fleets on hosts of libvirt: two real daemons, each with files of its own, on one bridge."""
+"""Fleets on hosts of libvirt: two real daemons, each with files of its own, on one bridge; one is
+reached by its socket, the other by SSH."""
 import filecmp
 import os
 import shutil
@@ -64,6 +65,47 @@ class Daemon:
                 os.kill(number, signal.SIGKILL)
 
 
+class SshServer:
+    """The way to a daemon on another host: sshd, as the images have it, where the daemon is."""
+
+    def __init__(self, room, daemon, inside):
+        (room / "run" / "sshd").mkdir(parents=True)
+        (room / "run" / "libvirt").mkdir()
+        layer = goldmill("show", "base", "--json").json["layers"][0].removeprefix("sha256:")
+        tree = product.HOME / "trees" / layer
+        for file in (tree / "usr/sbin/sshd", *tree.glob("usr/lib/*-linux-gnu/libwrap.so*")):
+            shutil.copy(file, room)
+        for key in ("host", "user"):
+            product.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", room / key)
+        (room / "config").write_text(
+            f"ListenAddress 127.0.0.1:{self.PORT}\nHostKey {room}/host\nPidFile none\nUsePAM no\n"
+            f"AuthorizedKeysFile {room}/user.pub\nStrictModes no\n")
+        accounts = {"passwd": "root:x:0:0::/root:/bin/sh\nsshd:x:65533:65534::/run/sshd:/bin/false\n",
+                    "shadow": "root:*:1::::::\n"}
+        for name, lines in accounts.items():
+            (room / name).write_text(lines)
+        self.process = subprocess.Popen(
+            ["nsenter", "--mount", f"--target={daemon.process.pid}", *inside, "unshare", "--mount",
+             "sh", "-ec", f"mount --rbind /run/libvirt '{room}/run/libvirt'\n"
+             f"mount --rbind '{room}/run' /run\n"
+             f"for name in passwd shadow; do mount --bind '{room}'/$name /etc/$name; done\n"
+             f"LD_LIBRARY_PATH='{room}' exec '{room}/sshd' -D -E '{room}/log' "
+             f"-f '{room}/config'"], stdin=subprocess.DEVNULL)
+        host_key = " ".join((room / "host.pub").read_text().split()[:2])
+        (room / "known").write_text(f"[127.0.0.1]:{self.PORT} {host_key}\n")
+        client = room / "ssh"
+        client.write_text(f"#!/bin/sh\nexec ssh -F none -i '{room}/user' -o BatchMode=yes "
+                          f"-o IdentitiesOnly=yes -o UserKnownHostsFile='{room}/known' \"$@\"\n")
+        client.chmod(0o700)
+        self.uri = (f"qemu+ssh://root@127.0.0.1:{self.PORT}/system?command=" +
+                    urllib.parse.quote(str(client)))
+
+    PORT = 2222  # in the network of the test alone
+
+    def end(self):
+        end(self.process, signal.SIGTERM)
+
+
 def times(pool, name):
     """When the files of an image's disk were written."""
     return {file.name: file.stat().st_mtime_ns for file in pool.glob(f"{name}*")}
@@ -83,6 +125,9 @@ class OnTwoHosts(Case):
         for name in ("one", "two"):
             cls.daemons[name] = Daemon(cls.room / name, cls.inside)
             cls.addClassCleanup(cls.daemons[name].end)
+        way = SshServer(cls.room / "ssh", cls.daemons["two"], cls.inside)
+        cls.addClassCleanup(way.end)
+        cls.ways = {"one": cls.daemons["one"].uri, "two": way.uri}
 
     @classmethod
     def goldmill(cls, *arguments, **options):
@@ -92,14 +137,14 @@ class OnTwoHosts(Case):
     def rows(cls):
         return {row["name"]: row for row in cls.goldmill("ps", "--json").json["instances"]}
 
-    def add(self, name, daemon):
-        return self.goldmill("hosts", "add", daemon.uri, "--name", name, "--accelerator", "tcg")
+    def add(self, name, uri):
+        return self.goldmill("hosts", "add", uri, "--name", name, "--accelerator", "tcg")
 
     def test_1_hosts_are_named(self):
         self.assertIn("no libvirt host is known",
                       self.goldmill("launch", "base", "--engine", "libvirt", status=3).err)
-        for name, daemon in self.daemons.items():
-            self.add(name, daemon)
+        for name, uri in self.ways.items():
+            self.add(name, uri)
         hosts = self.goldmill("hosts", "--json").json["hosts"]
         self.assertEqual(["one", "two"], [host["name"] for host in hosts])
         self.assertEqual({os.cpu_count()}, {host["cpus"] for host in hosts})
@@ -122,7 +167,7 @@ class OnTwoHosts(Case):
     def test_3_one_is_ready_and_one_whose_launcher_dies_is_adopted(self):
         network = ("--engine", "libvirt", "--network", "bridge=br0", "--json")
         lost = start(*("launch", "base", "--fleet", "lost", "--host", "two"), *network,
-                     home=self.home, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                     home=self.home, before=self.inside, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         limit = time.monotonic() + 120
         while not self.daemons["two"].guests() and time.monotonic() < limit:
             time.sleep(0.05)
