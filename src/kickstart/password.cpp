@@ -8,11 +8,19 @@
 
 namespace goldmill::kickstart {
 
-std::string hashed_password(const std::string& name, const std::string& password) {
+namespace {
+/// Salted with the beginning of the text's digest.
+std::string crypted(const std::string& password, const std::string& text) {
   crypt_data data{};
-  const std::string salt = "$6$" + sha256(name + ":" + password).hex().substr(0, 16) + "$";
+  const std::string salt = "$6$" + sha256(text).hex().substr(0, 16) + "$";
   const char* const hash = ::crypt_r(password.c_str(), salt.c_str(), &data);
   return hash == nullptr ? "" : hash;
+}
+}  // namespace
+
+std::string hashed_password(const std::string& name, const std::string& password) {
+  // A salt made of the password by a quick digest would let a guess be tried as quickly.
+  return crypted(password, crypted(password, name));
 }
 
 bool is_strong_hash(const std::string& text) {

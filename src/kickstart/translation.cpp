@@ -43,10 +43,35 @@ const char* reason_for(const std::string& name) {
   }
   return "goldmill has nothing like it";
 }
+
+constexpr const char* kSecretOptions[] = {
+    "password",         "passphrase", "md5pass", "reverse-password", "wepkey", "wpakey",
+    "one-time-password", "activation-key"};
+
+/// The command as written, but for passwords in it: people keep reports.
+std::string without_secrets(const Command& command) {
+  std::vector<std::string> secrets;
+  for (const char* option : kSecretOptions) {
+    const std::vector<std::string> values = command.values(option);
+    secrets.insert(secrets.end(), values.begin(), values.end());
+  }
+  if (command.name == "rootpw" || command.name == "sshpw") {
+    secrets.insert(secrets.end(), command.words.begin(), command.words.end());
+  }
+  std::string text = command.text;
+  for (const std::string& secret : secrets) {
+    const std::size_t start = text.rfind(secret);
+    if (start == std::string::npos) {
+      return command.name + " ...";  // written with quotes or backslashes in it
+    }
+    text.replace(start, secret.size(), secret.empty() ? "" : "...");
+  }
+  return text;
+}
 }  // namespace
 
 void Translation::say(const Command& command, Verdict verdict, std::string note) {
-  rows_.push_back({file_, command.line, command.text, verdict, std::move(note)});
+  rows_.push_back({file_, command.line, without_secrets(command), verdict, std::move(note)});
 }
 void Translation::mapped(const Command& command, std::string note) {
   say(command, Verdict::mapped, std::move(note));

@@ -180,6 +180,21 @@ TEST_F(ImportTest, APlainPasswordBecomesTheSameHashEachTime) {
   EXPECT_TRUE(first["root"].get<std::string>().starts_with("$6$"));
   EXPECT_NE(first["root"], first["users"][0]["password"]) << "each has a salt of its own";
   EXPECT_EQ(first.dump().find("secret"), std::string::npos);
+  EXPECT_EQ(first["root"].get<std::string>().find(sha256("root:secret").hex().substr(0, 16)),
+            std::string::npos)
+      << "a salt by which passwords can be guessed as quickly as they are digested";
+}
+
+TEST_F(ImportTest, TheReportHoldsNoPassword) {
+  const Import done = import(
+      "rootpw secret\nrootpw --plaintext \"two secret\"\nrootpw --plaintext \"sec\"ret\n"
+      "user --name=a --password=secret --plaintext --gecos=A\nbootloader --password=secret\n"
+      "part / --size=2000 --encrypted --passphrase=secret\n");
+  ASSERT_EQ(done.rows.size(), 6U);
+  for (const ImportRow& row : done.rows) {
+    EXPECT_EQ(row.text.find("sec"), std::string::npos) << row.text;
+  }
+  EXPECT_EQ(done.rows[3].text, "user --name=a --password=... --plaintext --gecos=A");
 }
 
 TEST_F(ImportTest, FollowsIncludesInTheirPlace) {
