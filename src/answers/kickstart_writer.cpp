@@ -144,7 +144,7 @@ class Kickstart {
     scripts_.insert(scripts_.end(), machine_.scripts.begin(), machine_.scripts.end());
     for (const Script& script : scripts_) {
       const std::size_t space = script.interpreter.find(' ');
-      const bool acts = ("\n" + script.text).find("\n%") != std::string::npos;
+      const bool acts = has_line_with_percent(script.text);
       if (space != std::string::npos || acts) {
         unsaid(acts ? "provision: a script with a line that begins with '%', which ends a section"
                     : "provision: a script whose interpreter has arguments");
@@ -154,6 +154,18 @@ class Kickstart {
       text_ += body_of(script);
       add("%end");
     }
+  }
+
+  /// Readers of profiles look at a section's lines without the spaces around them.
+  static bool has_line_with_percent(const std::string& text) {
+    for (std::size_t start = 0; start < text.size();) {
+      const std::size_t first = text.find_first_not_of(" \t\r\f\v", start);
+      if (first != std::string::npos && text[first] == '%') {
+        return true;
+      }
+      start = std::min(text.find('\n', start), text.size() - 1) + 1;
+    }
+    return false;
   }
 
   /// A script that came from a profile says whether its failure counts.

@@ -41,6 +41,11 @@ class Gathering {
         add(request);
       }
       for (const recipe::DebconfAnswer& answer : recipe.debconf) {
+        if (answer.value.ends_with('\\')) {
+          machine_.unsaid.push_back("debconf: " + answer.question +
+                                    ", whose '\\' at the end would take the next line along");
+          continue;
+        }
         machine_.debconf.push_back(answer);
       }
       for (const recipe::ProvisionStep& step : recipe.provision) {

@@ -44,9 +44,14 @@ const char* reason_for(const std::string& name) {
   return "goldmill has nothing like it";
 }
 
-constexpr const char* kSecretOptions[] = {
-    "password",         "passphrase", "md5pass", "reverse-password", "wepkey", "wpakey",
-    "one-time-password", "activation-key"};
+constexpr const char* kSecretOptions[] = {"password",
+                                          "passphrase",
+                                          "md5pass",
+                                          "reverse-password",
+                                          "wepkey",
+                                          "wpakey",
+                                          "one-time-password",
+                                          "activation-key"};
 
 /// The command as written, but for passwords in it: people keep reports.
 std::string without_secrets(const Command& command) {

@@ -2,10 +2,9 @@
 #include "user_data.hpp"
 
 #include <algorithm>
+#include <array>
 #include <map>
 
-#include <goldmill/base/base64.hpp>
-#include <goldmill/base/utf8.hpp>
 #include <goldmill/kickstart/password.hpp>
 #include <goldmill/kickstart/recipe_words.hpp>
 #include <goldmill/system/file.hpp>
@@ -42,6 +41,7 @@ constexpr Reason kReasons[] = {
     {" ssh_keys ssh_deletekeys ssh_genkeytypes ssh_publish_hostkeys no_ssh_fingerprints "
      "ssh_fp_console_blacklist ssh_key_console_blacklist ",
      "each instance makes its own host key"},
+    {" password chpasswd ", "passwords are hashes, of `baseline.users`"},
     {" ssh_import_id ", "keys are written into the recipe, not fetched by name"},
     {" random_seed ", "each instance gets a seed of its own"},
     {" ntp ", "the recipe's os asks its own time servers"},
@@ -98,7 +98,7 @@ class UserData {
 
   Result<kickstart::Import> run() {
     const Node& root = document_.root;
-    if (root.kind != Node::Kind::map) {
+    if (root.kind != Node::Kind::map && root.kind != Node::Kind::null) {
       return document_.error(root, "a cloud-config document is a map of keys");
     }
     for (std::size_t i = 0; i < root.keys.size(); ++i) {
@@ -227,6 +227,16 @@ class UserData {
     return {};
   }
 
+  /// cloud-init locks a password unless it is told not to.
+  static bool has_locked_password(const Node& user) {
+    for (const char* name : {"lock_passwd", "lock-passwd"}) {
+      if (const Node* lock = user.find(name)) {
+        return is_true(*lock);
+      }
+    }
+    return true;
+  }
+
   /// What of a user a recipe cannot say.
   Result<std::string> user(const Node& item) {
     const Node* name = item.find("name");
@@ -235,6 +245,7 @@ class UserData {
     }
     Json user = {{"name", name->text}};
     std::string left_out;
+    const bool locked = has_locked_password(item);
     for (std::size_t i = 0; i < item.keys.size(); ++i) {
       const std::string& key = item.keys[i].text;
       const Node& value = item.items[i];
@@ -252,6 +263,9 @@ class UserData {
         for (const Node& line : value.items) {
           user["ssh_keys"].push_back(line.text);
         }
+      } else if (locked &&
+                 (key == "passwd" || key == "hashed_passwd" || key == "plain_text_passwd")) {
+        left_out += (left_out.empty() ? "" : ", ") + key + " (lock_passwd is not false)";
       } else if (key == "passwd" || key == "hashed_passwd") {
         if (kickstart::is_strong_hash(value.text)) {
           user["password"] = value.text;
@@ -302,11 +316,11 @@ class UserData {
 
   Result<void> packages(const Node& key, const Node& value) {
     std::string note;
-    for (const Node& item : value.items) {
+    for (const Node& item : packages_in(value, note)) {
       const bool pinned = item.kind == Node::Kind::list && item.items.size() == 2;
       const std::string name = pinned ? item.items[0].text : item.text;
       if (!kickstart::is_package_name(name)) {
-        note += (note.empty() ? "no name of a package: " : ", ") + as_quote(name);
+        note += (note.empty() ? "" : ", ") + as_quote(name) + " is no name of a package";
         continue;
       }
       const std::string wanted = name + (pinned ? "=" + item.items[1].text : "");
@@ -318,41 +332,58 @@ class UserData {
     return {};
   }
 
+  /// With those under `apt:`; other package managers have nothing to say in Debian's family.
+  static std::vector<Node> packages_in(const Node& value, std::string& note) {
+    std::vector<Node> packages;
+    for (const Node& item : value.items) {
+      for (std::size_t i = 0; i < item.keys.size(); ++i) {
+        if (item.keys[i].text == "apt") {
+          packages.insert(packages.end(), item.items[i].items.begin(), item.items[i].items.end());
+        } else {
+          note += (note.empty() ? "" : ", ") + item.keys[i].text + " is not of Debian's family";
+        }
+      }
+      if (item.kind != Node::Kind::map) {
+        packages.push_back(item);
+      }
+    }
+    return packages;
+  }
+
   Result<void> write_files(const Node& key, const Node& value) {
-    Json files = Json::array();
-    std::string note;
     for (const Node& item : value.items) {
       const Node* path = item.find("path");
       if (path == nullptr || path->kind != Node::Kind::scalar) {
         return document_.error(item, "a file of 'write_files' has no 'path'");
       }
-      const Node* content = item.find("content");
-      const Node* encoding = item.find("encoding");
-      std::string text = content == nullptr ? "" : content->text;
-      if (encoding != nullptr && (encoding->text == "b64" || encoding->text == "base64")) {
-        std::erase_if(text, [](char letter) { return letter == '\n' || letter == ' '; });
-        auto decoded = decode_base64(text);
-        text = decoded ? *decoded : "";
-        if (!decoded || find_invalid_utf8(text) || text.find('\0') != std::string::npos) {
-          return document_.error(
-              item, "the content of " + as_quote(path->text) + " is no base64 of a text");
-        }
-      } else if (encoding != nullptr && encoding->text != "text/plain") {
-        note += (note.empty() ? "" : ", ") + path->text + " is left out: its encoding is " +
-                encoding->text;
-        continue;
-      }
-      files.push_back(file(item, path->text, text));
+    }
+    const bool simple = std::all_of(value.items.begin(), value.items.end(), is_simple_file);
+    Json files = Json::array();
+    for (const Node& item : value.items) {
+      files.push_back(simple ? file(item) : cloud_file(item));
     }
     if (!files.empty()) {
-      steps_.push_back({{"files", std::move(files)}});
+      steps_.push_back(simple ? Json{{"files", std::move(files)}}
+                              : Json{{"cloud_config", {{"write_files", std::move(files)}}}});
     }
-    told(key, "provision", note);
+    told(key, "provision");
     return {};
   }
 
-  static Json file(const Node& item, const std::string& path, const std::string& text) {
-    Json file = {{"target", path}, {"content", kickstart::without_parameters(text)}};
+  /// One that a `files` step can write.
+  static bool is_simple_file(const Node& item) {
+    const Node* content = item.find("content");
+    const bool is_text = content == nullptr || content->style != Node::Style::binary;
+    constexpr std::array kMore = {"append", "defer", "encoding", "source"};
+    return is_text && std::none_of(kMore.begin(), kMore.end(), [&item](const char* more) {
+             return item.find(more) != nullptr;
+           });
+  }
+
+  static Json file(const Node& item) {
+    const Node* content = item.find("content");
+    Json file = {{"target", item.find("path")->text},
+                 {"content", kickstart::without_parameters(content ? content->text : "")}};
     if (const Node* mode = item.find("permissions")) {
       file["mode"] = mode->text;
     }
@@ -362,6 +393,24 @@ class UserData {
       if (colon != std::string::npos) {
         file["group"] = owner->text.substr(colon + 1);
       }
+    }
+    return file;
+  }
+
+  /// As a `cloud_config` step takes it, which judges it.
+  static Json cloud_file(const Node& item) {
+    Json file = Json::object();
+    for (std::size_t i = 0; i < item.keys.size(); ++i) {
+      const std::string& key = item.keys[i].text;
+      if (key == "append" || key == "defer") {
+        file[key] = is_true(item.items[i]);
+      } else {
+        file[key] = kickstart::without_parameters(item.items[i].text);
+      }
+    }
+    const Node* content = item.find("content");
+    if (content != nullptr && content->style == Node::Style::binary) {
+      file["encoding"] = file.value("encoding", "").starts_with("gz") ? "gz+b64" : "b64";
     }
     return file;
   }

@@ -166,6 +166,25 @@ TEST_F(AnswerFileTest, PreseedComesBackAsTheSameRecipe) {
   }
 }
 
+TEST_F(AnswerFileTest, WhatWouldActInTheFileItselfIsSaidInstead) {
+  const std::string text = R"(recipe: sly
+os: debian/12
+debconf:
+  - {package: one, question: one/path, type: string, value: "C:\\"}
+  - {package: two, question: two/word, type: string, value: kept}
+provision:
+  - shell: {script: "cat >/etc/x <<X\n  %end\n\n \treboot now please\nX\n"}
+)";
+  const AnswerFile profile = answers(text, Installer::kickstart);
+  EXPECT_THAT(profile.unsaid, testing::Contains(HasSubstr("begins with '%'")));
+  EXPECT_THAT(profile.text, Not(HasSubstr("reboot now please")));
+  const AnswerFile preseed = answers(text, Installer::preseed);
+  EXPECT_THAT(preseed.unsaid, testing::Contains(HasSubstr("one/path")));
+  const Recipe after = load(write("back.preseed", preseed.text));
+  ASSERT_EQ(after.debconf.size(), 1U);
+  EXPECT_EQ(after.debconf[0].question, "two/word");
+}
+
 TEST_F(AnswerFileTest, ALockedRootDoesNotGiveSudoToSomebody) {
   for (const Installer installer : {Installer::preseed, Installer::kickstart}) {
     const AnswerFile file =

@@ -144,7 +144,7 @@ int run_import(const Parsed& parsed, Terminal& terminal) {
 Command import_command() {
   return {
       .name = "import",
-      .summary = "turn a Kickstart profile or preseed file into a recipe",
+      .summary = "turn a Kickstart profile, preseed file or user-data into a recipe",
       .description = {"Prints the recipe that an installer's answer file stands for, and below it, "
                       "as comments, what became of each line: mapped, mapped with a change, or not "
                       "applicable to an image and why. Nothing is left out in silence. `goldmill "
@@ -155,7 +155,7 @@ Command import_command() {
                       "(FC3 to F45) reads the profiles, and what is wrong with those that none "
                       "reads; %include is not followed then."},
       .arguments = {{"FILE",
-                     "a Kickstart profile or preseed file",
+                     "a Kickstart profile, a preseed file, or cloud-init's user-data",
                      Argument::Count::some,
                      Completes::files}},
       .options = {os_option(), {.name = "check", .doc = "Judge the files; print no recipe."}},

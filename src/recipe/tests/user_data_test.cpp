@@ -45,8 +45,6 @@ package_update: true
 packages: [nginx, [curl, 7.88.1-10], nginx]
 write_files:
   - {path: /etc/motd, content: "hello ${name}\n", permissions: "0600", owner: "root:adm"}
-  - {path: /etc/b, encoding: b64, content: aGVsbG8K}
-  - {path: /etc/z, encoding: gz+b64, content: xx}
 runcmd:
   - [sh, -c, "echo it's"]
   - systemctl enable nginx
@@ -77,7 +75,6 @@ TEST_F(UserDataTest, BecomesARecipe) {
   EXPECT_EQ(files.at(0).content, "hello ${name}\n");
   EXPECT_EQ(files.at(0).mode, 0600U);
   EXPECT_EQ(files.at(0).group, "adm");
-  EXPECT_EQ(files.at(1).content, "hello\n");
   EXPECT_EQ(std::get<ShellStep>(loaded->provision[2].action).script,
             "#!/bin/sh\n'sh' '-c' 'echo it'\\''s'\nsystemctl enable nginx\n");
 }
@@ -88,9 +85,55 @@ TEST_F(UserDataTest, HasAWordOnEveryKey) {
   EXPECT_EQ(profile->rows.size(), 12U);
   EXPECT_THAT(note_of(*profile, "hostname"), HasSubstr("not_applicable 2: each instance"));
   EXPECT_THAT(note_of(*profile, "users"), HasSubstr("changed 9: ops: not taken over: gecos"));
-  EXPECT_THAT(note_of(*profile, "write_files"), HasSubstr("/etc/z is left out"));
+  EXPECT_THAT(note_of(*profile, "write_files"), HasSubstr("mapped"));
   EXPECT_THAT(note_of(*profile, "power_state"), HasSubstr("nothing runs while"));
   EXPECT_THAT(profile->yaml, Not(HasSubstr("geheim")));
+}
+
+TEST_F(UserDataTest, FilesThatAFilesStepCannotWriteAreOfACloudConfigStep) {
+  const auto file = write("files", R"(#cloud-config
+write_files:
+  - {path: /etc/hosts, append: true, content: "192.0.2.1 ${db}\n"}
+  - {path: /etc/b, content: !!binary aGVsbG8K}
+  - {path: /etc/z, encoding: gz+b64, content: H4sIAAAAAAAAAytITM5OTeECAEPgQS8HAAAA}
+)");
+  const auto loaded = load(file, {.set = {}, .os = "debian/12", .settings = {}});
+  ASSERT_TRUE(loaded) << loaded.error().text();
+  ASSERT_EQ(loaded->provision.size(), 1U);
+  const Json files = std::get<CloudConfigStep>(loaded->provision[0].action).config["files"];
+  EXPECT_EQ(files[0]["append"], true);
+  EXPECT_EQ(files[0]["content"], "192.0.2.1 ${db}\n");
+  EXPECT_EQ(files[1]["content"], "aGVsbG8K");
+  EXPECT_EQ(files[1]["base64"], true);
+  EXPECT_EQ(files[2]["gzip"], true);
+}
+
+TEST_F(UserDataTest, LockedPasswordsStayLocked) {
+  const auto file = write("users", R"(#cloud-config
+users:
+  - {name: a, plain_text_passwd: geheim}
+  - {name: b, lock_passwd: true, plain_text_passwd: geheim}
+)");
+  const auto loaded = load(file, {.set = {}, .os = "debian/12", .settings = {}});
+  ASSERT_TRUE(loaded) << loaded.error().text();
+  for (const User& user : *loaded->baseline.users) {
+    EXPECT_EQ(user.password_hash, "") << user.name;
+  }
+  EXPECT_THAT(note_of(*recipe_of_profile(file, "debian/12"), "users"),
+              HasSubstr("plain_text_passwd (lock_passwd is not false)"));
+}
+
+TEST_F(UserDataTest, PackagesOfAptAreTaken) {
+  const auto file =
+      write("p", "#cloud-config\npackages: [{apt: [git, [curl, 7.1]]}, {snap: [x]}]\n");
+  const auto loaded = load(file, {.set = {}, .os = "debian/12", .settings = {}});
+  ASSERT_TRUE(loaded) << loaded.error().text();
+  ASSERT_EQ(loaded->packages.size(), 2U);
+  EXPECT_EQ(loaded->packages[1].version, "7.1");
+  EXPECT_THAT(note_of(*recipe_of_profile(file, "debian/12"), "packages"),
+              HasSubstr("snap is not of Debian's family"));
+  EXPECT_TRUE(
+      load(write("none", "#cloud-config\n"), {.set = {}, .os = "debian/12", .settings = {}}));
 }
 
 TEST_F(UserDataTest, WhatIsWrongHasItsPlace) {
