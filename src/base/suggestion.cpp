@@ -51,6 +51,10 @@ std::string nearest(std::string_view name, const std::vector<std::string>& candi
   return best.empty() ? "" : best.front();
 }
 
+bool is_slip_of(std::string_view name, std::string_view candidate) {
+  return edit_distance(name.substr(0, 200), candidate) == 1;
+}
+
 std::string did_you_mean(std::string_view name, const std::vector<std::string>& candidates) {
   const auto best = all_nearest(name, candidates);
   if (!best.empty() && best.size() <= 3) {

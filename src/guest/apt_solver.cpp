@@ -206,7 +206,10 @@ class Solver {
     for (const std::string& name : request_.remove) {
       const PackageRef package = find(name);
       if (package.end() || (package->VersionList == nullptr && package->CurrentVer == nullptr)) {
-        return located(request_, name, unknown(name));
+        if (is_slip_of(name, nearest(name, known_names()))) {
+          return located(request_, name, unknown(name));
+        }
+        continue;  // what no source has does not come in: profiles of other systems name such
       }
       unwanted_.push_back(package);
     }
@@ -290,7 +293,7 @@ class Solver {
     return cache().FindPkg(name);
   }
 
-  Error unknown(const std::string& name) {
+  std::vector<std::string> known_names() {
     std::vector<std::string> names;
     for (pkgCache::GrpIterator group = cache().GrpBegin(); !group.end(); ++group) {
       for (PackageRef package = group.PackageList(); !package.end();
@@ -301,7 +304,11 @@ class Solver {
         }
       }
     }
-    const std::string near = nearest(name, names);
+    return names;
+  }
+
+  Error unknown(const std::string& name) {
+    const std::string near = nearest(name, known_names());
     return Error{ErrorKind::not_found,
                  "no package is named '" + name + "' in the sources",
                  near.empty() ? "check the spelling, or add the repository that has it"

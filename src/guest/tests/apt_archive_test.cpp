@@ -192,6 +192,12 @@ TEST_F(Archive, NewRootsHaveWhatIsEssential) {
   ASSERT_TRUE(found) << found.error().text();
   EXPECT_EQ(names(*found), "apt=1.0 basis=1.0 early=1.0 lib=2.0 tool=1.0");
   EXPECT_TRUE(found->packages[1].essential);
+  asked.remove = {"iwl100-firmware"};
+  const auto same = resolve(asked);
+  ASSERT_TRUE(same) << same.error().text();
+  EXPECT_EQ(names(*same), names(*found)) << "what no source has does not come in";
+  asked.remove = {"erly"};
+  EXPECT_EQ(resolve(asked).error().hint, "did you mean 'early'?");
   asked.remove = {"basis"};
   const auto without = resolve(asked);
   ASSERT_FALSE(without);

@@ -13,6 +13,9 @@ namespace goldmill {
 /// be a slip (a third of the name's length, at least 1 edit).
 std::string nearest(std::string_view name, const std::vector<std::string>& candidates);
 
+/// Whether one letter is missing, too many or wrong, or two neighbours are swapped.
+bool is_slip_of(std::string_view name, std::string_view candidate);
+
 /// "did you mean 'NEAREST'?", also with two or three that are equally near, or "known: a, b, c"
 /// when nothing is near.
 std::string did_you_mean(std::string_view name, const std::vector<std::string>& candidates);
