@@ -34,7 +34,7 @@ class Importer {
                    file.string() + " is included too deep: does it include itself?"};
     }
     const std::string text =
-        TRY(system::read_file(file, Bytes{kLargestProfile}).context("a Kickstart profile"));
+        TRY(system::read_plain_file(file, Bytes{kLargestProfile}).context("a Kickstart profile"));
     const Judgement judgement = read_profile(text);
     if (!judgement.problems.empty()) {
       return refused(file, judgement);

@@ -177,7 +177,7 @@ std::vector<Assembly::Entry> Assembly::entries_of(const Document& document, cons
 Result<Document> Assembly::read_part(const Entry& entry, PartUse& use) {
   const Document here = with_files({});
   const std::string shown = entry.file.string();
-  auto text = system::read_file(entry.file, kRecipeLimit);
+  auto text = system::read_plain_file(entry.file, kRecipeLimit);
   if (!text) {
     return here.error(entry.node,
                       text.error().kind == ErrorKind::not_found

@@ -14,7 +14,7 @@ namespace goldmill::recipe {
 namespace {
 
 bool looks_like_preseed(const std::filesystem::path& file) {
-  const auto text = system::read_file(file, Bytes{preseed::kLargestFile});
+  const auto text = system::read_plain_file(file, Bytes{preseed::kLargestFile});
   std::istringstream lines(text ? *text : std::string());
   for (std::string line; std::getline(lines, line);) {
     if (line.starts_with("#_preseed_V1")) {

@@ -407,7 +407,8 @@ class UserData {
 }  // namespace
 
 Result<kickstart::Import> import_user_data(const kickstart::ImportRequest& request) {
-  const std::string text = TRY(system::read_file(request.file, kRecipeLimit).context("user-data"));
+  const std::string text =
+      TRY(system::read_plain_file(request.file, kRecipeLimit).context("user-data"));
   const Document document = TRY(parse_document(text, request.file.string()));
   return UserData(document, request).run();
 }
