@@ -68,6 +68,11 @@ class Import(Case):
         self.assertIn("gone.ks: cannot open gone.ks", told)
         self.assertIn("web.ks: accepted as", told)
 
+    def test_its_packages_are_kept_as_a_recipe_s_are(self):
+        self.assertIn("--os debian/12", goldmill("keep-packages", "web.ks", cwd=self.room, status=2).err)
+        said = goldmill("keep-packages", "web.ks", "--os", "debian/12", cwd=self.room, status=4).err
+        self.assertIn("web.ks is not locked yet", said)
+
 
 if __name__ == "__main__":
     unittest.main()
