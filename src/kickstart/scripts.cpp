@@ -19,12 +19,12 @@ void Translation::packages(const Section& section) {
       ? mapped(section.header)
       : changed(section.header,
                 options + ": recommended packages and documentation are left out anyway");
-  int line = section.header.line;
-  for (const std::string& text : section.lines) {
-    ++line;
-    const std::string_view entry = trimmed(std::string_view(text).substr(0, text.find('#')));
+  for (const SectionLine& line : section.lines) {
+    const std::string_view text = line.text;
+    const std::string_view entry = trimmed(text.substr(0, text.find('#')));
     if (!entry.empty()) {
-      package({line, std::string(entry), "", {}, {}}, entry);
+      file_ = line.file.empty() ? file_ : line.file;
+      package({line.line, std::string(entry), "", {}, {}}, entry);
     }
   }
 }
@@ -82,8 +82,8 @@ void Translation::post(const Section& section) {
   if (is_shell && !log.empty()) {
     script += "exec >'" + log + "' 2>&1\n";
   }
-  for (const std::string& line : section.lines) {
-    script += line + "\n";
+  for (const SectionLine& line : section.lines) {
+    script += line.text + "\n";
   }
   while (script.ends_with("\n\n")) {
     script.pop_back();

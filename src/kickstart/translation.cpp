@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "translation.hpp"
 
-#include <algorithm>
-
 #include <goldmill/kickstart/recipe_words.hpp>
 
 namespace goldmill::kickstart {
@@ -56,6 +54,11 @@ void Translation::changed(const Command& command, std::string note) {
 }
 void Translation::not_applicable(const Command& command, std::string note) {
   say(command, Verdict::not_applicable, std::move(note));
+}
+
+bool Translation::uses(const Section& section) {
+  const std::string& name = section.header.name;
+  return name == "%packages" || (name == "%post" && !section.header.has("nochroot"));
 }
 
 void Translation::command(const Command& command) {
@@ -156,9 +159,6 @@ Import Translation::finish(const std::string& name, const std::string& os) {
   put(recipe_, "baseline", std::move(baseline_));
   put(recipe_, "packages", packages_);
   put(recipe_, "provision", std::move(steps_));
-  std::stable_sort(rows_.begin(), rows_.end(), [](const ImportRow& one, const ImportRow& two) {
-    return one.file == two.file && one.line < two.line;
-  });
   return {std::move(recipe_), std::move(rows_)};
 }
 

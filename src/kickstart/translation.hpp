@@ -17,6 +17,9 @@ class Translation {
   /// `names`: see ImportRequest.
   explicit Translation(std::map<std::string, std::string> names) : names_(std::move(names)) {}
 
+  /// What it makes something of, line by line.
+  static bool uses(const Section& section);
+
   void begin(const std::string& file) { file_ = file; }
   void command(const Command& command);
   void section(const Section& section);

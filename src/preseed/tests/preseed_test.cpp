@@ -63,6 +63,17 @@ TEST_F(PreseedTest, WhatIsNoAnswerIsRefusedWithItsLine) {
   EXPECT_THAT(recipe.error().message, HasSubstr("server.preseed:2: the expert recipe: a size"));
 }
 
+TEST_F(PreseedTest, SaysOfManyProblemsTheFirstAndHowManyThereAre) {
+  std::string text;
+  for (int i = 0; i < 150; ++i) {
+    text += "oops\n";
+  }
+  const Reading reading = read_preseed(text);
+  ASSERT_EQ(reading.problems.size(), 101U);
+  EXPECT_EQ(reading.problems.back().line, 101);
+  EXPECT_EQ(reading.problems.back().message, "and 50 more");
+}
+
 TEST_F(PreseedTest, BecomesARecipe) {
   const auto imported = import(R"(d-i debian-installer/locale string de_DE
 d-i keyboard-configuration/xkb-keymap select de

@@ -39,8 +39,9 @@ struct Import {
   std::vector<ImportRow> rows;  ///< one for each command, section and line of packages
 };
 
-/// Follows `%include`. The recipe is named after the file. Errors: not_found; invalid_input with
-/// file:line, all of them, when no edition of the language reads a file.
+/// Follows `%include`, also that of a section. The recipe is named after the file. Errors:
+/// not_found; invalid_input with file:line when no edition of the language reads a file, as
+/// Problems has them.
 Result<Import> import_profile(const ImportRequest& request);
 
 }  // namespace goldmill::kickstart
