@@ -32,7 +32,7 @@ Result<kickstart::Import> import_preseed(const kickstart::ImportRequest& request
     translation.answer(answer);
   }
   if (!translation.problems().empty()) {
-    return refused(request.file.string(), translation.problems());
+    return refused(request.file.string(), translation.problems().list());
   }
   return translation.finish(kickstart::recipe_name(request.file));
 }

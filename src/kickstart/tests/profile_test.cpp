@@ -229,6 +229,9 @@ TEST_F(ImportTest, ASectionHasTheLinesOfWhatItIncludes) {
   const std::string script = imported.recipe["provision"][0]["shell"]["script"];
   EXPECT_NE(script.find("echo one\necho two\necho three\n"), std::string::npos) << script;
   EXPECT_EQ(script.find("%include"), std::string::npos) << script;
+  const Place curl = imported.places.at("packages.2");
+  EXPECT_EQ(curl.file, (scratch_.path() / "more.pkgs").string());
+  EXPECT_EQ(curl.line, 1);
   Texts told;
   for (const ImportRow& row : imported.rows) {
     told.push_back(fs::path(row.file).filename().string() + ":" + std::to_string(row.line));
@@ -266,6 +269,48 @@ TEST_F(ImportTest, WhatASectionCannotIncludeIsToldOfWithItsLine) {
   }
   EXPECT_NE(refused("%post\n%include gone.sh\n%end\n").find("a.ks:2: %include gone.sh"),
             std::string::npos);
+}
+
+TEST_F(ImportTest, SaysWhichLineAValueComesFrom) {
+  write("more.ks", "\nuser --name=web\n");
+  const auto imported = import(
+      "rootpw --lock\nsshkey --username=ops key\n%include more.ks\nuser --name=ops --uid=7\n"
+      "bootloader --append=\"a=1 b=2\"\npart swap --size=512\npart / --size=3000\n"
+      "services --enabled=sshd\n%packages\nvim\n-nano\nvim\n%end\n");
+  std::map<std::string, std::string> places;
+  for (const auto& [path, place] : imported.places) {
+    places[path] = fs::path(place.file).filename().string() + ":" + std::to_string(place.line);
+  }
+  EXPECT_EQ(places,
+            (std::map<std::string, std::string>{{"baseline.root", "Web Server.ks:1"},
+                                                {"baseline.users.0", "Web Server.ks:4"},
+                                                {"baseline.users.0.ssh_keys.0", "Web Server.ks:2"},
+                                                {"baseline.users.1", "more.ks:2"},
+                                                {"disk.kernel_options.0", "Web Server.ks:5"},
+                                                {"disk.kernel_options.1", "Web Server.ks:5"},
+                                                {"disk.partitions.0", "Web Server.ks:6"},
+                                                {"disk.partitions.1", "Web Server.ks:7"},
+                                                {"disk.size", "Web Server.ks:6"},
+                                                {"packages.0", "Web Server.ks:11"},
+                                                {"packages.1", "Web Server.ks:12"},
+                                                {"provision.0", "Web Server.ks:4"},
+                                                {"provision.1", "Web Server.ks:8"}}));
+}
+
+/// Each of them was gone through again for each further line.
+TEST_F(ImportTest, ManyLinesTakeNoLongerThanTheyAre) {
+  std::string text;
+  for (int i = 0; i < 15'000; ++i) {
+    const std::string number = std::to_string(i);
+    text += "user --name=u" + number + "\npart /a" + number + "\n";
+  }
+  text += "%packages\n";
+  for (int i = 0; i < 40'000; ++i) {
+    text += "p" + std::to_string(i) + "\n";
+  }
+  const auto imported = import(text + "%end\n");
+  EXPECT_EQ(imported.recipe["baseline"]["users"].size(), 15'000U);
+  EXPECT_EQ(imported.recipe["packages"].size(), 40'000U);
 }
 
 TEST_F(ImportTest, WhatItReadsTogetherHasALimit) {
