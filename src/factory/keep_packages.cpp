@@ -125,6 +125,7 @@ Json KeptRecipe::to_json() const {
 Result<std::vector<KeptRecipe>> keep_packages(Session& session, const KeepRequest& request) {
   BuildRequest build;
   build.recipes = request.recipes;
+  build.os = request.os;
   const Lineages lineages = TRY(Lineages::read(build));
   return Keeping(session, request, lineages).run();
 }

@@ -13,33 +13,39 @@ namespace goldmill::kickstart {
 void Translation::rootpw(const Command& command) {
   const std::string password = command.words.empty() ? "" : command.words.front();
   if (command.has("lock") || password.empty() || password == "*" || password.starts_with('!')) {
-    baseline_["root"] = "locked";
+    baseline("root") = "locked";
     return mapped(command);
   }
   if (command.has("iscrypted") && !is_strong_hash(password)) {
-    baseline_["root"] = "locked";
+    baseline("root") = "locked";
     return changed(command,
                    "root is locked: a recipe takes no hash of that kind, which is too weak");
   }
-  baseline_["root"] = command.has("iscrypted") ? password : hashed_password("root", password);
+  baseline("root") = command.has("iscrypted") ? password : hashed_password("root", password);
   changed(command,
           std::string(command.has("iscrypted") ? "" : "kept as a hash; ") +
               "SSH lets nobody in with a password unless the recipe says so");
 }
 
-Json& Translation::user_named(const std::string& name) {
-  for (Json& user : users_) {
-    if (user["name"] == name) {
-      return user;
-    }
+std::size_t Translation::user_named(const std::string& name) {
+  const auto [known, is_new] = user_indices_.try_emplace(name, users_.size());
+  if (is_new) {
+    places_[entry_path("baseline.users", users_.size())] = here_;
+    users_.push_back({{"name", name}});
   }
-  users_.push_back({{"name", name}});
-  return users_.back();
+  return known->second;
+}
+
+void Translation::account_line(std::string line) {
+  account_lines_.push_back(std::move(line));
+  account_place_ = account_place_.value_or(here_);
 }
 
 void Translation::user(const Command& command) {
   const std::string name = command.value("name");
-  Json& user = user_named(name);
+  const std::size_t index = user_named(name);
+  places_[entry_path("baseline.users", index)] = here_;
+  Json& user = users_[index];
   std::string note;
   for (const std::string& given : listed(command.value("groups"))) {
     const std::string group = given.substr(0, given.find('('));  // "NAME(GID)"
@@ -71,22 +77,26 @@ void Translation::user(const Command& command) {
     }
   }
   if (!options.empty()) {
-    account_lines_.push_back("usermod" + options + " " + system::shell_quoted(name));
+    account_line("usermod" + options + " " + system::shell_quoted(name));
   }
   if (command.has("gid")) {
-    account_lines_.push_back("groupmod --gid " + system::shell_quoted(command.value("gid")) + " " +
-                             system::shell_quoted(name));
+    account_line("groupmod --gid " + system::shell_quoted(command.value("gid")) + " " +
+                 system::shell_quoted(name));
   }
   note.empty() ? mapped(command) : changed(command, note);
 }
 
 void Translation::group(const Command& command) {
   groups_[command.value("name")] = command.value("gid");
+  account_place_ = account_place_.value_or(here_);
   mapped(command);
 }
 
 void Translation::sshkey(const Command& command) {
-  user_named(command.value("username"))["ssh_keys"].push_back(command.words.front());
+  const std::size_t index = user_named(command.value("username"));
+  Json& keys = users_[index]["ssh_keys"];
+  places_[entry_path(entry_path("baseline.users", index) + ".ssh_keys", keys.size())] = here_;
+  keys.push_back(command.words.front());
   mapped(command);
 }
 
@@ -119,10 +129,7 @@ void Translation::finish_accounts() {
     for (const std::string& line : lines) {
       script += line + "\n";
     }
-    Json steps = std::move(steps_);
-    steps_ = Json::array();
-    shell(script, false);
-    steps_.insert(steps_.end(), steps.begin(), steps.end());
+    steps_.insert(steps_.begin(), Step{shell(script, false), account_place_.value_or(Place{})});
   }
   if (!users_.empty()) {
     baseline_["users"] = users_;

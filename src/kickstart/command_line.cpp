@@ -42,8 +42,11 @@ bool is_option(std::string_view word) {
 
 class Reader {
  public:
-  Reader(const CommandSpec& command, const std::vector<std::string>& words, const Edition& edition)
-      : command_(command), given_(words), edition_(edition) {}
+  Reader(const CommandSpec& command,
+         const std::vector<std::string>& words,
+         const Edition& edition,
+         Hints hints)
+      : command_(command), given_(words), edition_(edition), hints_(hints) {}
 
   Result<Command> run() {
     line_.name = given_.front();
@@ -96,6 +99,9 @@ class Reader {
       return wrong(line_.name + ": " + name + " may be --" + candidates[0] + " or --" +
                    candidates[1]);
     }
+    if (hints_ == Hints::none) {
+      return wrong("");
+    }
     std::vector<std::string> known;
     for (const OptionSpec& option : command_.options) {
       if (option.span.contains(edition_)) {
@@ -117,7 +123,7 @@ class Reader {
     const auto& choices = option.choices;
     if (option.kind == Kind::choice &&
         std::find(choices.begin(), choices.end(), value) == choices.end()) {
-      return wrong(said, did_you_mean(value, choices));
+      return wrong(said, hints_ == Hints::none ? "" : did_you_mean(value, choices));
     }
     return {};
   }
@@ -150,6 +156,7 @@ class Reader {
   const CommandSpec& command_;
   const std::vector<std::string>& given_;
   const Edition& edition_;
+  Hints hints_;
   Command line_;
   std::size_t at_ = 1;
 };
@@ -157,8 +164,9 @@ class Reader {
 
 Result<Command> read_command(const CommandSpec& command,
                              const std::vector<std::string>& words,
-                             const Edition& edition) {
-  return Reader(command, words, edition).run();
+                             const Edition& edition,
+                             Hints hints) {
+  return Reader(command, words, edition, hints).run();
 }
 
 }  // namespace goldmill::kickstart

@@ -8,29 +8,12 @@
 
 #include "command_line.hpp"
 #include "commands.hpp"
+#include "section_line.hpp"
 #include "words.hpp"
 
 namespace goldmill::kickstart {
 
 namespace {
-
-std::vector<std::string_view> lines_of(std::string_view text) {
-  std::vector<std::string_view> lines;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    std::string_view line = text.substr(0, end);
-    if (line.ends_with('\r')) {
-      line.remove_suffix(1);
-    }
-    lines.push_back(line);
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return lines;
-}
-
-std::string_view first_word(std::string_view line) {
-  return line.substr(0, std::min(line.find_first_of(" \t"), line.size()));
-}
 
 /// Reads a whole profile in one edition.
 class Reading {
@@ -40,7 +23,7 @@ class Reading {
     judgement_.profile.edition = edition.name;
   }
 
-  Judgement run() {
+  void run() {
     while (at_ < lines_.size()) {
       const std::string_view line = trimmed(lines_[at_++]);
       if (line.empty() || line.front() == '#') {
@@ -54,32 +37,26 @@ class Reading {
         section(line);
       }
     }
+  }
+
+  const Problems& problems() const { return problems_; }
+  Judgement judgement() && {
+    judgement_.problems = problems_.list();
     return std::move(judgement_);
   }
 
  private:
   int number() const { return static_cast<int>(at_); }
-  void problem(int line, std::string message) {
-    judgement_.problems.push_back({line, std::move(message)});
-  }
+  void problem(int line, std::string message) { problems_.add(line, std::move(message)); }
   void problem(int line, const Error& error) {
     problem(line, error.message + (error.hint.empty() ? "" : "; " + error.hint));
   }
 
-  static bool is_include(std::string_view line) {
-    const std::string_view word = first_word(line);
-    return word == "%include" || word == "%ksappend";
-  }
-
   void include(std::string_view line) {
-    const auto words = split_words(line);
-    if (!words) {
-      problem(number(), words.error());
-    } else if (words->size() != 2) {
-      problem(number(), words->front() + " takes one file");
+    if (auto read = read_include(line, number())) {
+      judgement_.profile.includes.push_back(std::move(read).value());
     } else {
-      judgement_.profile.includes.push_back(
-          {number(), std::string(line), words->front(), {}, {words->back()}});
+      problem(number(), read.error());
     }
   }
 
@@ -87,7 +64,8 @@ class Reading {
   std::optional<Command> read(const CommandSpec& spec,
                               std::string_view line,
                               const std::vector<std::string>& words) {
-    auto read = read_command(spec, words, edition_);
+    const Hints hints = problems_.is_full() ? Hints::none : Hints::given;
+    auto read = read_command(spec, words, edition_, hints);
     const auto checked = read ? check_rules(spec, *read, edition_) : Result<void>(read.error());
     if (!checked) {
       problem(number(), checked.error());
@@ -108,10 +86,7 @@ class Reading {
     }
     const CommandSpec* spec = find_command(words->front());
     if (spec == nullptr) {
-      return problem(number(),
-                     Error{ErrorKind::invalid_input,
-                           "no command is called '" + words->front() + "'",
-                           did_you_mean(words->front(), command_names())});
+      return problem(number(), unknown(words->front()));
     }
     if (!spec->span.contains(edition_)) {
       return problem(number(), words->front() + " is no command of " + std::string(edition_.name));
@@ -120,6 +95,15 @@ class Reading {
       check_beside(*spec, *read);
       judgement_.profile.commands.push_back(*std::move(read));
     }
+  }
+
+  std::string unknown(const std::string& name) const {
+    if (problems_.is_full()) {
+      return "";
+    }
+    const std::string near = nearest(name, command_names());
+    return "no command is called '" + name + "'" +
+           (near.empty() ? "" : "; did you mean '" + near + "'?");
   }
 
   void check_beside(const CommandSpec& spec, const Command& command);
@@ -141,50 +125,40 @@ class Reading {
     if (spec == nullptr) {
       return;
     }
-    const bool is_script = name != "%packages" && name != "%addon" && name != "%anaconda";
-    body(begin, name, is_script, section);
-    if (name == "%packages") {
-      check_packages(begin, section);
-    }
+    body(begin, section, name);
     judgement_.profile.sections.push_back(std::move(section));
   }
 
   /// To its %end. Before Fedora 8 the next section or the end of the file ended it too.
-  void body(int begin, const std::string& name, bool is_script, Section& section) {
+  void body(int begin, Section& section, const std::string& name) {
     const bool needs_end = edition_.level >= 8;
-    for (; at_ < lines_.size(); ++at_) {
-      const std::string_view line = trimmed(lines_[at_]);
-      const std::string_view word = first_word(line);
-      if (word == "%end") {
-        ++at_;
-        return;
+    for (; at_ < lines_.size() && !ends_section(lines_[at_], name); ++at_) {
+      const std::string_view line = lines_[at_];
+      const int number = static_cast<int>(at_) + 1;
+      const auto checked = is_include(line)      ? check_include(line, number)
+                           : name == "%packages" ? check_package_line(line)
+                                                 : Result<void>();
+      if (!checked) {
+        problem(number, checked.error());
       }
-      const bool is_header = word.starts_with('%') && !is_include(line) &&
-                             (!is_script || find_section(word) != nullptr);
-      if (is_header) {
-        break;
-      }
-      section.lines.emplace_back(lines_[at_]);
+      section.lines.push_back({number, std::string(line)});
     }
-    if (needs_end) {
+    if (at_ < lines_.size() && first_word(trimmed(lines_[at_])) == "%end") {
+      ++at_;
+    } else if (needs_end) {
       problem(begin, name + " does not end with %end");
     }
   }
 
-  void check_packages(int begin, const Section& section) {
-    int line = begin;
-    for (const std::string& text : section.lines) {
-      ++line;
-      const std::string_view entry = trimmed(std::string_view(text).substr(0, text.find('#')));
-      if (entry == "@" || entry == "-" || entry == "-@") {
-        problem(line, "a name is missing behind '" + std::string(entry) + "'");
-      }
-    }
+  static Result<void> check_include(std::string_view line, int number) {
+    const auto read = read_include(line, number);
+    return read ? Result<void>() : Result<void>(read.error());
   }
 
   const std::vector<std::string_view>& lines_;
   const Edition& edition_;
   Judgement judgement_;
+  Problems problems_;
   std::set<std::string> seen_;        // commands by name
   std::set<std::string> identities_;  // what may be said once
   std::size_t at_ = 0;                // the line after the one that is read
@@ -266,22 +240,21 @@ Judgement read_profile(std::string_view text) {
     return {{}, {{1, "a profile has at most 1 MiB"}}};
   }
   const auto lines = lines_of(text);
-  Judgement best;
-  bool first = true;
+  std::optional<Reading> best;
   for (auto edition = editions().rbegin(); edition != editions().rend(); ++edition) {
-    Judgement judgement = Reading(lines, *edition).run();
-    if (judgement.problems.empty()) {
-      return judgement;
+    Reading reading(lines, *edition);
+    reading.run();
+    if (reading.problems().empty()) {
+      return std::move(reading).judgement();
     }
     // Nobody writes for the first editions any more: they accept, and have no word on what is
     // wrong.
     const bool is_spoken = edition->level >= 13;
-    if (first || (is_spoken && judgement.problems.size() < best.problems.size())) {
-      best = std::move(judgement);
-      first = false;
+    if (!best || (is_spoken && reading.problems().count() < best->problems().count())) {
+      best.emplace(std::move(reading));
     }
   }
-  return best;
+  return std::move(*best).judgement();
 }
 
 }  // namespace goldmill::kickstart

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Sections of a profile: %packages and %post.
-#include <algorithm>
-
 #include <goldmill/kickstart/package_names.hpp>
 #include <goldmill/kickstart/recipe_words.hpp>
 
@@ -19,21 +17,33 @@ void Translation::packages(const Section& section) {
       ? mapped(section.header)
       : changed(section.header,
                 options + ": recommended packages and documentation are left out anyway");
-  int line = section.header.line;
-  for (const std::string& text : section.lines) {
-    ++line;
-    const std::string_view entry = trimmed(std::string_view(text).substr(0, text.find('#')));
+  for (const SectionLine& line : section.lines) {
+    const std::string_view text = line.text;
+    const std::string_view entry = trimmed(text.substr(0, text.find('#')));
     if (!entry.empty()) {
-      package({line, std::string(entry), "", {}, {}}, entry);
+      here_ = {line.file.empty() ? here_.file : line.file, line.line};
+      package({line.line, std::string(entry), "", {}, {}}, entry);
     }
   }
 }
 
 /// The last word on a package counts.
 void Translation::want(const std::string& name, bool removes) {
-  std::erase(packages_, name);
-  std::erase(packages_, "-" + name);
-  packages_.push_back((removes ? "-" : "") + name);
+  packages_[name] = {wanted_++, removes, here_};
+}
+
+void Translation::finish_packages() {
+  std::map<std::size_t, std::string> in_order;
+  for (const auto& [name, wanted] : packages_) {
+    in_order[wanted.number] = name;
+  }
+  std::vector<std::string> list;
+  for (const auto& [number, name] : in_order) {
+    const Wanted& wanted = packages_[name];
+    places_[entry_path("packages", list.size())] = wanted.place;
+    list.push_back((wanted.removes ? "-" : "") + name);
+  }
+  put(recipe_, "packages", list);
 }
 
 void Translation::package(const Command& line, std::string_view entry) {
@@ -82,23 +92,32 @@ void Translation::post(const Section& section) {
   if (is_shell && !log.empty()) {
     script += "exec >'" + log + "' 2>&1\n";
   }
-  for (const std::string& line : section.lines) {
-    script += line + "\n";
+  for (const SectionLine& line : section.lines) {
+    script += line.text + "\n";
   }
   while (script.ends_with("\n\n")) {
     script.pop_back();
   }
-  shell(script, true);
+  steps_.push_back({shell(script, true), here_});
   changed(section.header,
           "a step that runs in the image and reaches the network; commands as Debian has them");
 }
 
-void Translation::shell(const std::string& script, bool network) {
+Json Translation::shell(const std::string& script, bool network) {
   Json step = {{"script", without_parameters(script)}};
   if (network) {
     step["network"] = true;
   }
-  steps_.push_back({{"shell", std::move(step)}});
+  return {{"shell", std::move(step)}};
+}
+
+void Translation::finish_steps() {
+  Json list = Json::array();
+  for (Step& step : steps_) {
+    places_[entry_path("provision", list.size())] = std::move(step.place);
+    list.push_back(std::move(step.json));
+  }
+  put(recipe_, "provision", std::move(list));
 }
 
 }  // namespace goldmill::kickstart

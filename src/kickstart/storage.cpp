@@ -66,6 +66,7 @@ void Translation::volume(const Command& command, const std::string& mount, std::
   volume.grows = command.has("grow") || command.has("percent");
   volume.label = command.value("label");
   volume.filesystem = "ext4";
+  volume.place = here_;
   const std::string filesystem = command.value("fstype");
   if (mount == "swap" || filesystem == "swap") {
     volume.filesystem = "swap";
@@ -93,7 +94,7 @@ void Translation::volume(const Command& command, const std::string& mount, std::
 }
 
 void Translation::finish_disk() {
-  const Json disk = volumes_.disk();
+  const Json disk = volumes_.disk(places_);
   for (const auto& [key, value] : disk.items()) {
     recipe_["disk"][key] = value;
   }

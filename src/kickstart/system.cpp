@@ -78,7 +78,7 @@ std::vector<std::string> spaced(std::string_view text) {
 void Translation::timezone(const Command& command) {
   if (!command.words.empty()) {
     const std::string& zone = command.words.front();
-    baseline_["timezone"] = zone;
+    baseline("timezone") = zone;
   }
   if (command.has("ntpservers")) {
     return changed(command, "the recipe's os asks its own time servers");
@@ -94,7 +94,7 @@ void Translation::lang(const Command& command) {
   const bool utf8 = dot == std::string::npos || locale.substr(dot + 1) == "UTF-8" ||
                     locale.substr(dot + 1) == "utf8";
   locale = language == "C" ? "C.UTF-8" : utf8 ? language + ".UTF-8" : locale;
-  baseline_["locale"] = locale;
+  baseline("locale") = locale;
   std::string note = locale == command.words.front() ? "" : locale;
   if (command.has("addsupport")) {
     note += std::string(note.empty() ? "" : "; ") + "other languages are not added";
@@ -117,13 +117,13 @@ void Translation::keyboard(const Command& command) {
   const bool whole = !variant.empty() && is_variant(variant) && layouts.find(',') == layouts.npos;
   layout = layout.substr(0, layout.find_first_of(" -("));
   if (whole) {
-    baseline_["keyboard"] = layout + "-" + variant;
+    baseline("keyboard") = layout + "-" + variant;
     return mapped(command);
   }
   if (layout.empty()) {
     return not_applicable(command, "it names no layout");
   }
-  baseline_["keyboard"] = layout;
+  baseline("keyboard") = layout;
   const bool all = layout == command.value("vckeymap") || layout == layouts ||
                    (!command.words.empty() && layout == command.words.front());
   all ? mapped(command) : changed(command, "the layout '" + layout + "'");
@@ -136,11 +136,11 @@ void Translation::network(const Command& command) {
   }
   const std::string way = command.value("bootproto");
   if (way == "static" || command.has("ip")) {
-    baseline_["network"] = "dhcp";
+    baseline("network") = "dhcp";
     return changed(command, note + "an image has no fixed address: DHCP");
   }
   if (!way.empty() || command.has("device")) {
-    baseline_["network"] = "dhcp";
+    baseline("network") = "dhcp";
     return note.empty() ? mapped(command) : changed(command, note + "DHCP");
   }
   not_applicable(command,
@@ -150,7 +150,7 @@ void Translation::network(const Command& command) {
 
 void Translation::firewall(const Command& command) {
   if (command.has("disabled") || command.has("disable")) {
-    baseline_["firewall"]["inbound"] = {"ssh"};
+    baseline("firewall")["inbound"] = {"ssh"};
     return changed(command, "the firewall stays on and lets SSH in; more under `firewall.inbound`");
   }
   std::vector<std::string> services = {"ssh"};  // which Anaconda leaves open too
@@ -188,7 +188,7 @@ void Translation::firewall(const Command& command) {
       unknown += (unknown.empty() ? "" : ", ") + service;
     }
   }
-  baseline_["firewall"]["inbound"] = ports;
+  baseline("firewall")["inbound"] = ports;
   if (!unknown.empty()) {
     return changed(command, "not opened, since their ports are not known: " + unknown);
   }
@@ -204,7 +204,7 @@ void Translation::services(const Command& command) {
   for (const std::string& service : listed(command.value("disabled"))) {
     script += "systemctl disable " + unit_of(service) + " || :  # it may not be there\n";
   }
-  shell(script, false);
+  steps_.push_back({shell(script, false), here_});
   changed(command, "a step with systemctl; units by their names in Debian");
 }
 
@@ -214,7 +214,9 @@ void Translation::bootloader(const Command& command) {
     if (is_given_option(word)) {
       note += "; '" + word + "' is the installer's or the image's own matter";
     } else if (is_kernel_option(word)) {
-      recipe_["disk"]["kernel_options"].push_back(word);
+      Json& options = recipe_["disk"]["kernel_options"];
+      places_[entry_path("disk.kernel_options", options.size())] = here_;
+      options.push_back(word);
     } else {
       note += "; '" + word + "' is no word of the kernel's command line";
     }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "translation.hpp"
 
-#include <algorithm>
-
 #include <goldmill/kickstart/recipe_words.hpp>
 
 namespace goldmill::kickstart {
@@ -76,7 +74,7 @@ std::string without_secrets(const Command& command) {
 }  // namespace
 
 void Translation::say(const Command& command, Verdict verdict, std::string note) {
-  rows_.push_back({file_, command.line, without_secrets(command), verdict, std::move(note)});
+  rows_.push_back({here_.file, command.line, without_secrets(command), verdict, std::move(note)});
 }
 void Translation::mapped(const Command& command, std::string note) {
   say(command, Verdict::mapped, std::move(note));
@@ -88,46 +86,24 @@ void Translation::not_applicable(const Command& command, std::string note) {
   say(command, Verdict::not_applicable, std::move(note));
 }
 
+bool Translation::uses(const Section& section) {
+  const std::string& name = section.header.name;
+  return name == "%packages" || (name == "%post" && !section.header.has("nochroot"));
+}
+
 void Translation::command(const Command& command) {
-  const Json before = state();
-  const std::size_t first_row = rows_.size();
+  here_.line = command.line;
   translate(command);
-  name_keys(before, first_row);
 }
 
 void Translation::section(const Section& section) {
-  const Json before = state();
-  const std::size_t first_row = rows_.size();
+  here_.line = section.header.line;
   translate(section);
-  name_keys(before, first_row);
 }
 
-/// By the recipe's dotted keys; of lists how many entries there are says enough.
-Json Translation::state() const {
-  Json state = {{"baseline.users", users_},
-                {"disk.partitions", volumes_.size()},
-                {"packages", packages_},
-                {"provision", steps_.size() + account_lines_.size() + groups_.size()}};
-  for (const auto& [key, value] : baseline_.items()) {
-    state["baseline." + key + (key == "firewall" ? ".inbound" : "")] = value;
-  }
-  const Json disk = recipe_.value("disk", Json::object());
-  for (const auto& [key, value] : disk.items()) {
-    state["disk." + key] = value;
-  }
-  return state;
-}
-
-void Translation::name_keys(const Json& before, std::size_t first_row) {
-  const Json now = state();
-  for (const auto& [key, value] : now.items()) {
-    if (before.contains(key) && before[key] == value) {
-      continue;
-    }
-    for (std::size_t row = first_row; row < rows_.size(); ++row) {
-      rows_[row].keys.push_back(key);
-    }
-  }
+Json& Translation::baseline(const std::string& key) {
+  places_["baseline." + key] = here_;
+  return baseline_[key];
 }
 
 void Translation::translate(const Command& command) {
@@ -184,12 +160,9 @@ Import Translation::finish(const std::string& name, const std::string& os) {
   finish_accounts();
   finish_disk();
   put(recipe_, "baseline", std::move(baseline_));
-  put(recipe_, "packages", packages_);
-  put(recipe_, "provision", std::move(steps_));
-  std::stable_sort(rows_.begin(), rows_.end(), [](const ImportRow& one, const ImportRow& two) {
-    return one.file == two.file && one.line < two.line;
-  });
-  return {std::move(recipe_), std::move(rows_)};
+  finish_packages();
+  finish_steps();
+  return {std::move(recipe_), std::move(rows_), std::move(places_)};
 }
 
 }  // namespace goldmill::kickstart

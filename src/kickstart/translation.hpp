@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,10 @@ class Translation {
   /// `names`: see ImportRequest.
   explicit Translation(std::map<std::string, std::string> names) : names_(std::move(names)) {}
 
-  void begin(const std::string& file) { file_ = file; }
+  /// What it makes something of, line by line.
+  static bool uses(const Section& section);
+
+  void begin(const std::string& file) { here_.file = file; }
   void command(const Command& command);
   void section(const Section& section);
   void not_applicable(const Command& command, std::string note);
@@ -29,9 +33,8 @@ class Translation {
   void say(const Command& command, Verdict verdict, std::string note = {});
   void translate(const Command& command);
   void translate(const Section& section);
-  /// Which keys of the recipe have changed since `before`, for the rows from `first_row` on.
-  Json state() const;
-  void name_keys(const Json& before, std::size_t first_row);
+  /// A key of the recipe's baseline, which the line at hand says.
+  Json& baseline(const std::string& key);
   void mapped(const Command& command, std::string note = {});
   void changed(const Command& command, std::string note);
 
@@ -40,7 +43,9 @@ class Translation {
   void user(const Command& command);
   void group(const Command& command);
   void sshkey(const Command& command);
-  Json& user_named(const std::string& name);
+  /// Its index among the users; a new one is from the line at hand.
+  std::size_t user_named(const std::string& name);
+  void account_line(std::string line);
   void finish_accounts();
 
   // system.cpp
@@ -64,20 +69,38 @@ class Translation {
   void packages(const Section& section);
   void package(const Command& line, std::string_view entry);
   void want(const std::string& name, bool removes);
+  void finish_packages();
   void post(const Section& section);
-  void shell(const std::string& script, bool network);
+
+  /// A step of the recipe, and the line that asks for it.
+  struct Step {
+    Json json;
+    Place place;
+  };
+  static Json shell(const std::string& script, bool network);
+  void finish_steps();
 
   std::map<std::string, std::string> names_;
-  std::string file_;
+  Place here_;  ///< the line at hand
   Json recipe_ = Json::object();
   Json baseline_ = Json::object();
   std::vector<Json> users_;
+  std::map<std::string, std::size_t> user_indices_;
   std::map<std::string, std::string> groups_;  ///< name -> gid, or ""
   std::vector<std::string> account_lines_;     ///< of a script that runs before others
+  std::optional<Place> account_place_;         ///< the first line that asks for something of it
   Volumes volumes_;
-  std::vector<std::string> packages_;
-  Json steps_ = Json::array();
+  /// By name; the number says in which order they are asked for.
+  struct Wanted {
+    std::size_t number = 0;
+    bool removes = false;
+    Place place;
+  };
+  std::map<std::string, Wanted> packages_;
+  std::size_t wanted_ = 0;
+  std::vector<Step> steps_;
   std::vector<ImportRow> rows_;
+  Places places_;
 };
 
 }  // namespace goldmill::kickstart

@@ -21,18 +21,18 @@ std::string name_of_mount(const std::string& mount) {
 }  // namespace
 
 bool Volumes::add(const Volume& volume) {
-  const auto same = std::find_if(volumes_.begin(), volumes_.end(), [&](const Volume& other) {
-    return other.mount == volume.mount && volume.mount != "swap";
-  });
-  if (same == volumes_.end()) {
-    volumes_.push_back(volume);
-    return false;
+  if (volume.mount != "swap") {
+    const auto [known, is_new] = by_mount_.try_emplace(volume.mount, volumes_.size());
+    if (!is_new) {
+      volumes_[known->second] = volume;
+      return true;
+    }
   }
-  *same = volume;
-  return true;
+  volumes_.push_back(volume);
+  return false;
 }
 
-Json Volumes::disk() const {
+Json Volumes::disk(Places& places) const {
   Json disk = Json::object();
   if (volumes_.empty()) {
     return disk;
@@ -41,7 +41,7 @@ Json Volumes::disk() const {
   std::stable_partition(
       volumes.begin(), volumes.end(), [](const Volume& volume) { return volume.mount != "/"; });
   if (volumes.back().mount != "/") {
-    volumes.push_back({"/", "ext4", "", 0, true});
+    volumes.push_back({"/", "ext4", "", 0, true, volumes.front().place});
   }
   std::uint64_t sum = kBootMib;
   Json list = Json::array();
@@ -64,10 +64,12 @@ Json Volumes::disk() const {
     if (!is_root) {
       entry["size"] = std::to_string(mib) + "MiB";
     }
+    places[entry_path("disk.partitions", list.size())] = volume.place;
     list.push_back(std::move(entry));
   }
   const std::uint64_t size = std::max(kLeastMib, (sum + 1023) / 1024 * 1024);
   disk["size"] = std::to_string(size / 1024) + "GiB";
+  places["disk.size"] = volumes.front().place;
   if (list.size() > 1 || list[0].contains("label")) {
     disk["partitions"] = std::move(list);
   }

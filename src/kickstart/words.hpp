@@ -18,4 +18,10 @@ Result<std::vector<std::string>> split_words(std::string_view line);
 /// Without white space at both ends.
 std::string_view trimmed(std::string_view text);
 
+/// Up to a blank or tab.
+std::string_view first_word(std::string_view line);
+
+/// Without their ends, LF or CR LF.
+std::vector<std::string_view> lines_of(std::string_view text);
+
 }  // namespace goldmill::kickstart

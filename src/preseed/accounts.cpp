@@ -72,9 +72,23 @@ void Translation::user_detail(const Answer& answer) {
   }
   if (!answer.value.empty()) {
     user_[what] = answer.value;
+    place_user_detail(what);
   }
   what == "user-password" ? changed(answer, "baseline.users", "the password is kept as a hash")
                           : mapped(answer, "baseline.users");
+}
+
+void Translation::place_user_detail(const std::string& what) {
+  const std::string user = "baseline.users.0";
+  if (what == "username") {
+    place(user);
+  } else if (what.starts_with("user-password")) {
+    place(user + ".password");
+  } else if (what == "user-default-groups") {
+    place(user + ".groups");
+  } else if (account_line_ == 0) {
+    account_line_ = line_;
+  }
 }
 
 void Translation::finish_accounts() {
@@ -113,6 +127,7 @@ void Translation::finish_accounts() {
     const std::string script = "usermod" + options + " " + name + "\n";
     Json step = {{"shell", {{"script", kickstart::without_parameters(script)}}}};
     steps_.insert(steps_.begin(), std::move(step));
+    step_lines_.insert(step_lines_.begin(), account_line_);
   }
   baseline_["users"] = Json::array({std::move(user)});
 }

@@ -22,7 +22,7 @@ Error refused(const std::string& file, const std::vector<kickstart::Problem>& pr
 
 Result<kickstart::Import> import_preseed(const kickstart::ImportRequest& request) {
   const std::string text =
-      TRY(system::read_file(request.file, Bytes{kLargestFile}).context("a preseed file"));
+      TRY(system::read_plain_file(request.file, Bytes{kLargestFile}).context("a preseed file"));
   const Reading reading = read_preseed(text);
   if (!reading.problems.empty()) {
     return refused(request.file.string(), reading.problems);
@@ -32,7 +32,7 @@ Result<kickstart::Import> import_preseed(const kickstart::ImportRequest& request
     translation.answer(answer);
   }
   if (!translation.problems().empty()) {
-    return refused(request.file.string(), translation.problems());
+    return refused(request.file.string(), translation.problems().list());
   }
   return translation.finish(kickstart::recipe_name(request.file));
 }

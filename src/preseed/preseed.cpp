@@ -10,8 +10,6 @@ namespace goldmill::preseed {
 
 namespace {
 
-constexpr std::size_t kMostProblems = 100;
-
 bool is_space(char letter) {
   return letter == ' ' || (letter >= '\t' && letter <= '\r');
 }
@@ -103,16 +101,11 @@ bool is_type(std::string_view word) {
 }
 
 Reading read_preseed(std::string_view text) {
-  Reading reading;
-  const auto wrong = [&reading](int line, std::string message) {
-    if (reading.problems.size() < kMostProblems) {
-      reading.problems.push_back({line, std::move(message)});
-    }
-  };
   if (text.size() > kLargestFile) {
-    wrong(1, "larger than " + to_text(Bytes{kLargestFile}));
-    return reading;
+    return {{}, {{1, "larger than " + to_text(Bytes{kLargestFile})}}};
   }
+  Reading reading;
+  kickstart::Problems problems;
   if (text.starts_with("\xef\xbb\xbf")) {
     text.remove_prefix(3);
   }
@@ -123,7 +116,7 @@ Reading read_preseed(std::string_view text) {
       continue;
     }
     if (find_invalid_utf8(rest) || has_control(rest)) {
-      wrong(lines.number(), "not UTF-8 text without control characters");
+      problems.add(lines.number(), "not UTF-8 text without control characters");
       continue;
     }
     Answer answer{lines.number(), std::string(without_spaces(lines.first())), {}, {}, {}, {}};
@@ -132,14 +125,16 @@ Reading read_preseed(std::string_view text) {
     answer.type = take_word(rest);
     answer.value = without_spaces(rest);
     if (answer.type.empty()) {
-      wrong(lines.number(), "an answer is OWNER QUESTION TYPE VALUE, not '" + answer.text + "'");
+      problems.add(lines.number(),
+                   "an answer is OWNER QUESTION TYPE VALUE, not '" + answer.text + "'");
       continue;
     }
     reading.answers.push_back(std::move(answer));
   }
-  if (reading.answers.empty() && reading.problems.empty()) {
-    wrong(1, "no line answers a question");
+  if (reading.answers.empty() && problems.empty()) {
+    problems.add(1, "no line answers a question");
   }
+  reading.problems = problems.list();
   return reading;
 }
 

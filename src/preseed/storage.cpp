@@ -65,9 +65,10 @@ void Translation::default_filesystem(const Answer& answer) {
 void Translation::expert_recipe(const Answer& answer) {
   const auto recipe = parse_expert_recipe(answer.value);
   if (!recipe) {
-    problems_.push_back({answer.line, recipe.error().message + "; " + recipe.error().hint});
+    problems_.add(answer.line, recipe.error().message + "; " + recipe.error().hint);
     return not_applicable(answer, recipe.error().message);
   }
+  const kickstart::Place here{file_, answer.line};
   std::string note;
   const auto add = [&note](const std::string& more) {
     if (note.find(more) == std::string::npos) {
@@ -81,7 +82,7 @@ void Translation::expert_recipe(const Answer& answer) {
       add("the boot partitions are always added");
     } else if (is_swap(partition)) {
       const std::uint64_t mib = partition.of_memory ? kSwapMib : mib_of(partition);
-      volumes_.add({"swap", "swap", "", mib, false});
+      volumes_.add({"swap", "swap", "", mib, false, here});
       if (partition.of_memory) {
         add("swap of 1 GiB instead of a share of the memory");
       }
@@ -102,7 +103,7 @@ void Translation::expert_recipe(const Answer& answer) {
       if (has_options) {
         add("mount options are not taken over");
       }
-      volumes_.add({mount, kept, partition.specifier("label"), mib_of(partition), false});
+      volumes_.add({mount, kept, partition.specifier("label"), mib_of(partition), false, here});
     }
   }
   changed(answer, "disk.partitions", note.empty() ? "sizes are the least that it asks for" : note);

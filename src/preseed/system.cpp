@@ -156,7 +156,9 @@ void Translation::kernel_options(const Answer& answer) {
       continue;
     }
     if (kickstart::is_kernel_option(word)) {
-      recipe_["disk"]["kernel_options"].push_back(word);
+      Json& options = recipe_["disk"]["kernel_options"];
+      place(kickstart::entry_path("disk.kernel_options", options.size()));
+      options.push_back(word);
     } else {
       note += (note.empty() ? "not taken over: " : ", ") + word;
     }
@@ -234,6 +236,7 @@ void Translation::late_command(const Answer& answer) {
   for (const std::string& script : command.scripts) {
     steps_.push_back(
         {{"shell", {{"script", kickstart::without_parameters(script)}, {"network", true}}}});
+    step_lines_.push_back(answer.line);
   }
   changed(answer,
           command.scripts.empty() ? "packages" : "provision",

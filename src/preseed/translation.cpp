@@ -98,21 +98,24 @@ bool is_installer(const std::string& owner) {
 }
 }  // namespace
 
-void Translation::say(const Answer& answer, Verdict verdict, std::string note, std::string key) {
-  kickstart::ImportRow row{file_, answer.line, answer.text, verdict, std::move(note), {}};
+void Translation::say(const Answer& answer,
+                      Verdict verdict,
+                      std::string note,
+                      const std::string& key) {
+  kickstart::ImportRow row{file_, answer.line, answer.text, verdict, std::move(note)};
   if (answer.type == "password" && !answer.value.empty()) {  // reports go into logs
     row.text = answer.owner + " " + answer.question + " " + answer.type + " ...";
   }
   if (!key.empty()) {
-    row.keys.push_back(std::move(key));
+    place(key);
   }
   rows_.push_back(std::move(row));
 }
-void Translation::mapped(const Answer& answer, std::string key, std::string note) {
-  say(answer, Verdict::mapped, std::move(note), std::move(key));
+void Translation::mapped(const Answer& answer, const std::string& key, std::string note) {
+  say(answer, Verdict::mapped, std::move(note), key);
 }
-void Translation::changed(const Answer& answer, std::string key, std::string note) {
-  say(answer, Verdict::changed, std::move(note), std::move(key));
+void Translation::changed(const Answer& answer, const std::string& key, std::string note) {
+  say(answer, Verdict::changed, std::move(note), key);
 }
 void Translation::not_applicable(const Answer& answer, std::string note) {
   say(answer, Verdict::not_applicable, std::move(note));
@@ -179,7 +182,12 @@ const std::map<std::string, Translation::Method>& Translation::methods() {
   return kMethods;
 }
 
+void Translation::place(const std::string& path) {
+  places_[path] = {file_, line_};
+}
+
 void Translation::answer(const Answer& answer) {
+  line_ = answer.line;
   if (answer.type == "seen") {
     return not_applicable(answer, "whether a question was seen; no question is asked");
   }
@@ -214,22 +222,24 @@ void Translation::debconf(const Answer& answer) {
       (answer.type == "boolean" && !is_boolean)) {
     return not_applicable(answer, "debconf has no such question or answer");
   }
-  for (Json& entry : debconf_) {
-    if (entry["package"] == answer.owner && entry["question"] == answer.question) {
-      entry["value"] = answer.value;
-      entry["type"] = answer.type;
-      return mapped(answer, "debconf", "it replaces an earlier line");
-    }
-  }
-  debconf_.push_back({{"package", answer.owner},
+  const auto [known, is_new] =
+      debconf_indices_.try_emplace({answer.owner, answer.question}, debconf_.size());
+  place(kickstart::entry_path("debconf", known->second));
+  const Json entry = {{"package", answer.owner},
                       {"question", answer.question},
                       {"type", answer.type},
-                      {"value", answer.value}});
-  mapped(answer, "debconf");
+                      {"value", answer.value}};
+  if (!is_new) {
+    debconf_[known->second] = entry;
+    return mapped(answer, "", "it replaces an earlier line");
+  }
+  debconf_.push_back(entry);
+  mapped(answer, "");
 }
 
 void Translation::want(const std::string& name) {
-  if (std::find(packages_.begin(), packages_.end(), name) == packages_.end()) {
+  if (wanted_.insert(name).second) {
+    place(kickstart::entry_path("packages", packages_.size()));
     packages_.push_back(name);
   }
 }
@@ -238,15 +248,18 @@ kickstart::Import Translation::finish(const std::string& name) {
   recipe_["recipe"] = name;
   recipe_["os"] = os_;
   finish_accounts();
-  const Json disk = volumes_.disk();
+  const Json disk = volumes_.disk(places_);
   for (const auto& [key, value] : disk.items()) {
     recipe_["disk"][key] = value;
   }
   kickstart::put(recipe_, "baseline", std::move(baseline_));
   kickstart::put(recipe_, "packages", packages_);
   kickstart::put(recipe_, "debconf", std::move(debconf_));
+  for (std::size_t index = 0; index < step_lines_.size(); ++index) {
+    places_[kickstart::entry_path("provision", index)] = {file_, step_lines_[index]};
+  }
   kickstart::put(recipe_, "provision", std::move(steps_));
-  return {std::move(recipe_), std::move(rows_)};
+  return {std::move(recipe_), std::move(rows_), std::move(places_)};
 }
 
 }  // namespace goldmill::preseed

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,19 +21,22 @@ class Translation {
   /// What can only be said when all is known. Called once.
   kickstart::Import finish(const std::string& name);
   /// What no recipe can be made of.
-  const std::vector<kickstart::Problem>& problems() const { return problems_; }
+  const kickstart::Problems& problems() const { return problems_; }
 
  private:
   using Verdict = kickstart::ImportRow::Verdict;
   using Method = void (Translation::*)(const Answer&);
   static const std::map<std::string, Method>& methods();
 
-  void say(const Answer& answer, Verdict verdict, std::string note, std::string key = {});
-  void mapped(const Answer& answer, std::string key, std::string note = {});
-  void changed(const Answer& answer, std::string key, std::string note);
+  /// `key`: of the recipe, that the line said, where that is one value; "" for others.
+  void say(const Answer& answer, Verdict verdict, std::string note, const std::string& key = {});
+  void mapped(const Answer& answer, const std::string& key, std::string note = {});
+  void changed(const Answer& answer, const std::string& key, std::string note);
   void not_applicable(const Answer& answer, std::string note);
   void debconf(const Answer& answer);
   void want(const std::string& name);
+  /// Says that the line at hand said what stands at a path of the recipe.
+  void place(const std::string& path);
 
   // system.cpp
   void timezone(const Answer& answer);
@@ -64,6 +68,7 @@ class Translation {
   void make_user(const Answer& answer);
   void user_detail(const Answer& answer);
   void again(const Answer& answer);
+  void place_user_detail(const std::string& what);
   void finish_accounts();
 
   std::string file_;
@@ -76,10 +81,16 @@ class Translation {
   bool makes_user_ = true;
   kickstart::Volumes volumes_;
   std::vector<std::string> packages_;
+  std::set<std::string> wanted_;  ///< the same
   Json debconf_ = Json::array();
+  std::map<std::pair<std::string, std::string>, std::size_t> debconf_indices_;
   Json steps_ = Json::array();
+  std::vector<int> step_lines_;
+  int account_line_ = 0;  ///< the first that asks for a user's number or full name
+  int line_ = 0;          ///< the line at hand
   std::vector<kickstart::ImportRow> rows_;
-  std::vector<kickstart::Problem> problems_;
+  kickstart::Places places_;
+  kickstart::Problems problems_;
 };
 
 }  // namespace goldmill::preseed

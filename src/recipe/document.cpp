@@ -106,10 +106,9 @@ class TreeBuilder : public YAML::EventHandler {
                 YAML::anchor_t anchor,
                 const std::string& value) override {
     Node node = start(mark, tag, anchor, Node::Kind::scalar);
-    if (std::any_of(value.begin(), value.end(), is_control) || find_invalid_utf8(value)) {
-      refuse(mark,
-             "text with a control character: '" + escape_controls(value.substr(0, 60)) + "'",
-             "only newlines and tabs are allowed");
+    const auto checked = check_characters(value, {file_, mark.line + 1, mark.column + 1});
+    if (!checked) {
+      throw Refusal{checked.error()};
     }
     if (tag == "!" && !is_closed(text_, static_cast<std::size_t>(std::max(mark.pos, 0)))) {
       refuse(mark, "this quote is never closed", "close it, or remove it");
@@ -290,6 +289,15 @@ Error syntax_error(std::string_view text, const std::string& file, const YAML::E
 }
 
 }  // namespace
+
+Result<void> check_characters(std::string_view text, const Position& position) {
+  if (std::any_of(text.begin(), text.end(), is_control) || find_invalid_utf8(text)) {
+    return error_at(position,
+                    "text with a control character: '" + escape_controls(text.substr(0, 60)) + "'",
+                    "only newlines and tabs are allowed");
+  }
+  return {};
+}
 
 Result<Document> parse_document(std::string_view text, const std::string& file) {
   TRY(check_bytes(text, file));

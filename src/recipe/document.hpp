@@ -51,6 +51,9 @@ struct Document {
 
 Error error_at(const Position& position, const std::string& message, std::string hint = {});
 
+/// Errors: invalid_input for control characters but newline and tab, and for broken UTF-8.
+Result<void> check_characters(std::string_view text, const Position& position);
+
 /// One YAML document. Errors: invalid_input for anything that YAML or our bounds forbid:
 /// anchors, aliases, tags but the core ones, a second document, nesting, size, broken UTF-8.
 Result<Document> parse_document(std::string_view text, const std::string& file);

@@ -13,6 +13,7 @@
 #include <goldmill/system/file.hpp>
 
 #include "document.hpp"
+#include "imported.hpp"
 #include "parameters.hpp"
 #include "parts.hpp"
 #include "reader.hpp"
@@ -110,26 +111,19 @@ Result<Recipe> assembled(Document document, const std::vector<fs::path>& setting
   return recipe;
 }
 
-/// The profile's lines instead of those of the text that it became. They have no column.
-void name_lines(const ProfileRecipe& profile, Recipe& recipe) {
-  const std::string own = recipe.origin.file;
-  std::erase_if(recipe.origins, [&own](const auto& entry) { return entry.second.file == own; });
-  for (const kickstart::ImportRow& row : profile.rows) {
-    for (const std::string& key : row.keys) {
-      recipe.origins.emplace(key, Position{row.file, row.line, 0});
-    }
+/// A recipe's text, or what an answer file stands for.
+Result<Document> read_document(const fs::path& file, const LoadOptions& options) {
+  if (kind_of_file(file) == AnswerFile::none) {
+    return parse_document(TRY(read_recipe_file(file)), file.string());
   }
+  const auto names = TRY(package_names(options.settings));
+  return document_of(TRY(import_answer_file(file, options.os, names)), file);
 }
 
 Result<Loaded> load_one(const fs::path& file,
                         const LoadOptions& options,
                         std::set<std::string>& used) {
-  std::optional<ProfileRecipe> profile;
-  if (kind_of_file(file) != AnswerFile::none) {
-    profile = TRY(recipe_of_profile(file, options.os, TRY(package_names(options.settings))));
-  }
-  const std::string text = profile ? profile->yaml : TRY(read_recipe_file(file));
-  Document document = TRY(parse_document(text, file.string()));
+  Document document = TRY(read_document(file, options));
   TRY(check_kind(document));
   const auto parameters = TRY(read_parameters(document, options.set, used));
   TRY(substitute(document, parameters));
@@ -141,9 +135,6 @@ Result<Loaded> load_one(const fs::path& file,
   std::error_code failure;
   loaded.recipe.file = fs::absolute(file, failure).lexically_normal();
   loaded.recipe.parameters = parameters;
-  if (profile) {
-    name_lines(*profile, loaded.recipe);
-  }
   return loaded;
 }
 

@@ -38,6 +38,16 @@ void stamp(Node& node, std::size_t source) {
   }
 }
 
+/// For a document whose files but the first come behind those that are known.
+void shift(Node& node, std::size_t by) {
+  node.source += node.source == 0 ? 0 : by;
+  for (std::vector<Node>* nodes : {&node.keys, &node.items}) {
+    for (Node& below : *nodes) {
+      shift(below, by);
+    }
+  }
+}
+
 bool same_value(const Node& one, const Node& other) {
   return one.kind == other.kind && one.text == other.text &&
          std::equal(
@@ -177,7 +187,7 @@ std::vector<Assembly::Entry> Assembly::entries_of(const Document& document, cons
 Result<Document> Assembly::read_part(const Entry& entry, PartUse& use) {
   const Document here = with_files({});
   const std::string shown = entry.file.string();
-  auto text = system::read_file(entry.file, kRecipeLimit);
+  auto text = system::read_plain_file(entry.file, kRecipeLimit);
   if (!text) {
     return here.error(entry.node,
                       text.error().kind == ErrorKind::not_found
@@ -287,6 +297,8 @@ std::optional<Document> Assembly::site() const {
 
 Result<Document> Assembly::assemble(Document recipe) {
   files_.front() = recipe.files.front();
+  shift(recipe.root, files_.size() - 1);
+  files_.insert(files_.end(), recipe.files.begin() + 1, recipe.files.end());
   Node whole = recipe.root;
   const bool is_base = recipe.root.find("os") != nullptr;
   whole.keys.clear();
@@ -304,6 +316,22 @@ Result<Document> Assembly::assemble(Document recipe) {
   return with_files(std::move(whole));
 }
 
+namespace {
+/// One line of an answer file may say several entries of a list; what no line says is a default.
+void add_origin(const Document& document,
+                const Node& node,
+                const std::string& path,
+                std::multimap<std::string, Position>& origins) {
+  const Position position = document.position(node);
+  const auto [first, last] = origins.equal_range(path);
+  const bool is_default = node.line == 0 && node.source == 0;
+  const bool is_known = first != last && std::prev(last)->second == position;
+  if (!is_default && !is_known) {
+    origins.emplace_hint(last, path, position);
+  }
+}
+}  // namespace
+
 void add_origins(const Document& document,
                  const Node& node,
                  const std::string& path,
@@ -314,10 +342,10 @@ void add_origins(const Document& document,
     }
   } else if (node.kind == Node::Kind::list) {
     for (const Node& item : node.items) {
-      origins.emplace(path, document.position(item));
+      add_origin(document, item, path, origins);
     }
   } else {
-    origins.emplace(path, document.position(node));
+    add_origin(document, node, path, origins);
   }
 }
 

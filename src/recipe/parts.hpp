@@ -49,7 +49,8 @@ class Assembly {
   Node site_;
 };
 
-/// A part's or recipe's positions by dotted key, a list's one for each item.
+/// A part's or recipe's positions by dotted key, a list's one for each item. What no line of an
+/// answer file said has none.
 void add_origins(const Document& document,
                  const Node& node,
                  const std::string& path,

@@ -13,8 +13,11 @@ namespace goldmill::recipe {
 
 namespace {
 
+/// Where the os of an answer file is said.
+constexpr const char* kOsOption = "--os";
+
 bool looks_like_preseed(const std::filesystem::path& file) {
-  const auto text = system::read_file(file, Bytes{preseed::kLargestFile});
+  const auto text = system::read_plain_file(file, Bytes{preseed::kLargestFile});
   std::istringstream lines(text ? *text : std::string());
   for (std::string line; std::getline(lines, line);) {
     if (line.starts_with("#_preseed_V1")) {
@@ -89,9 +92,9 @@ AnswerFile kind_of_file(const std::filesystem::path& file) {
   return AnswerFile::none;
 }
 
-Result<ProfileRecipe> recipe_of_profile(const std::filesystem::path& file,
-                                        const std::string& os,
-                                        const std::map<std::string, std::string>& names) {
+Result<kickstart::Import> import_answer_file(const std::filesystem::path& file,
+                                             const std::string& os,
+                                             const std::map<std::string, std::string>& names) {
   const AnswerFile kind = kind_of_file(file);
   if (os.empty()) {
     return Error{ErrorKind::invalid_input,
@@ -99,6 +102,14 @@ Result<ProfileRecipe> recipe_of_profile(const std::filesystem::path& file,
                  "say it: --os debian/12"};
   }
   kickstart::Import imported = TRY(import(kind, {file, os, names}));
+  imported.places["os"] = {kOsOption, 0};
+  return imported;
+}
+
+Result<ProfileRecipe> recipe_of_profile(const std::filesystem::path& file,
+                                        const std::string& os,
+                                        const std::map<std::string, std::string>& names) {
+  kickstart::Import imported = TRY(import_answer_file(file, os, names));
   return ProfileRecipe{yaml_text(imported.recipe), std::move(imported.rows)};
 }
 

@@ -4,7 +4,8 @@
 namespace goldmill::recipe {
 
 std::string Position::text() const {
-  return file + ":" + std::to_string(line) + (column == 0 ? "" : ":" + std::to_string(column));
+  return file + (line == 0 ? "" : ":" + std::to_string(line)) +
+         (column == 0 ? "" : ":" + std::to_string(column));
 }
 
 std::string without_user_info(std::string uri) {

@@ -118,18 +118,20 @@ class UserData {
     kickstart::put(recipe_, "baseline", std::move(baseline_));
     kickstart::put(recipe_, "packages", packages_);
     kickstart::put(recipe_, "provision", std::move(steps_));
-    return kickstart::Import{std::move(recipe_), std::move(rows_)};
+    return kickstart::Import{std::move(recipe_), std::move(rows_), std::move(places_)};
   }
 
  private:
   using Verdict = ImportRow::Verdict;
 
-  void say(const Node& key, Verdict verdict, std::string note, std::string recipe_key = {}) {
-    ImportRow row{request_.file.string(), key.line, key.text + ":", verdict, std::move(note), {}};
+  void say(const Node& key, Verdict verdict, std::string note, const std::string& recipe_key = {}) {
+    rows_.push_back({request_.file.string(), key.line, key.text + ":", verdict, std::move(note)});
     if (!recipe_key.empty()) {
-      row.keys.push_back(std::move(recipe_key));
+      place(recipe_key, key);
     }
-    rows_.push_back(std::move(row));
+  }
+  void place(const std::string& path, const Node& said) {
+    places_[path] = {request_.file.string(), said.line};
   }
   void told(const Node& key, const std::string& recipe_key, const std::string& note = {}) {
     say(key, note.empty() ? Verdict::mapped : Verdict::changed, note, recipe_key);
@@ -153,7 +155,12 @@ class UserData {
         {"runcmd", &UserData::commands}};
     const auto method = kMethods.find(key.text);
     if (method != kMethods.end()) {
-      return (this->*method->second)(key, value);
+      std::size_t step = steps_.size();
+      TRY((this->*method->second)(key, value));
+      for (; step < steps_.size(); ++step) {
+        place(kickstart::entry_path("provision", step), key);
+      }
+      return {};
     }
     say(key, Verdict::not_applicable, reason_for(key.text));
     return {};
@@ -279,6 +286,7 @@ class UserData {
         left_out += (left_out.empty() ? "" : ", ") + key;
       }
     }
+    place(kickstart::entry_path("baseline.users", users_.size()), item);
     users_.push_back(std::move(user));
     return left_out.empty() ? "" : name->text + ": not taken over: " + left_out;
   }
@@ -325,6 +333,7 @@ class UserData {
       }
       const std::string wanted = name + (pinned ? "=" + item.items[1].text : "");
       if (std::find(packages_.begin(), packages_.end(), wanted) == packages_.end()) {
+        place(kickstart::entry_path("packages", packages_.size()), item);
         packages_.push_back(wanted);
       }
     }
@@ -451,12 +460,14 @@ class UserData {
   std::vector<std::string> packages_;
   Json steps_ = Json::array();
   std::vector<ImportRow> rows_;
+  kickstart::Places places_;
 };
 
 }  // namespace
 
 Result<kickstart::Import> import_user_data(const kickstart::ImportRequest& request) {
-  const std::string text = TRY(system::read_file(request.file, kRecipeLimit).context("user-data"));
+  const std::string text =
+      TRY(system::read_plain_file(request.file, kRecipeLimit).context("user-data"));
   const Document document = TRY(parse_document(text, request.file.string()));
   return UserData(document, request).run();
 }

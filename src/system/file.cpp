@@ -79,6 +79,19 @@ Result<std::string> read_file(const fs::path& path, Bytes limit) {
   return read_all(file.get(), limit).context(path.string());
 }
 
+Result<std::string> read_plain_file(const fs::path& path, Bytes limit) {
+  // A FIFO would wait for a writer; of a plain file O_NONBLOCK means nothing.
+  const UniqueFd file = TRY(open_file(path, O_RDONLY | O_NONBLOCK));
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) {
+    return system_error("cannot look at " + path.string(), errno);
+  }
+  if (!S_ISREG(status.st_mode)) {
+    return Error{ErrorKind::invalid_input, path.string() + " is not a plain file"};
+  }
+  return read_all(file.get(), limit).context(path.string());
+}
+
 Result<Digest> digest_of(int descriptor) {
   Sha256 hash;
   TRY(read_pieces(descriptor, [&hash](std::string_view piece) {

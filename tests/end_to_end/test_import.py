@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Kickstart profiles where recipes are taken."""
+import os
 import unittest
 
 from product import Case, goldmill
@@ -51,6 +52,26 @@ class Import(Case):
         self.assertIn("bad.ks:2: no command is called 'timezon'; did you mean 'timezone'?", said)
         self.assertIn("--os debian/12", goldmill("plan", "web.ks", cwd=self.room, status=2).err)
         goldmill("import", "--check", "gone.ks", cwd=self.room, status=3)
+
+    def test_what_cannot_be_read_hides_no_verdict(self):
+        (self.room / "large.ks").write_text("#" * (1 << 20) + "\n")
+        (self.room / "directory.ks").mkdir()
+        os.mkfifo(self.room / "fifo.ks")
+        names = ["web.ks", "gone.ks", "large.ks", "directory.ks", "fifo.ks", "web.ks"]
+        files = goldmill("import", "--check", "--json", *names, cwd=self.room, status=2).json["files"]
+        self.assertEqual(names, [file["file"] for file in files])
+        self.assertEqual([True, False, False, False, False, True], [file["accepted"] for file in files])
+        for file in files[1:-1]:
+            self.assertIsNone(file["errors"][0]["line"])
+            self.assertIn(file["file"], file["errors"][0]["message"])
+        told = goldmill("import", "--check", "gone.ks", "web.ks", cwd=self.room, status=3).out
+        self.assertIn("gone.ks: cannot open gone.ks", told)
+        self.assertIn("web.ks: accepted as", told)
+
+    def test_its_packages_are_kept_as_a_recipe_s_are(self):
+        self.assertIn("--os debian/12", goldmill("keep-packages", "web.ks", cwd=self.room, status=2).err)
+        said = goldmill("keep-packages", "web.ks", "--os", "debian/12", cwd=self.room, status=4).err
+        self.assertIn("web.ks is not locked yet", said)
 
 
 if __name__ == "__main__":

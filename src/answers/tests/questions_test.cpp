@@ -90,6 +90,24 @@ TEST_F(QuestionsTest, OfAProfileItsLinesAreNamed) {
   EXPECT_EQ(zone.source, Question::Source::profile);
   EXPECT_THAT(zone.where, EndsWith("web.ks:2"));
   EXPECT_THAT(find(all, "root's password").answer, testing::Not(HasSubstr("$")));
+  const Question os = find(all, "operating system");
+  EXPECT_EQ(os.source, Question::Source::profile);
+  EXPECT_EQ(os.where, "--os");
+  EXPECT_EQ(find(all, "language").source, Question::Source::standard);
+}
+
+TEST_F(QuestionsTest, OfAPreseedFileItsLinesAreNamed) {
+  const auto all = ask(write("web.preseed",
+                             "d-i passwd/user-fullname string Operations\n"
+                             "d-i passwd/username string ops\n"
+                             "d-i pkgsel/include string \\\n  curl\n\n"
+                             "postfix postfix/mailname string example.org\n"
+                             "d-i preseed/late_command string in-target true\n"),
+                       {.set = {}, .os = "debian/12"});
+  EXPECT_THAT(find(all, "account ops").where, EndsWith("web.preseed:2"));
+  EXPECT_THAT(find(all, "tasks and packages").where, EndsWith("web.preseed:3"));
+  EXPECT_THAT(find(all, "postfix/mailname of postfix").where, EndsWith("web.preseed:6"));
+  EXPECT_THAT(find(all, "further configuration").where, EndsWith("web.preseed:1 and 1 more"));
 }
 
 }  // namespace

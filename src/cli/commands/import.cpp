@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
 #include <cstdlib>
+#include <optional>
 #include <sstream>
 
 #include <goldmill/kickstart/profile.hpp>
@@ -19,7 +20,8 @@ using kickstart::ImportRow;
 Json json_of(const std::vector<kickstart::Problem>& problems) {
   Json list = Json::array();
   for (const kickstart::Problem& problem : problems) {
-    list.push_back({{"line", problem.line}, {"message", problem.message}});
+    list.push_back(
+        {{"line", problem.line == 0 ? Json() : Json(problem.line)}, {"message", problem.message}});
   }
   return list;
 }
@@ -27,6 +29,7 @@ Json json_of(const std::vector<kickstart::Problem>& problems) {
 struct Judged {
   std::string edition;
   std::vector<kickstart::Problem> problems;
+  std::optional<ErrorKind> unread = {};  ///< why it could not be judged
 };
 
 /// An error's lines, each "FILE:LINE: message" or "FILE:LINE:COLUMN: message".
@@ -45,47 +48,51 @@ std::vector<kickstart::Problem> problems_of(const Error& error, const std::strin
   return problems;
 }
 
-Judged judge(const std::string& file, const std::string& text) {
+Judged judge(const std::string& file) {
+  const auto text = system::read_plain_file(file, Bytes{kickstart::kLargestProfile});
+  if (!text) {
+    return {"", {{0, text.error().text()}}, text.error().kind};
+  }
   const recipe::AnswerFile kind = recipe::kind_of_file(file);
   if (kind == recipe::AnswerFile::preseed || kind == recipe::AnswerFile::user_data) {
     const auto recipe = recipe::recipe_of_profile(file, "debian/12");
     return {kind == recipe::AnswerFile::preseed ? "preseed" : "user-data",
             recipe ? std::vector<kickstart::Problem>() : problems_of(recipe.error(), file)};
   }
-  kickstart::Judgement judgement = kickstart::read_profile(text);
+  kickstart::Judgement judgement = kickstart::read_profile(*text);
   return {judgement.profile.edition, std::move(judgement.problems)};
+}
+
+void show_judged(const std::string& file, const Judged& judged, Terminal& terminal) {
+  if (judged.problems.empty()) {
+    terminal.print_line(file + ": accepted as " + judged.edition);
+  }
+  for (const kickstart::Problem& problem : judged.problems) {
+    const std::string line = problem.line == 0 ? "" : ":" + std::to_string(problem.line);
+    terminal.print_line(file + line + ": " + problem.message);
+  }
 }
 
 /// Reads the profiles and says which an edition of the language accepts.
 int check_profiles(const std::vector<std::string>& files, Terminal& terminal) {
   Json list = Json::array();
-  std::optional<Error> unread;
+  int status = 0;
   for (const std::string& file : files) {
-    const auto text = system::read_file(file, Bytes{kickstart::kLargestProfile});
-    if (!text) {
-      unread = text.error();
-      continue;
-    }
-    const Judged judged = judge(file, *text);
+    const Judged judged = judge(file);
     const bool accepted = judged.problems.empty();
     list.push_back({{"file", file},
                     {"accepted", accepted},
                     {"edition", accepted ? Json(judged.edition) : Json()},
                     {"errors", json_of(judged.problems)}});
+    status = judged.unread ? exit_status(*judged.unread) : status;
     if (!terminal.json()) {
-      terminal.print(accepted ? file + ": accepted as " + judged.edition + "\n" : "");
-      for (const kickstart::Problem& problem : judged.problems) {
-        terminal.print_line(file + ":" + std::to_string(problem.line) + ": " + problem.message);
-      }
+      show_judged(file, judged, terminal);
     }
-  }
-  if (unread) {
-    return terminal.fail(*unread);
   }
   if (terminal.json()) {
     terminal.print_json({{"files", std::move(list)}});
   }
-  return 0;
+  return status;
 }
 
 /// The report, as comments below the recipe: it goes where the recipe goes.

@@ -34,8 +34,10 @@ void show(const std::vector<factory::KeptRecipe>& recipes, Terminal& terminal) {
 
 int run_keep_packages(const Parsed& parsed, Terminal& terminal) {
   return run_job(terminal, [&](factory::Session& session) -> Result<int> {
+    const factory::BuildRequest build = TRY(build_request(parsed));
     factory::KeepRequest request;
-    request.recipes = TRY(build_request(parsed)).recipes;
+    request.recipes = build.recipes;
+    request.os = build.os;
     request.to = parsed.value("to").value_or("");
     request.only_own = parsed.has("own");
     request.prune = parsed.has("prune");
@@ -74,7 +76,8 @@ Command keep_packages_command() {
                      "a recipe's file, or NAME for NAME.yaml here",
                      Argument::Count::some,
                      Completes::files}},
-      .options = {{.name = "to",
+      .options = {os_option(),
+                  {.name = "to",
                    .value = "DIRECTORY",
                    .doc = "Makes NAME.packages in this directory.",
                    .standard = "beside the lock",

@@ -52,7 +52,12 @@ TEST(Profile, KeepsScriptsAsTheyAre) {
   const auto& sections = judgement.profile.sections;
   ASSERT_EQ(sections.size(), 2U);
   EXPECT_EQ(sections[0].header.value("log"), "/a");
-  EXPECT_EQ(sections[0].lines, (Texts{"  # kept", "%notasection", "", "\techo"}));
+  Texts lines;
+  for (const SectionLine& line : sections[0].lines) {
+    EXPECT_EQ(line.line, static_cast<int>(lines.size()) + 2);
+    lines.push_back(line.text);
+  }
+  EXPECT_EQ(lines, (Texts{"  # kept", "%notasection", "", "\techo"}));
   EXPECT_EQ(sections[1].header.line, 7);
 }
 
@@ -65,6 +70,24 @@ TEST(Profile, HostileTextEndsSoon) {
   }
   EXPECT_FALSE(problems_of(many).empty());
   EXPECT_TRUE(problems_of(std::string("\0\n\0", 3)).size() <= 2U);
+}
+
+std::string repeated(const std::string& line, std::size_t times) {
+  std::string text;
+  for (std::size_t i = 0; i < times; ++i) {
+    text += line;
+  }
+  return text;
+}
+
+TEST(Profile, SaysOfManyProblemsTheFirstAndHowManyThereAre) {
+  const auto problems = problems_of(repeated("zz\n", 60'000));
+  ASSERT_EQ(problems.size(), 101U);
+  EXPECT_EQ(problems.front(), "1: no command is called 'zz'");
+  EXPECT_EQ(problems[99], "100: no command is called 'zz'");
+  EXPECT_EQ(problems.back(), "101: and 59900 more");
+  EXPECT_EQ(problems_of(repeated("network --bootprto\n", 10'000)).size(), 101U);
+  EXPECT_EQ(problems_of(repeated("zz\n", 100)).size(), 100U);
 }
 
 class ImportTest : public testing::Test {
@@ -207,6 +230,108 @@ TEST_F(ImportTest, FollowsIncludesInTheirPlace) {
   EXPECT_EQ(gone.error().kind, ErrorKind::not_found);
   EXPECT_NE(gone.error().text().find("a.ks:2"), std::string::npos) << gone.error().text();
   EXPECT_FALSE(import_profile({write("b.ks", "%include b.ks\n"), "debian/12"}));
+}
+
+TEST_F(ImportTest, ASectionHasTheLinesOfWhatItIncludes) {
+  write("web.pkgs", "# for the web\nhttpd\n%include more.pkgs\n");
+  write("more.pkgs", "curl\n");
+  write("post.sh", "echo two\n");
+  const auto imported = import(
+      "%packages\nvim\n%include web.pkgs\nbc\n%end\n"
+      "%post --erroronfail\necho one\n  %include post.sh\necho three\n"
+      "%include /tmp/written-by-pre\n%end\n%pre\n%include of-the-installer\n%end\n");
+  EXPECT_EQ(imported.recipe["packages"], Json({"vim", "apache2", "curl", "bc"}));
+  const std::string script = imported.recipe["provision"][0]["shell"]["script"];
+  EXPECT_NE(script.find("echo one\necho two\necho three\n"), std::string::npos) << script;
+  EXPECT_EQ(script.find("%include"), std::string::npos) << script;
+  const Place curl = imported.places.at("packages.2");
+  EXPECT_EQ(curl.file, (scratch_.path() / "more.pkgs").string());
+  EXPECT_EQ(curl.line, 1);
+  Texts told;
+  for (const ImportRow& row : imported.rows) {
+    told.push_back(fs::path(row.file).filename().string() + ":" + std::to_string(row.line));
+  }
+  EXPECT_EQ(told,
+            (Texts{"Web Server.ks:1",
+                   "Web Server.ks:2",
+                   "web.pkgs:2",
+                   "more.pkgs:1",
+                   "Web Server.ks:4",
+                   "Web Server.ks:10",
+                   "Web Server.ks:6",
+                   "Web Server.ks:12"}));
+}
+
+TEST_F(ImportTest, WhatASectionCannotIncludeIsToldOfWithItsLine) {
+  const auto refused = [this](const std::string& text) {
+    const auto imported = import_profile({write("a.ks", text), "debian/12"});
+    EXPECT_FALSE(imported) << text;
+    return imported ? "" : imported.error().text();
+  };
+  write("round.pkgs", "bc\n%include round.pkgs\n");
+  write("end.pkgs", "bc\n%end\n");
+  write("nameless.pkgs", "\n@\n");
+  for (const auto& [include, where] :
+       {std::pair("gone.pkgs", "a.ks:3: %include gone.pkgs"),
+        std::pair("round.pkgs", "round.pkgs:2: %include round.pkgs"),
+        std::pair("end.pkgs", "end.pkgs:2: a file that %packages includes holds lines of it only"),
+        std::pair("nameless.pkgs", "nameless.pkgs:2: a name is missing behind '@'"),
+        std::pair("http://mirror.example.org/x", "a.ks:3: http://mirror.example.org/x is on"),
+        std::pair("", "a.ks:3: %include takes one file")}) {
+    const std::string said =
+        refused("%packages\nvim\n%include " + std::string(include) + "\n%end\n");
+    EXPECT_NE(said.find(where), std::string::npos) << said;
+  }
+  EXPECT_NE(refused("%post\n%include gone.sh\n%end\n").find("a.ks:2: %include gone.sh"),
+            std::string::npos);
+}
+
+TEST_F(ImportTest, SaysWhichLineAValueComesFrom) {
+  write("more.ks", "\nuser --name=web\n");
+  const auto imported = import(
+      "rootpw --lock\nsshkey --username=ops key\n%include more.ks\nuser --name=ops --uid=7\n"
+      "bootloader --append=\"a=1 b=2\"\npart swap --size=512\npart / --size=3000\n"
+      "services --enabled=sshd\n%packages\nvim\n-nano\nvim\n%end\n");
+  std::map<std::string, std::string> places;
+  for (const auto& [path, place] : imported.places) {
+    places[path] = fs::path(place.file).filename().string() + ":" + std::to_string(place.line);
+  }
+  EXPECT_EQ(places,
+            (std::map<std::string, std::string>{{"baseline.root", "Web Server.ks:1"},
+                                                {"baseline.users.0", "Web Server.ks:4"},
+                                                {"baseline.users.0.ssh_keys.0", "Web Server.ks:2"},
+                                                {"baseline.users.1", "more.ks:2"},
+                                                {"disk.kernel_options.0", "Web Server.ks:5"},
+                                                {"disk.kernel_options.1", "Web Server.ks:5"},
+                                                {"disk.partitions.0", "Web Server.ks:6"},
+                                                {"disk.partitions.1", "Web Server.ks:7"},
+                                                {"disk.size", "Web Server.ks:6"},
+                                                {"packages.0", "Web Server.ks:11"},
+                                                {"packages.1", "Web Server.ks:12"},
+                                                {"provision.0", "Web Server.ks:4"},
+                                                {"provision.1", "Web Server.ks:8"}}));
+}
+
+/// Each of them was gone through again for each further line.
+TEST_F(ImportTest, ManyLinesTakeNoLongerThanTheyAre) {
+  std::string text;
+  for (int i = 0; i < 15'000; ++i) {
+    const std::string number = std::to_string(i);
+    text += "user --name=u" + number + "\npart /a" + number + "\n";
+  }
+  text += "%packages\n";
+  for (int i = 0; i < 40'000; ++i) {
+    text += "p" + std::to_string(i) + "\n";
+  }
+  const auto imported = import(text + "%end\n");
+  EXPECT_EQ(imported.recipe["baseline"]["users"].size(), 15'000U);
+  EXPECT_EQ(imported.recipe["packages"].size(), 40'000U);
+}
+
+TEST_F(ImportTest, WhatItReadsTogetherHasALimit) {
+  write("large.ks", std::string(1'000'000, '#'));
+  EXPECT_TRUE(import_profile({write("a.ks", repeated("%include large.ks\n", 4)), "debian/12"}));
+  EXPECT_FALSE(import_profile({write("a.ks", repeated("%include large.ks\n", 5)), "debian/12"}));
 }
 
 TEST_F(ImportTest, FetchesNothing) {

@@ -63,6 +63,34 @@ TEST_F(PreseedTest, WhatIsNoAnswerIsRefusedWithItsLine) {
   EXPECT_THAT(recipe.error().message, HasSubstr("server.preseed:2: the expert recipe: a size"));
 }
 
+TEST_F(PreseedTest, SaysOfManyProblemsTheFirstAndHowManyThereAre) {
+  std::string text;
+  for (int i = 0; i < 150; ++i) {
+    text += "oops\n";
+  }
+  const Reading reading = read_preseed(text);
+  ASSERT_EQ(reading.problems.size(), 101U);
+  EXPECT_EQ(reading.problems.back().line, 101);
+  EXPECT_EQ(reading.problems.back().message, "and 50 more");
+}
+
+/// Each of them was looked for among all that came before.
+TEST_F(PreseedTest, ManyAnswersTakeNoLongerThanTheyAre) {
+  std::string text;
+  std::string packages = "d-i pkgsel/include string";
+  for (int i = 0; i < 25'000; ++i) {
+    text += "pp p/" + std::to_string(i) + " string x\n";
+    packages += " p" + std::to_string(i);
+  }
+  text += "pp p/0 string y\n";
+  const auto imported = import(text + packages + "\n");
+  ASSERT_TRUE(imported);
+  EXPECT_EQ(imported->recipe["debconf"].size(), 25'000U);
+  EXPECT_EQ(imported->recipe["debconf"][0]["value"], "y");
+  EXPECT_EQ(imported->places.at("debconf.0").line, 25'001);
+  EXPECT_EQ(imported->recipe["packages"].size(), 25'000U);
+}
+
 TEST_F(PreseedTest, BecomesARecipe) {
   const auto imported = import(R"(d-i debian-installer/locale string de_DE
 d-i keyboard-configuration/xkb-keymap select de

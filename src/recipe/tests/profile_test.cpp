@@ -40,6 +40,54 @@ TEST_F(ProfileTest, IsLoadedWhereARecipeIs) {
   EXPECT_TRUE(step.network);
 }
 
+/// The generated recipe has lines of its own, which nobody sees.
+TEST_F(ProfileTest, WhatIsWrongIsToldOfWithTheLineThatSaidIt) {
+  const auto refused = [this](const std::string& name, const std::string& text) {
+    const auto loaded = load(write(name, text), {.set = {}, .os = "debian/12"});
+    EXPECT_FALSE(loaded) << text;
+    return loaded ? "" : loaded.error().message.substr((scratch_.path().string() + "/").size());
+  };
+  EXPECT_TRUE(refused("d.ks", "text\nuser --name=a.b\n").starts_with("d.ks:2: "));
+  write("more.ks", "\n\nuser --name=a.b\n");
+  EXPECT_TRUE(refused("d.ks", "text\n%include more.ks\n").starts_with("more.ks:3: "));
+  EXPECT_TRUE(refused("d.ks", "text\n%post\necho \x01\n%end\n").starts_with("d.ks:2: "));
+  EXPECT_TRUE(refused("d.ks", "text\n\ntimezone Mars\n").starts_with("d.ks:3: "));
+  EXPECT_TRUE(
+      refused("d.ks", "text\npart /a@b --size=1\npart / --size=9\n").starts_with("d.ks:2: "));
+  const auto strange = load(write("d.ks", "text\n"), {.set = {}, .os = "plan/9"});
+  ASSERT_FALSE(strange);
+  EXPECT_TRUE(strange.error().message.starts_with("--os: ")) << strange.error().message;
+}
+
+TEST_F(ProfileTest, OriginsAreLinesOfTheProfile) {
+  const fs::path more = write("more.ks", "firewall --port=80:tcp,443:tcp\n");
+  const fs::path profile = write("d.ks", "%include more.ks\nuser --name=ops\n");
+  const Recipe recipe = load(profile, {.set = {}, .os = "debian/12"}).value();
+  const auto texts = [&recipe](const std::string& key) {
+    std::vector<std::string> all;
+    const auto [first, last] = recipe.origins.equal_range(key);
+    for (auto origin = first; origin != last; ++origin) {
+      all.push_back(origin->second.text());
+    }
+    return all;
+  };
+  using Texts = std::vector<std::string>;
+  EXPECT_EQ(texts("os"), Texts{"--os"});
+  EXPECT_EQ(texts("baseline.users"), Texts{profile.string() + ":2"});
+  EXPECT_EQ(texts("baseline.firewall.inbound"), Texts{more.string() + ":1"});
+  EXPECT_EQ(texts("recipe"), Texts{}) << "no line says it";
+  EXPECT_EQ(recipe.baseline.users->front().position.text(), profile.string() + ":2");
+}
+
+TEST_F(ProfileTest, OriginsAreLinesOfThePreseedFile) {
+  const fs::path profile = fs::path(GOLDMILL_SOURCE_DIR) / "examples/server.preseed";
+  const Recipe recipe = load(profile, {.set = {}, .os = "debian/12"}).value();
+  EXPECT_EQ(recipe.baseline.users->front().position.line, 13);
+  ASSERT_EQ(recipe.debconf.size(), 2U);
+  EXPECT_EQ(recipe.debconf.front().position.line, 36);
+  EXPECT_EQ(recipe.debconf.front().position.column, 0);
+}
+
 TEST_F(ProfileTest, NeedsAnOs) {
   const auto loaded = load(write("web.ks", "text\n"));
   ASSERT_FALSE(loaded);

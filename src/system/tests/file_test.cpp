@@ -33,6 +33,19 @@ TEST_F(FileTest, ReadRefusesMoreThanItsLimit) {
   EXPECT_EQ(read_file(at("missing")).error().kind, ErrorKind::not_found);
 }
 
+TEST_F(FileTest, APlainFileIsReadAndNothingElseIsWaitedFor) {
+  ASSERT_TRUE(write_file(at("a"), "text"));
+  fs::create_symlink(at("a"), at("link"));
+  EXPECT_EQ(read_plain_file(at("link")).value(), "text");
+  ASSERT_EQ(::mkfifo(at("fifo").c_str(), 0600), 0);
+  for (const fs::path& other : {at("fifo"), scratch_.path(), fs::path("/dev/zero")}) {
+    const auto read = read_plain_file(other, 1_MiB);
+    ASSERT_FALSE(read) << other;
+    EXPECT_EQ(read.error().message, other.string() + " is not a plain file");
+  }
+  EXPECT_EQ(read_plain_file(at("missing")).error().kind, ErrorKind::not_found);
+}
+
 TEST_F(FileTest, RemoveTreeNeverFollowsLinks) {
   ASSERT_TRUE(make_directories(at("outside/deep")));
   ASSERT_TRUE(write_file(at("outside/deep/canary"), "alive"));

@@ -14,7 +14,7 @@ namespace goldmill::answers {
 struct Question {
   enum class Source : std::uint8_t {
     recipe,
-    profile,   ///< an installer's answer file in place of the recipe
+    profile,   ///< an installer's answer file in place of the recipe, or --os beside it
     part,      ///< which the recipe or an ancestor includes
     enforced,  ///< a part that the site's settings enforce
     parent,    ///< an ancestor's recipe or image

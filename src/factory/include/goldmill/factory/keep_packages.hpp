@@ -16,6 +16,7 @@ namespace goldmill::factory {
 
 struct KeepRequest {
   std::vector<std::filesystem::path> recipes;
+  std::string os;            ///< of an installer's answer file, which does not say it
   std::filesystem::path to;  ///< where the directories are made; "": each beside its lock
   bool only_own = false;     ///< not those of the ancestors
   bool prune = false;        ///< remove package files that the lock does not name

@@ -9,6 +9,7 @@
 
 #include <goldmill/base/json.hpp>
 #include <goldmill/base/result.hpp>
+#include <goldmill/kickstart/place.hpp>
 
 namespace goldmill::kickstart {
 
@@ -23,7 +24,6 @@ struct ImportRow {
   std::string text;  ///< the line; of a section its header
   Verdict verdict = Verdict::mapped;
   std::string note;
-  std::vector<std::string> keys = {};  ///< of the recipe, that it said something to
 };
 const char* name_of(ImportRow::Verdict verdict);
 
@@ -37,10 +37,12 @@ struct ImportRequest {
 struct Import {
   Json recipe;                  ///< as a recipe's YAML has it
   std::vector<ImportRow> rows;  ///< one for each command, section and line of packages
+  Places places;                ///< of what a line said; without one it is a default
 };
 
-/// Follows `%include`. The recipe is named after the file. Errors: not_found; invalid_input with
-/// file:line, all of them, when no edition of the language reads a file.
+/// Follows `%include`, also that of a section. The recipe is named after the file. Errors:
+/// not_found; invalid_input with file:line when no edition of the language reads a file, as
+/// Problems has them.
 Result<Import> import_profile(const ImportRequest& request);
 
 }  // namespace goldmill::kickstart

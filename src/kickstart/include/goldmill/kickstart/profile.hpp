@@ -10,14 +10,9 @@
 #include <vector>
 
 #include <goldmill/base/result.hpp>
+#include <goldmill/kickstart/problems.hpp>
 
 namespace goldmill::kickstart {
-
-/// A thing that is wrong on a line; lines count from 1.
-struct Problem {
-  int line = 0;
-  std::string message;
-};
 
 /// One command with what it was given.
 struct Command {
@@ -34,10 +29,17 @@ struct Command {
   std::string value(const std::string& option) const;
 };
 
+/// A line of a section, as written.
+struct SectionLine {
+  int line = 0;
+  std::string text;
+  std::string file = {};  ///< in which it stands; "": the section's own
+};
+
 /// `%packages`, `%post`, ... with the lines to its `%end`.
 struct Section {
-  Command header;                       ///< named "%post"
-  std::vector<std::string> lines = {};  ///< as written; the first is header.line + 1
+  Command header;  ///< named "%post"
+  std::vector<SectionLine> lines = {};
 };
 
 /// In the order in which they stand in the file.
@@ -45,12 +47,15 @@ struct Profile {
   std::string edition;  ///< the newest that reads it without a problem: "RHEL9"
   std::vector<Command> commands;
   std::vector<Section> sections;
-  std::vector<Command> includes;  ///< %include and %ksappend: one word, the file
+  /// %include and %ksappend among the commands: one word, the file. Those of a section are its
+  /// lines.
+  std::vector<Command> includes;
 };
 
 struct Judgement {
   Profile profile;
-  /// Empty: some edition reads it. Else those of the edition since RHEL 6 that finds least wrong.
+  /// Empty: some edition reads it. Else those of the edition since RHEL 6 that finds least wrong,
+  /// as Problems::list() has them.
   std::vector<Problem> problems;
 };
 

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
 #include <goldmill/base/json.hpp>
+#include <goldmill/kickstart/place.hpp>
 
 namespace goldmill::kickstart {
 
@@ -16,6 +18,7 @@ struct Volume {
   std::string label;
   std::uint64_t mib = 0;
   bool grows = false;
+  Place place = {};
 };
 
 class Volumes {
@@ -24,11 +27,13 @@ class Volumes {
   bool add(const Volume& volume);
   std::size_t size() const { return volumes_.size(); }
   /// {"size", "partitions"} for a recipe's `disk:`; empty without volumes. The root comes last,
-  /// since it grows with the disk. One root alone needs no list.
-  Json disk() const;
+  /// since it grows with the disk. One root alone needs no list. `places` gets where they were
+  /// said.
+  Json disk(Places& places) const;
 
  private:
   std::vector<Volume> volumes_;
+  std::map<std::string, std::size_t> by_mount_;
 };
 
 }  // namespace goldmill::kickstart

@@ -24,14 +24,19 @@ AnswerFile kind_of_file(const std::filesystem::path& file);
 /// "a Kickstart profile".
 const char* name_of(AnswerFile kind);
 
+/// Reads an answer file. `names`: of packages in Fedora and Red Hat -> in Debian, beside our own
+/// table. Errors: as kickstart::import_profile() and preseed::import_preseed(); invalid_input
+/// without an os.
+Result<kickstart::Import> import_answer_file(const std::filesystem::path& file,
+                                             const std::string& os,
+                                             const std::map<std::string, std::string>& names = {});
+
 struct ProfileRecipe {
   std::string yaml;  ///< load() takes it
   std::vector<kickstart::ImportRow> rows;
 };
 
-/// `names`: of packages in Fedora and Red Hat -> in Debian, beside our own table.
-/// Errors: as kickstart::import_profile() and preseed::import_preseed(); invalid_input without an
-/// os.
+/// As import_answer_file(), for people.
 Result<ProfileRecipe> recipe_of_profile(const std::filesystem::path& file,
                                         const std::string& os,
                                         const std::map<std::string, std::string>& names = {});

@@ -22,7 +22,8 @@ struct Position {
   std::string file;
   int line = 0;
   int column = 0;
-  /// "file:line:column".
+  bool operator==(const Position& other) const = default;
+  /// "file:line:column", without what is 0: a line of an answer file has no column.
   std::string text() const;
 };
 

@@ -47,6 +47,9 @@ Result<void> read_pieces(int descriptor, const PieceTaker& take);
 
 /// The whole file. Errors: invalid_input when it is longer than `limit`.
 Result<std::string> read_file(const std::filesystem::path& path, Bytes limit = 256_MiB);
+/// As read_file(), for what somebody else named: it never waits. Errors: invalid_input also for a
+/// directory, a device or a FIFO.
+Result<std::string> read_plain_file(const std::filesystem::path& path, Bytes limit = 256_MiB);
 Result<std::string> read_all(int descriptor, Bytes limit = 256_MiB);
 /// The SHA-256 of what follows from where the descriptor stands.
 Result<Digest> digest_of(int descriptor);
