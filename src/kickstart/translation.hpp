@@ -8,7 +8,6 @@
 
 #include <goldmill/kickstart/import.hpp>
 #include <goldmill/kickstart/profile.hpp>
-#include <goldmill/kickstart/volumes.hpp>
 
 namespace goldmill::kickstart {
 
@@ -26,6 +25,7 @@ class Translation {
 
  private:
   using Verdict = ImportRow::Verdict;
+  ImportRow row_of(const Command& command, Verdict verdict, std::string note) const;
   void say(const Command& command, Verdict verdict, std::string note = {});
   void translate(const Command& command);
   void translate(const Section& section);
@@ -41,6 +41,9 @@ class Translation {
   void group(const Command& command);
   void sshkey(const Command& command);
   Json& user_named(const std::string& name);
+  /// What there is to say of the line's groups, or of its password.
+  std::string give_groups(const Command& command, Json& user);
+  static std::string give_password(const Command& command, Json& user);
   void finish_accounts();
 
   // system.cpp
@@ -52,17 +55,14 @@ class Translation {
   void services(const Command& command);
   void bootloader(const Command& command);
 
-  // storage.cpp
-  void part(const Command& command);
-  void logvol(const Command& command);
-  void raid(const Command& command);
-  void btrfs(const Command& command);
-  void volume(const Command& command, const std::string& mount, std::string change);
+  /// Storage lines are judged when all are known; until then each only has its row.
+  void keep_for_storage(const Command& command);
   void finish_disk();
 
   // scripts.cpp
   void packages(const Section& section);
   void package(const Command& line, std::string_view entry);
+  void package_group(const Command& line, const std::string& entry, bool removes);
   void want(const std::string& name, bool removes);
   void post(const Section& section);
   void shell(const std::string& script, bool network);
@@ -71,10 +71,12 @@ class Translation {
   std::string file_;
   Json recipe_ = Json::object();
   Json baseline_ = Json::object();
+  std::string first_device_;  ///< of the network lines
   std::vector<Json> users_;
   std::map<std::string, std::string> groups_;  ///< name -> gid, or ""
   std::vector<std::string> account_lines_;     ///< of a script that runs before others
-  Volumes volumes_;
+  std::vector<Command> storage_lines_;
+  std::vector<std::size_t> storage_rows_;  ///< of rows_, one for each of these lines
   std::vector<std::string> packages_;
   Json steps_ = Json::array();
   std::vector<ImportRow> rows_;

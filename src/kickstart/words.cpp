@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "words.hpp"
 
+#include <algorithm>
 #include <optional>
 
 namespace goldmill::kickstart {
@@ -77,6 +78,13 @@ class Splitter {
 
 Result<std::vector<std::string>> split_words(std::string_view line) {
   return Splitter(line).run();
+}
+
+std::string lowered(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), [](char letter) {
+    return static_cast<char>(letter >= 'A' && letter <= 'Z' ? letter - 'A' + 'a' : letter);
+  });
+  return text;
 }
 
 std::string_view trimmed(std::string_view text) {
