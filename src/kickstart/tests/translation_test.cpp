@@ -155,5 +155,87 @@ TEST_F(TranslationTest, PartitionsHaveNamesAndLabelsOfTheirOwn) {
   EXPECT_EQ(said(5).substr(0, 15), "not_applicable:");
 }
 
+TEST_F(TranslationTest, TheSystemSaysWhatItDoesOtherwise) {
+  EXPECT_EQ(said_of("timezone --utc Europe/Berlin"), "mapped");
+  EXPECT_EQ(said_of("timezone --utc --nontp Europe/Berlin"),
+            "changed: the clock is set by time servers all the same, by systemd-timesyncd");
+  EXPECT_EQ(said_of("timezone Europe/Berlin"), "changed: the machine's clock is UTC");
+  EXPECT_EQ(said_of("timezone --utc EST5EDT").substr(0, 8), "changed:");
+  EXPECT_FALSE(recipe_.contains("baseline")) << recipe_.dump();
+  EXPECT_EQ(said_of("lang xx_YY.ISO-8859-1"), "changed: xx_YY.UTF-8");
+  EXPECT_EQ(said_of("lang de_DE@euro"), "changed: de_DE.UTF-8@euro");
+  EXPECT_EQ(said_of("lang en_US.UTF-8"), "mapped");
+  EXPECT_EQ(said_of("lang english").substr(0, 15), "not_applicable:");
+  EXPECT_EQ(said_of("keyboard 105").substr(0, 15), "not_applicable:");
+  EXPECT_EQ(said_of("bootloader --append=nosmt --md5pass=x"),
+            "changed: GRUB is always installed, for BIOS and UEFI; --md5pass: not taken over");
+  EXPECT_EQ(said_of("firewall --port=80:sctp,0:tcp,70000:tcp,443"),
+            "changed: not opened, since a recipe has no port for them: 80:sctp, 0:tcp, 70000:tcp");
+  EXPECT_EQ(recipe_["baseline"]["firewall"]["inbound"], Json({"443/tcp", "ssh"}));
+}
+
+TEST_F(TranslationTest, OneInterfaceWithDhcpIsWhatARecipeHas) {
+  EXPECT_EQ(said_of("network --bootproto=dhcp --device=eth0 --onboot=yes --activate"), "mapped");
+  EXPECT_EQ(said_of("network --device=eth0 --bootproto=dhcp --onboot=no"),
+            "changed: the first interface is brought up at boot all the same");
+  const std::string row = said_of(
+      "network --device=bond0 --bootproto=dhcp --mtu=9000 --nameserver=192.0.2.1 "
+      "--vlanid=7 --bondslaves=eth0,eth1 --noipv6");
+  for (const char* option : {"--mtu", "--nameserver", "--vlanid", "--bondslaves", "--noipv6"}) {
+    EXPECT_NE(row.find(option), std::string::npos) << option << ": " << row;
+  }
+  import("network --device=eth0 --bootproto=dhcp\nnetwork --device=eth1 --bootproto=dhcp\n");
+  EXPECT_EQ(said(2), "changed: DHCP on the first interface only, for which eth0 is taken");
+}
+
+TEST_F(TranslationTest, AServiceThatIsNotThereEndsNoBuild) {
+  import("services --enabled=network,chronyd,sshd,unheard-of --disabled=kdump\n");
+  EXPECT_EQ(recipe_["provision"][0]["shell"]["script"],
+            "systemctl enable chrony || :  # it may not be there\n"
+            "systemctl enable ssh\n"
+            "systemctl enable unheard-of || :  # it may not be there\n"
+            "systemctl disable kdump || :  # it may not be there\n");
+  EXPECT_EQ(said(1),
+            "changed: a step with systemctl; units by their names in Debian; network: the "
+            "baseline's network is always there; chrony if it is there; unheard-of if it is there");
+  EXPECT_EQ(said_of("services --enabled=network"),
+            "not_applicable: network: the baseline's network is always there");
+}
+
+TEST_F(TranslationTest, APlainPasswordMayBeginAsALockDoes) {
+  import("rootpw \"!secret\"\n");
+  EXPECT_TRUE(recipe_["baseline"]["root"].get<std::string>().starts_with("$6$"));
+  import("rootpw --iscrypted !\n");
+  EXPECT_EQ(recipe_["baseline"]["root"], "locked");
+  EXPECT_EQ(said(1), "mapped");
+}
+
+TEST_F(TranslationTest, AccountsHaveNamesThatARecipeTakes) {
+  EXPECT_EQ(said_of("user --name=Ops").substr(0, 15), "not_applicable:");
+  EXPECT_EQ(said_of("user --name=a.b").substr(0, 15), "not_applicable:");
+  EXPECT_EQ(said_of("sshkey --username=root \"ssh-ed25519 AAAA\"").substr(0, 15),
+            "not_applicable:");
+  EXPECT_FALSE(recipe_.contains("baseline")) << recipe_.dump();
+  import("user --name=ops --groups=Foo,web(3000),adm,a:b --shell=bash\n");
+  EXPECT_EQ(said(1),
+            "changed: a step makes the group Foo; a step makes the group web; 'a:b' is no name of "
+            "a group; the shell /bin/bash");
+  const Json& user = recipe_["baseline"]["users"][0];
+  EXPECT_EQ(user["groups"], Json::array({"adm"}));
+  EXPECT_EQ(user["shell"], "/bin/bash");
+  EXPECT_EQ(recipe_["provision"][0]["shell"]["script"],
+            "groupadd --force 'Foo'\ngroupadd --force --gid '3000' 'web'\n"
+            "gpasswd --add 'ops' 'Foo'\ngpasswd --add 'ops' 'web'\n");
+}
+
+TEST_F(TranslationTest, TextThatIsNotUtf8IsRefused) {
+  const fs::path file = directory() / "latin1.ks";
+  ASSERT_TRUE(system::write_file(file, "text\nuser --name=a --gecos=\"J\xf6rg\"\n"));
+  const auto imported = import_profile({file, "debian/12"});
+  ASSERT_FALSE(imported);
+  EXPECT_NE(imported.error().message.find("latin1.ks:2: not UTF-8"), std::string::npos)
+      << imported.error().message;
+}
+
 }  // namespace
 }  // namespace goldmill::kickstart
