@@ -237,5 +237,57 @@ TEST_F(TranslationTest, TextThatIsNotUtf8IsRefused) {
       << imported.error().message;
 }
 
+TEST_F(TranslationTest, AScriptOfAnotherInterpreterFailsAndLogsAsAShellsDoes) {
+  const auto script_of = [this](const std::string& options) {
+    import("%post --interpreter=/usr/bin/python3 " + options + "\nprint('${x}')\n%end\n");
+    return recipe_["provision"][0]["shell"]["script"].get<std::string>();
+  };
+  EXPECT_EQ(script_of("--erroronfail"), "#!/usr/bin/python3\nprint('$${x}')\n");
+  EXPECT_EQ(script_of("--log=/srv/log/py.log"),
+            "#!/bin/sh\n"
+            "trap 'exit 0' EXIT  # without --erroronfail its failure counts for nothing\n"
+            "mkdir -p '/srv/log/'\n"
+            "exec >'/srv/log/py.log' 2>&1\n"
+            "script=$(mktemp)\n"
+            "cat >\"$script\" <<'END_OF_SCRIPT'\n"
+            "print('$${x}')\n"
+            "END_OF_SCRIPT\n"
+            "'/usr/bin/python3' \"$script\" && status=0 || status=$?\n"
+            "rm \"$script\"\n"
+            "exit $status\n");
+  EXPECT_EQ(script_of("--erroronfail --log=/root/py.log").substr(0, 59),
+            "#!/bin/sh\n# --erroronfail\nexec >'/root/py.log' 2>&1\nscript=");
+}
+
+TEST_F(TranslationTest, GroupsAndPatternsAreLookedUpInTheSettings) {
+  import(
+      "%packages --exclude-weakdeps\n@core --nodefaults\n@web-server --nodefaults\n@mygroup\n"
+      "python3-*\n-*-firmware\nbash-*\nglibc.i686\nhttpd.x86_64\n-@development\n%end\n",
+      {{"@mygroup", "lighttpd"},
+       { "python3-*",
+         "python3-all" }});
+  EXPECT_EQ(said(1), "mapped: recommended packages are left out");
+  EXPECT_EQ(said(2), "changed: a base has it");
+  EXPECT_EQ(said(3), "changed: apache2; --nodefaults: Debian's counterpart is one whole");
+  EXPECT_EQ(said(4), "changed: lighttpd");
+  EXPECT_EQ(said(5), "changed: python3-all");
+  EXPECT_EQ(said(6), "not_applicable: a pattern: what is not named is not installed");
+  EXPECT_EQ(said(7).substr(0, 25), "not_applicable: a pattern");
+  EXPECT_EQ(said(8), "not_applicable: packages are of the recipe's architecture only");
+  EXPECT_EQ(said(9), "changed: apache2");
+  EXPECT_EQ(recipe_["packages"], Json({"lighttpd", "python3-all", "apache2", "-build-essential"}));
+}
+
+TEST_F(TranslationTest, EachOptionOfThePackagesHasItsOwnWord) {
+  const std::string row = said_of(
+      "%packages --exclude-weakdeps --ignoremissing --inst-langs=en --nocore --multilib\n%end");
+  EXPECT_EQ(row,
+            "changed: recommended packages are left out; "
+            "--ignoremissing: a package that cannot be installed ends the build; "
+            "--inst-langs: packages keep their translations; "
+            "--multilib: packages are of the recipe's architecture only; "
+            "--nocore: what every image has is there in any case");
+}
+
 }  // namespace
 }  // namespace goldmill::kickstart
