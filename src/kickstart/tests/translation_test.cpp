@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <goldmill/kickstart/import.hpp>
+#include <goldmill/kickstart/package_names.hpp>
 #include <goldmill/system/file.hpp>
 
 namespace goldmill::kickstart {
@@ -287,6 +288,19 @@ TEST_F(TranslationTest, EachOptionOfThePackagesHasItsOwnWord) {
             "--inst-langs: packages keep their translations; "
             "--multilib: packages are of the recipe's architecture only; "
             "--nocore: what every image has is there in any case");
+}
+
+TEST(PackageNames, AreFedorasInAKickstartFile) {
+  for (const auto& [debian, rpm] : {std::pair("apache2", "httpd"),
+                                    std::pair("cron", "cronie"),
+                                    std::pair("openssh-client", "openssh-clients"),
+                                    std::pair("default-jre", "java-latest-openjdk"),
+                                    std::pair("python3", "python3"),
+                                    std::pair("passwd", "passwd"),
+                                    std::pair("nginx", "nginx"),
+                                    std::pair("kernel", "")}) {
+    EXPECT_EQ(rpm_name(debian), rpm);
+  }
 }
 
 }  // namespace
