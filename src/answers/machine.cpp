@@ -37,6 +37,10 @@ class Gathering {
       if (recipe.file.empty()) {
         unsaid("what " + recipe.name + " was built from: its recipe is not beside this one");
       }
+      for (const recipe::Secret& secret : recipe.secrets) {
+        unsaid("secrets: " + secret.name + ", which nothing may keep");
+      }
+      says_hardware_ = says_hardware_ || !recipe.hardware.empty();
       for (const recipe::PackageRequest& request : recipe.packages) {
         add(request);
       }
@@ -164,6 +168,9 @@ class Gathering {
     if (merged.os->architecture != "amd64") {
       unsaid("architecture: the installer's own");
     }
+    if (says_hardware_) {
+      unsaid("hardware: the installer chooses kernel and drivers by the machine that it runs on");
+    }
     if (!merged.clouds->empty()) {
       unsaid("clouds: an installed machine gets its identity from nobody");
     }
@@ -185,6 +192,7 @@ class Gathering {
 
   const std::vector<Recipe>& lineage_;
   Machine machine_;
+  bool says_hardware_ = false;  // merged, every recipe has some
 };
 
 }  // namespace

@@ -10,20 +10,47 @@
 
 namespace goldmill::kickstart {
 
+namespace {
+/// One that Debian's groupadd takes; a recipe takes fewer.
+bool is_group_name(std::string_view name) {
+  return !name.empty() && name.size() <= 32 && name.front() != '-' && name.front() != '.' &&
+         name.find_first_not_of(
+             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == name.npos;
+}
+
+/// "bash" is /bin/bash; "" when it cannot be a shell.
+std::string shell_of(const std::string& given) {
+  const std::string shell = given.starts_with('/') ? given : "/bin/" + given;
+  const bool is_name = given.starts_with('/') || given.find('/') == std::string::npos;
+  return given.empty() || !is_name || shell.find_first_of(": \t\n") != std::string::npos ? ""
+                                                                                         : shell;
+}
+
+constexpr const char* kNoUser =
+    "a recipe's users have names of lower-case letters, digits, '-' and '_'";
+}  // namespace
+
+/// A hash that begins with '!' or '*' opens no account; plain text may begin so.
 void Translation::rootpw(const Command& command) {
   const std::string password = command.words.empty() ? "" : command.words.front();
-  if (command.has("lock") || password.empty() || password == "*" || password.starts_with('!')) {
+  const bool crypted = command.has("iscrypted");
+  const bool opens_nothing =
+      password.empty() || (crypted && (password.front() == '*' || password.front() == '!'));
+  if (command.has("lock") || opens_nothing) {
     baseline("root") = "locked";
-    return mapped(command);
+    return password.empty() && !command.has("lock")
+               ? changed(command, "root is locked: an empty password lets everybody in")
+               : mapped(command);
   }
-  if (command.has("iscrypted") && !is_strong_hash(password)) {
+  const std::string hash = crypted ? password : hashed_password("root", password);
+  if (!is_strong_hash(hash)) {
     baseline("root") = "locked";
     return changed(command,
                    "root is locked: a recipe takes no hash of that kind, which is too weak");
   }
-  baseline("root") = command.has("iscrypted") ? password : hashed_password("root", password);
+  baseline("root") = hash;
   changed(command,
-          std::string(command.has("iscrypted") ? "" : "kept as a hash; ") +
+          std::string(crypted ? "" : "kept as a hash; ") +
               "SSH lets nobody in with a password unless the recipe says so");
 }
 
@@ -43,30 +70,29 @@ void Translation::account_line(std::string line) {
 
 void Translation::user(const Command& command) {
   const std::string name = command.value("name");
+  if (name == "root") {
+    return not_applicable(command, "'root' is not a user to add: rootpw says its password");
+  }
+  if (!is_account_name(name)) {
+    return not_applicable(command, kNoUser);
+  }
   const std::size_t index = user_named(name);
   places_[entry_path("baseline.users", index)] = here_;
   Json& user = users_[index];
-  std::string note;
-  for (const std::string& given : listed(command.value("groups"))) {
-    const std::string group = given.substr(0, given.find('('));  // "NAME(GID)"
-    if (group == "wheel" || group == "sudo") {
-      user["sudo"] = true;
-    } else {
-      user["groups"].push_back(group);
-    }
-  }
-  const std::string password = command.value("password");
-  if (!password.empty() && !command.has("lock")) {
-    const bool crypted = command.has("iscrypted");
-    if (!crypted || is_strong_hash(password)) {
-      user["password"] = crypted ? password : hashed_password(name, password);
-    }
-    note = !crypted                   ? "the password is kept as a hash"
-           : is_strong_hash(password) ? ""
-                                      : "the password is locked: its hash is of too weak a kind";
-  }
+  std::string note = give_groups(command, user);
+  const auto add = [&note](const std::string& more) {
+    note += (note.empty() || more.empty() ? "" : "; ") + more;
+  };
+  add(give_password(command, user));
   if (command.has("shell")) {
-    user["shell"] = command.value("shell");
+    const std::string shell = shell_of(command.value("shell"));
+    if (!shell.empty()) {
+      user["shell"] = shell;
+    }
+    if (shell != command.value("shell")) {
+      add(shell.empty() ? "the shell is /bin/bash: that is the name of none"
+                        : "the shell " + shell);
+    }
   }
   std::string options;
   for (const auto& [option, of_usermod] : {std::pair("uid", "--uid"),
@@ -86,14 +112,69 @@ void Translation::user(const Command& command) {
   note.empty() ? mapped(command) : changed(command, note);
 }
 
+/// As Anaconda does, a step makes a group that comes with its number, "NAME(GID)", and one with a
+/// name that a recipe does not take.
+std::string Translation::give_groups(const Command& command, Json& user) {
+  std::string note;
+  for (const std::string& given : listed(command.value("groups"))) {
+    const std::size_t paren = given.find('(');
+    const std::string group = given.substr(0, paren);
+    if (group == "wheel" || group == "sudo") {
+      user["sudo"] = true;
+      continue;
+    }
+    if (!is_group_name(group)) {
+      note += (note.empty() ? "" : "; ") + ("'" + given + "' is no name of a group");
+      continue;
+    }
+    user["groups"].push_back(group);
+    if (paren != std::string::npos || !is_account_name(group)) {
+      const std::string gid =
+          paren == std::string::npos ? "" : given.substr(paren + 1, given.find(')') - paren - 1);
+      const bool is_number = gid.find_first_not_of("0123456789") == std::string::npos;
+      groups_.emplace(group, is_number ? gid : "");
+      account_place_ = account_place_.value_or(here_);
+      note += (note.empty() ? "" : "; ") + ("a step makes the group " + group);
+    }
+  }
+  return note;
+}
+
+std::string Translation::give_password(const Command& command, Json& user) {
+  const std::string password = command.value("password");
+  if (password.empty() || command.has("lock")) {
+    return "";
+  }
+  const bool crypted = command.has("iscrypted");
+  const std::string hash =
+      crypted ? password : hashed_password(user["name"].get<std::string>(), password);
+  if (!is_strong_hash(hash)) {
+    return "the password is locked: its hash is of too weak a kind";
+  }
+  user["password"] = hash;
+  return crypted ? "" : "the password is kept as a hash";
+}
+
 void Translation::group(const Command& command) {
-  groups_[command.value("name")] = command.value("gid");
+  const std::string name = command.value("name");
+  if (!is_group_name(name)) {
+    return not_applicable(command, "Debian takes no group of that name");
+  }
   account_place_ = account_place_.value_or(here_);
+  groups_[name] = command.value("gid");
   mapped(command);
 }
 
 void Translation::sshkey(const Command& command) {
-  const std::size_t index = user_named(command.value("username"));
+  const std::string name = command.value("username");
+  if (name == "root") {
+    return not_applicable(command,
+                          "a recipe has no key for root: give it to a user who may use sudo");
+  }
+  if (!is_account_name(name)) {
+    return not_applicable(command, kNoUser);
+  }
+  const std::size_t index = user_named(name);
   Json& keys = users_[index]["ssh_keys"];
   places_[entry_path(entry_path("baseline.users", index) + ".ssh_keys", keys.size())] = here_;
   keys.push_back(command.words.front());

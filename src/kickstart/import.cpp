@@ -3,6 +3,7 @@
 #include <functional>
 #include <optional>
 
+#include <goldmill/base/utf8.hpp>
 #include <goldmill/kickstart/import.hpp>
 #include <goldmill/kickstart/profile.hpp>
 #include <goldmill/kickstart/recipe_words.hpp>
@@ -62,6 +63,9 @@ class Importer {
     }
     std::string text =
         TRY(system::read_plain_file(file, Bytes{kLargestProfile}).context("a Kickstart profile"));
+    if (const auto at = find_invalid_utf8(text)) {
+      return not_utf8(file, text, *at);
+    }
     bytes_ += text.size();
     if (bytes_ > kMostText.value) {
       return Error{ErrorKind::invalid_input,
@@ -70,6 +74,15 @@ class Importer {
     }
     open_.push_back(real);
     return text;
+  }
+
+  /// A recipe's text is UTF-8, and what the bytes of another code mean nobody knows.
+  static Error not_utf8(const fs::path& file, const std::string& text, std::size_t at) {
+    const auto end = text.begin() + static_cast<std::ptrdiff_t>(at);
+    return Error{ErrorKind::invalid_input,
+                 file.string() + ":" + std::to_string(std::count(text.begin(), end, '\n') + 1) +
+                     ": not UTF-8 text",
+                 "save the file as UTF-8"};
   }
 
   static Error refused(const fs::path& file, const Judgement& judgement) {

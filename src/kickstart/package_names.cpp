@@ -6,31 +6,43 @@
 namespace goldmill::kickstart {
 
 namespace {
-const std::map<std::string, std::string>& names() {
-  static const std::map<std::string, std::string> kNames = {
+struct PackageName {
+  const char* rpm;
+  const char* deb;
+};
+
+constexpr PackageName kPackageNames[] = {
 #define PACKAGE(rpm, deb) {rpm, deb},
 #include "package_names.def"
 #undef PACKAGE
-  };
-  return kNames;
-}
+};
 }  // namespace
 
 std::string debian_name(const std::string& name) {
-  const auto known = names().find(name);
-  return known == names().end() ? name : known->second;
+  static const auto kNames = [] {
+    std::map<std::string, std::string> names;
+    for (const PackageName& known : kPackageNames) {
+      names.emplace(known.rpm, known.deb);
+    }
+    return names;
+  }();
+  const auto known = kNames.find(name);
+  return known == kNames.end() ? name : known->second;
 }
 
+/// A name that Fedora has too stays.
 std::string rpm_name(const std::string& debian) {
-  if (debian_name(debian) == debian) {
-    return debian;
-  }
-  for (const auto& [rpm, deb] : names()) {
-    if (deb == debian) {
-      return rpm;
+  std::string other;
+  for (const PackageName& known : kPackageNames) {
+    if (debian != known.deb) {
+      continue;
     }
+    if (debian == known.rpm) {
+      return debian;
+    }
+    other = other.empty() ? known.rpm : other;
   }
-  return "";
+  return !other.empty() || debian_name(debian) != debian ? other : debian;
 }
 
 const std::vector<std::string>* members_of_group(const std::string& group) {

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
 #include <cctype>
+#include <regex>
 
 #include <goldmill/kickstart/recipe_words.hpp>
 
 namespace goldmill::kickstart {
+
+namespace {
+constexpr std::string_view kPlain =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+}  // namespace
 
 std::string recipe_name(const std::filesystem::path& file) {
   std::string name;
@@ -46,6 +52,62 @@ bool is_package_name(std::string_view name) {
   return name.size() >= 2 && name.front() != '+' && name.front() != '-' && name.front() != '.' &&
          name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789+-.") ==
              std::string_view::npos;
+}
+
+bool is_time_zone(std::string_view text) {
+  static const std::regex kZone("UTC|[A-Z][A-Za-z]{1,30}(/[A-Za-z0-9_+-]{1,30}){1,2}");
+  return std::regex_match(text.begin(), text.end(), kZone);
+}
+
+bool is_keyboard(std::string_view text) {
+  static const std::regex kLayout("[a-z]{2,12}([-_][a-z0-9]{1,16}){0,3}");
+  return std::regex_match(text.begin(), text.end(), kLayout);
+}
+
+bool is_account_name(std::string_view text) {
+  static const std::regex kAccount("[a-z_][a-z0-9_-]{0,31}");
+  return std::regex_match(text.begin(), text.end(), kAccount);
+}
+
+std::string utf8_locale(std::string_view text) {
+  static const std::regex kLocale(
+      "(C|POSIX|[a-z]{2,3}(?:_[A-Z]{2})?)(?:[.][A-Za-z0-9-]{1,16})?(@[a-z]{1,16})?");
+  std::cmatch parts;
+  if (!std::regex_match(text.data(), text.data() + text.size(), parts, kLocale)) {
+    return "";
+  }
+  const std::string language = parts[1].str() == "POSIX" ? "C" : parts[1].str();
+  return language + ".UTF-8" + parts[2].str();
+}
+
+bool is_mount_point(std::string_view path) {
+  constexpr std::size_t kDeepest = 8;
+  constexpr std::size_t kLongestPart = 64;
+  if (path == "/") {
+    return true;
+  }
+  std::size_t depth = 0;
+  while (!path.empty()) {
+    const std::size_t end = std::min(path.find('/', 1), path.size());
+    const std::string_view name = path.substr(1, end - 1);
+    if (path.front() != '/' || name.empty() || name.size() > kLongestPart || name == "." ||
+        name == ".." || ++depth > kDeepest || name.find_first_not_of(kPlain) != name.npos) {
+      return false;
+    }
+    path.remove_prefix(end);
+  }
+  return depth > 0;
+}
+
+std::string fitting_label(std::string_view label) {
+  constexpr std::size_t kLongest = 11;
+  std::string fitting(label.substr(0, kLongest));
+  std::replace_if(
+      fitting.begin(),
+      fitting.end(),
+      [](char letter) { return kPlain.find(letter) == kPlain.npos; },
+      '_');
+  return fitting;
 }
 
 std::string without_parameters(std::string_view script) {

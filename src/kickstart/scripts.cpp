@@ -2,21 +2,96 @@
 // Sections of a profile: %packages and %post.
 #include <goldmill/kickstart/package_names.hpp>
 #include <goldmill/kickstart/recipe_words.hpp>
+#include <goldmill/system/process.hpp>
 
 #include "translation.hpp"
 #include "words.hpp"
 
 namespace goldmill::kickstart {
 
-void Translation::packages(const Section& section) {
-  std::string options;
-  for (const auto& [option, values] : section.header.options) {
-    options += (options.empty() ? "--" : ", --") + option;
+namespace {
+enum class Architecture : std::uint8_t { any, other };
+
+struct NameParts {
+  std::string name;
+  Architecture architecture = Architecture::any;
+};
+
+/// "glibc.i686": RPM names an architecture behind the name. "python3.11" has none.
+NameParts parts_of(const std::string& name) {
+  const std::size_t dot = name.rfind('.');
+  const std::string end = dot == std::string::npos ? "" : name.substr(dot + 1);
+  for (const char* known : {"x86_64", "noarch", "aarch64"}) {
+    if (end == known) {
+      return {name.substr(0, dot), Architecture::any};
+    }
   }
-  options.empty()
-      ? mapped(section.header)
+  for (const char* known : {"i386",
+                            "i486",
+                            "i586",
+                            "i686",
+                            "ppc64",
+                            "ppc64le",
+                            "s390",
+                            "s390x",
+                            "armv7hl",
+                            "riscv64"}) {
+    if (end == known) {
+      return {name.substr(0, dot), Architecture::other};
+    }
+  }
+  return {name, Architecture::any};
+}
+
+/// One that reads what beginning() writes.
+bool is_shell(const std::string& interpreter) {
+  const std::string name = interpreter.substr(interpreter.rfind('/') + 1);
+  for (const char* known : {"sh", "bash", "dash", "ksh", "zsh"}) {
+    if (name == known) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/// Whether the script's failure counts, and where what it says goes. Anaconda makes the log's
+/// directory too.
+std::string beginning(bool failure_counts, const std::string& log) {
+  std::string text = failure_counts
+                         ? "# --erroronfail\n"
+                         : "trap 'exit 0' EXIT  # without --erroronfail its failure counts for "
+                           "nothing\n";
+  if (!log.empty()) {
+    const std::string directory = log.substr(0, log.rfind('/') + 1);
+    if (directory != "/root/" && directory != "/var/log/" && directory != "/tmp/" &&
+        directory.size() > 1) {
+      text += "mkdir -p " + system::shell_quoted(directory) + "\n";
+    }
+    text += "exec >" + system::shell_quoted(log) + " 2>&1\n";
+  }
+  return text;
+}
+
+/// The lines of a shell that give the script to another interpreter. Its standard input stays free.
+std::string run_by(const std::string& interpreter, const std::string& body) {
+  std::string end = "END_OF_SCRIPT";
+  while (("\n" + body).find("\n" + end + "\n") != std::string::npos) {
+    end += "_";
+  }
+  std::string command;
+  for (const std::string& word : listed(interpreter)) {
+    command += system::shell_quoted(word) + " ";
+  }
+  return "script=$(mktemp)\ncat >\"$script\" <<'" + end + "'\n" + body + end + "\n" + command +
+         "\"$script\" && status=0 || status=$?\nrm \"$script\"\nexit $status\n";
+}
+}  // namespace
+
+void Translation::packages(const Section& section) {
+  section.header.has("exclude-weakdeps") || section.header.has("excludeWeakdeps")
+      ? mapped(section.header, "recommended packages are left out")
       : changed(section.header,
-                options + ": recommended packages and documentation are left out anyway");
+                "recommended packages are left out, unless the recipe says `recommends: true`");
   for (const SectionLine& line : section.lines) {
     const std::string_view text = line.text;
     const std::string_view entry = trimmed(text.substr(0, text.find('#')));
@@ -48,23 +123,23 @@ void Translation::finish_packages() {
 
 void Translation::package(const Command& line, std::string_view entry) {
   const bool removes = entry.starts_with('-');
-  const std::string_view name = trimmed(entry.substr(removes ? 1 : 0));
+  const std::string name(trimmed(entry.substr(removes ? 1 : 0)));
   if (name.starts_with('@')) {
-    const std::string group(trimmed(name.substr(1)));
-    const auto* members = members_of_group(group);
-    if (removes || members == nullptr) {
-      return not_applicable(line, "Debian has no such group; name its packages");
-    }
-    for (const std::string& member : *members) {
-      want(member, false);
-    }
-    return changed(line, members->empty() ? "a base has it" : "its packages by Debian's names");
+    return package_group(line, name, removes);
   }
-  if (name.find_first_of("*?[") != std::string_view::npos) {
-    return not_applicable(line, "a pattern: name the packages");
+  const auto own = names_.find(name);
+  if (own == names_.end() && name.find_first_of("*?[") != std::string::npos) {
+    return not_applicable(line,
+                          removes ? "a pattern: what is not named is not installed"
+                                  : "a pattern, which Debian's archive is not searched for: name "
+                                    "the packages here, or in the settings' `package_names`");
   }
-  const auto own = names_.find(std::string(name));
-  const std::string known = own == names_.end() ? debian_name(std::string(name)) : own->second;
+  const NameParts parts = own == names_.end() ? parts_of(name) : NameParts{name, Architecture::any};
+  if (parts.architecture == Architecture::other) {
+    return not_applicable(line, "packages are of the recipe's architecture only");
+  }
+  const auto bare = names_.find(parts.name);
+  const std::string known = bare == names_.end() ? debian_name(parts.name) : bare->second;
   if (known.empty()) {
     return not_applicable(line, "Debian has no such package, or has it in every system");
   }
@@ -75,28 +150,66 @@ void Translation::package(const Command& line, std::string_view entry) {
   known == name ? mapped(line) : changed(line, known);
 }
 
+/// "@web-server --nodefaults", "@ web-server".
+void Translation::package_group(const Command& line, const std::string& entry, bool removes) {
+  const std::vector<std::string> words = listed(std::string_view(entry).substr(1));
+  if (words.empty()) {
+    return not_applicable(line, "it names no group");
+  }
+  const auto own = names_.find("@" + words.front());
+  std::vector<std::string> members;
+  if (own != names_.end()) {
+    if (!own->second.empty()) {
+      members = {own->second};
+    }
+  } else if (const auto* known = members_of_group(words.front())) {
+    members = *known;
+  } else {
+    return not_applicable(line,
+                          removes ? "Debian has no such group, and nothing of it is installed"
+                                  : "Debian has no such group: name its packages here, or one "
+                                    "package in the settings' `package_names`");
+  }
+  if (members.empty()) {
+    return removes || own != names_.end()
+               ? not_applicable(line, "nothing of Debian's stands for the group")
+               : changed(line, "a base has it");
+  }
+  std::string note;
+  for (const std::string& member : members) {
+    want(member, removes);
+    note += (note.empty() ? "" : ", ") + member;
+  }
+  for (std::size_t at = 1; at < words.size(); ++at) {
+    note += "; " + words[at] + ": Debian's counterpart is one whole";
+  }
+  changed(line, note);
+}
+
 void Translation::post(const Section& section) {
   if (section.header.has("nochroot")) {
     return not_applicable(section.header, "there is no installer whose files it could see");
   }
-  const std::string interpreter = section.header.value("interpreter");
-  const bool is_shell = interpreter.empty() || interpreter.ends_with("sh");
-  std::string script = "#!" + (interpreter.empty() ? "/bin/bash" : interpreter) + "\n";
-  if (is_shell && section.header.has("erroronfail")) {
-    script += "# --erroronfail\n";
-  } else if (is_shell) {
-    script += "trap 'exit 0' EXIT  # without --erroronfail its failure counts for nothing\n";
-  }
+  const std::string given = section.header.value("interpreter");
+  const std::string interpreter = given.empty() ? "/bin/bash" : given;
+  const bool counts = section.header.has("erroronfail");
   const std::string log =
       section.header.has("log") ? section.header.value("log") : section.header.value("logfile");
-  if (is_shell && !log.empty()) {
-    script += "exec >'" + log + "' 2>&1\n";
-  }
+  std::string body;
   for (const SectionLine& line : section.lines) {
-    script += line.text + "\n";
+    body += line.text + "\n";
   }
-  while (script.ends_with("\n\n")) {
-    script.pop_back();
+  while (body.ends_with("\n\n")) {
+    body.pop_back();
+  }
+  const bool shell_reads = is_shell(interpreter);
+  std::string script;
+  if (!shell_reads && counts && log.empty()) {
+    script = "#!" + interpreter + "\n" + body;
+  } else if (shell_reads) {
+    script = "#!" + interpreter + "\n" + beginning(counts, log) + body;
+  } else {
+    script = "#!/bin/sh\n" + beginning(counts, log) + run_by(interpreter, body);
   }
   steps_.push_back({shell(script, true), here_});
   changed(section.header,

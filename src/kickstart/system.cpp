@@ -1,35 +1,53 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What a profile says of the running system: time, language, network, services.
 #include <algorithm>
+#include <cctype>
+#include <charconv>
 #include <sstream>
 
 #include <goldmill/kickstart/recipe_words.hpp>
 
 #include "translation.hpp"
+#include "words.hpp"
 
 namespace goldmill::kickstart {
 
 namespace {
-/// Services by their names in Fedora, where Debian's differ.
-std::string unit_of(const std::string& service) {
-  static const std::map<std::string, std::string> kNames = {{"sshd", "ssh"},
-                                                            {"crond", "cron"},
-                                                            {"httpd", "apache2"},
-                                                            {"chronyd", "chrony"},
-                                                            {"ntpd", "ntpsec"},
-                                                            {"named", "named"},
-                                                            {"nfs", "nfs-server"},
-                                                            {"smb", "smbd"},
-                                                            {"nmb", "nmbd"},
-                                                            {"slapd", "slapd"},
-                                                            {"mysqld", "mariadb"},
-                                                            {"dhcpd", "isc-dhcp-server"},
-                                                            {"cups", "cups"},
-                                                            {"rsyslogd", "rsyslog"}};
-  const std::string name =
-      service.ends_with(".service") ? service.substr(0, service.size() - 8) : service;
-  const auto known = kNames.find(name);
-  return known == kNames.end() ? name : known->second;
+/// A service of Fedora. `unit` is Debian's; "": what it does is not a unit of its own there.
+/// One that Fedora has without being asked is not always there in Debian.
+struct Service {
+  std::string unit;
+  bool comes_with_fedora = false;
+};
+
+Service service_named(const std::string& given) {
+  static const std::map<std::string, Service> kServices = {{"sshd", {"ssh"}},
+                                                           {"ssh", {"ssh"}},
+                                                           {"crond", {"cron", true}},
+                                                           {"httpd", {"apache2"}},
+                                                           {"chronyd", {"chrony", true}},
+                                                           {"ntpd", {"ntpsec", true}},
+                                                           {"named", {"named"}},
+                                                           {"network", {""}},
+                                                           {"nfs", {"nfs-server"}},
+                                                           {"smb", {"smbd"}},
+                                                           {"nmb", {"nmbd"}},
+                                                           {"slapd", {"slapd"}},
+                                                           {"mysqld", {"mariadb"}},
+                                                           {"dhcpd", {"isc-dhcp-server"}},
+                                                           {"cups", {"cups"}},
+                                                           {"vmtoolsd", {"open-vm-tools", true}},
+                                                           {"waagent", {"walinuxagent", true}},
+                                                           {"rsyslogd", {"rsyslog", true}}};
+  const std::string name = given.ends_with(".service") ? given.substr(0, given.size() - 8) : given;
+  const auto known = kServices.find(name);
+  return known == kServices.end() ? Service{name, true} : known->second;
+}
+
+bool is_unit_name(const std::string& text) {
+  return !text.starts_with('-') &&
+         text.find_first_not_of(
+             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:_.@-") == text.npos;
 }
 
 /// Ports of firewalld's services; nullptr: not known.
@@ -65,6 +83,24 @@ bool is_variant(std::string_view text) {
          text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789") == std::string_view::npos;
 }
 
+bool is_off(const std::string& text) {
+  const std::string word = lowered(text);
+  return word == "no" || word == "off" || word == "false" || word == "0";
+}
+
+/// "8080:udp" -> "8080/udp", as a recipe has it; "" when it has not.
+std::string port_of(const std::string& text) {
+  const std::size_t colon = text.find(':');
+  const std::string protocol = colon == std::string::npos ? "tcp" : text.substr(colon + 1);
+  std::uint16_t number = 0;
+  const char* const end = text.data() + std::min(colon, text.size());
+  const auto parsed = std::from_chars(text.data(), end, number);
+  const bool is_port = parsed.ec == std::errc{} && parsed.ptr == end && number > 0;
+  return is_port && (protocol == "tcp" || protocol == "udp")
+             ? std::to_string(number) + "/" + protocol
+             : "";
+}
+
 std::vector<std::string> spaced(std::string_view text) {
   std::vector<std::string> words;
   std::istringstream stream{std::string(text)};
@@ -76,26 +112,40 @@ std::vector<std::string> spaced(std::string_view text) {
 }  // namespace
 
 void Translation::timezone(const Command& command) {
+  std::string note;
+  const auto add = [&note](const std::string& more) { note += (note.empty() ? "" : "; ") + more; };
   if (!command.words.empty()) {
     const std::string& zone = command.words.front();
-    baseline("timezone") = zone;
+    if (zone == "GMT" || zone == "Universal" || zone == "Zulu") {
+      baseline("timezone") = "UTC";
+      add("UTC");
+    } else if (is_time_zone(zone)) {
+      baseline("timezone") = zone;
+    } else {
+      add("the zone is not taken over: a recipe has those that are named AREA/CITY, and UTC");
+    }
   }
   if (command.has("ntpservers")) {
-    return changed(command, "the recipe's os asks its own time servers");
+    add("the recipe's os asks its own time servers");
   }
-  mapped(command, "the machine's clock is UTC");
+  if (command.has("nontp")) {
+    add("the clock is set by time servers all the same, by systemd-timesyncd");
+  }
+  if (!command.has("utc") && !command.has("isUtc")) {
+    add("the machine's clock is UTC");
+  }
+  note.empty() ? mapped(command) : changed(command, note);
 }
 
 /// "en_US" meant UTF-8; "en_US.utf8" is another spelling.
 void Translation::lang(const Command& command) {
-  std::string locale = command.words.front();
-  const std::size_t dot = locale.find('.');
-  const std::string language = locale.substr(0, dot);
-  const bool utf8 = dot == std::string::npos || locale.substr(dot + 1) == "UTF-8" ||
-                    locale.substr(dot + 1) == "utf8";
-  locale = language == "C" ? "C.UTF-8" : utf8 ? language + ".UTF-8" : locale;
+  const std::string& given = command.words.front();
+  const std::string locale = utf8_locale(given);
+  if (locale.empty()) {
+    return not_applicable(command, "it is no language that a recipe takes, such as de_DE.UTF-8");
+  }
   baseline("locale") = locale;
-  std::string note = locale == command.words.front() ? "" : locale;
+  std::string note = locale == given ? "" : locale;
   if (command.has("addsupport")) {
     note += std::string(note.empty() ? "" : "; ") + "other languages are not added";
   }
@@ -116,12 +166,12 @@ void Translation::keyboard(const Command& command) {
   }
   const bool whole = !variant.empty() && is_variant(variant) && layouts.find(',') == layouts.npos;
   layout = layout.substr(0, layout.find_first_of(" -("));
-  if (whole) {
+  if (whole && is_keyboard(layout)) {
     baseline("keyboard") = layout + "-" + variant;
     return mapped(command);
   }
-  if (layout.empty()) {
-    return not_applicable(command, "it names no layout");
+  if (!is_keyboard(layout)) {
+    return not_applicable(command, "it names no layout that a recipe takes");
   }
   baseline("keyboard") = layout;
   const bool all = layout == command.value("vckeymap") || layout == layouts ||
@@ -129,23 +179,34 @@ void Translation::keyboard(const Command& command) {
   all ? mapped(command) : changed(command, "the layout '" + layout + "'");
 }
 
+/// A recipe has one interface, the first.
 void Translation::network(const Command& command) {
   std::string note;
+  const auto add = [&note](const std::string& more) { note += (note.empty() ? "" : "; ") + more; };
   if (command.has("hostname")) {
-    note = "each instance gets a host name of its own; ";
+    add("each instance gets a host name of its own");
   }
   const std::string way = command.value("bootproto");
+  const std::string device = command.value("device");
+  if (way.empty() && device.empty() && !command.has("ip")) {
+    return not_applicable(command,
+                          note.empty() ? "an instance's network is given when it starts" : note);
+  }
+  baseline("network") = "dhcp";
   if (way == "static" || command.has("ip")) {
-    baseline("network") = "dhcp";
-    return changed(command, note + "an image has no fixed address: DHCP");
+    add("an image has no fixed address: DHCP");
+  } else if (!note.empty() || (!way.empty() && way != "dhcp")) {
+    add("DHCP");
   }
-  if (!way.empty() || command.has("device")) {
-    baseline("network") = "dhcp";
-    return note.empty() ? mapped(command) : changed(command, note + "DHCP");
+  const std::string first = first_device_.empty() ? device : first_device_;
+  if (!device.empty() && device != first) {
+    add("DHCP on the first interface only, for which " + first + " is taken");
   }
-  not_applicable(command,
-                 note.empty() ? "an instance's network is given when it starts"
-                              : note.substr(0, note.size() - 2));
+  first_device_ = first;
+  if (is_off(command.value("onboot"))) {
+    add("the first interface is brought up at boot all the same");
+  }
+  note.empty() ? mapped(command) : changed(command, note);
 }
 
 void Translation::firewall(const Command& command) {
@@ -169,12 +230,11 @@ void Translation::firewall(const Command& command) {
     }
   };
   for (const std::string& port : listed_in(command, "port")) {  // "1234:udp", "imap:tcp", "ssh"
-    const std::size_t colon = port.find(':');
-    const std::string name = port.substr(0, colon);
-    if (name.find_first_not_of("0123456789") == std::string::npos) {
-      open(name + "/" + (colon == std::string::npos ? "tcp" : port.substr(colon + 1)));
+    if (const std::string number = port_of(port); !number.empty()) {
+      open(number);
     } else {
-      services.push_back(name);
+      const bool is_number = std::isdigit(static_cast<unsigned char>(port.front())) != 0;
+      services.push_back(is_number ? port : port.substr(0, port.find(':')));
     }
   }
   for (const std::string& service : listed_in(command, "remove-service")) {
@@ -189,23 +249,45 @@ void Translation::firewall(const Command& command) {
     }
   }
   baseline("firewall")["inbound"] = ports;
-  if (!unknown.empty()) {
-    return changed(command, "not opened, since their ports are not known: " + unknown);
+  std::string note =
+      unknown.empty() ? "" : "not opened, since a recipe has no port for them: " + unknown;
+  if (command.has("trust")) {
+    note += std::string(note.empty() ? "" : "; ") + "no interface is trusted as a whole";
   }
-  command.has("trust") ? changed(command, "no interface is trusted as a whole") : mapped(command);
+  note.empty() ? mapped(command) : changed(command, note);
 }
 
-/// One step for each line, in its place among the scripts: they may install what it enables.
+/// One step for each line, in its place among the scripts: they may install what it enables. As in
+/// Anaconda a unit that is not there does not end it, unless only the profile can have named it.
 void Translation::services(const Command& command) {
   std::string script;
+  std::string note;
+  const auto add = [&](const std::string& verb, const std::string& given) {
+    const Service service = service_named(given);
+    if (service.unit.empty() || !is_unit_name(service.unit)) {
+      note += "; " + given +
+              (service.unit.empty() ? ": the baseline's network is always there"
+                                    : " is no name of a unit");
+      return;
+    }
+    const bool must_be_there = verb == "enable" && !service.comes_with_fedora;
+    script += "systemctl " + verb + " " + service.unit +
+              (must_be_there ? "\n" : " || :  # it may not be there\n");
+    if (verb == "enable" && !must_be_there) {
+      note += "; " + service.unit + " if it is there";
+    }
+  };
   for (const std::string& service : listed(command.value("enabled"))) {
-    script += "systemctl enable " + unit_of(service) + "\n";
+    add("enable", service);
   }
   for (const std::string& service : listed(command.value("disabled"))) {
-    script += "systemctl disable " + unit_of(service) + " || :  # it may not be there\n";
+    add("disable", service);
+  }
+  if (script.empty()) {
+    return not_applicable(command, note.empty() ? "it names no service" : note.substr(2));
   }
   steps_.push_back({shell(script, false), here_});
-  changed(command, "a step with systemctl; units by their names in Debian");
+  changed(command, "a step with systemctl; units by their names in Debian" + note);
 }
 
 void Translation::bootloader(const Command& command) {
@@ -221,10 +303,9 @@ void Translation::bootloader(const Command& command) {
       note += "; '" + word + "' is no word of the kernel's command line";
     }
   }
-  for (const char* option : {"password", "timeout"}) {
-    if (command.has(option)) {
-      note += std::string("; --") + option + " is not taken over";
-    }
+  const std::string location = command.value("location");
+  if (command.has("disabled") || location == "none" || location == "partition") {
+    note += "; in the boot record and the EFI partition";
   }
   note.find(';') == std::string::npos ? mapped(command, note) : changed(command, note);
 }

@@ -3,6 +3,9 @@
 
 #include <goldmill/kickstart/recipe_words.hpp>
 
+#include "dropped_options.hpp"
+#include "storage.hpp"
+
 namespace goldmill::kickstart {
 
 namespace {
@@ -73,8 +76,18 @@ std::string without_secrets(const Command& command) {
 }
 }  // namespace
 
+/// An option that nothing becomes of is a change.
+ImportRow Translation::row_of(const Command& command, Verdict verdict, std::string note) const {
+  if (verdict != Verdict::not_applicable) {
+    const std::string dropped = dropped_options(command);
+    verdict = dropped.empty() ? verdict : Verdict::changed;
+    note += (note.empty() || dropped.empty() ? "" : "; ") + dropped;
+  }
+  return {here_.file, command.line, without_secrets(command), verdict, std::move(note)};
+}
+
 void Translation::say(const Command& command, Verdict verdict, std::string note) {
-  rows_.push_back({here_.file, command.line, without_secrets(command), verdict, std::move(note)});
+  rows_.push_back(row_of(command, verdict, std::move(note)));
 }
 void Translation::mapped(const Command& command, std::string note) {
   say(command, Verdict::mapped, std::move(note));
@@ -109,22 +122,20 @@ Json& Translation::baseline(const std::string& key) {
 void Translation::translate(const Command& command) {
   using Method = void (Translation::*)(const Command&);
   static const std::map<std::string, Method> kMethods = {{"bootloader", &Translation::bootloader},
-                                                         {"btrfs", &Translation::btrfs},
                                                          {"firewall", &Translation::firewall},
                                                          {"group", &Translation::group},
                                                          {"keyboard", &Translation::keyboard},
                                                          {"lang", &Translation::lang},
                                                          {"lilo", &Translation::bootloader},
-                                                         {"logvol", &Translation::logvol},
                                                          {"network", &Translation::network},
-                                                         {"part", &Translation::part},
-                                                         {"partition", &Translation::part},
-                                                         {"raid", &Translation::raid},
                                                          {"rootpw", &Translation::rootpw},
                                                          {"services", &Translation::services},
                                                          {"sshkey", &Translation::sshkey},
                                                          {"timezone", &Translation::timezone},
                                                          {"user", &Translation::user}};
+  if (is_storage(command.name)) {
+    return keep_for_storage(command);
+  }
   const auto method = kMethods.find(command.name);
   if (method != kMethods.end()) {
     return (this->*method->second)(command);
@@ -134,9 +145,6 @@ void Translation::translate(const Command& command) {
   }
   if (command.name == "reqpart") {
     return mapped(command, "the boot partitions are always added");
-  }
-  if (command.name == "volgroup") {
-    return changed(command, "its logical volumes become partitions");
   }
   not_applicable(command, reason_for(command.name));
 }
@@ -152,6 +160,26 @@ void Translation::translate(const Section& section) {
   not_applicable(section.header,
                  name == "%addon" ? "an addition to the installer"
                                   : "a script of the installer's own, and none runs");
+}
+
+void Translation::keep_for_storage(const Command& command) {
+  storage_rows_.push_back(rows_.size());
+  storage_lines_.push_back(command);
+  mapped(command);
+}
+
+void Translation::finish_disk() {
+  Storage storage(storage_lines_);
+  for (std::size_t at = 0; at < storage_lines_.size(); ++at) {
+    ImportRow& row = rows_[storage_rows_[at]];
+    here_ = {row.file, row.line};
+    Storage::Placement placement = storage.place(storage_lines_[at], here_);
+    row = row_of(storage_lines_[at], placement.verdict, std::move(placement.note));
+  }
+  const Json disk = storage.disk(places_);
+  for (const auto& [key, value] : disk.items()) {
+    recipe_["disk"][key] = value;
+  }
 }
 
 Import Translation::finish(const std::string& name, const std::string& os) {

@@ -9,7 +9,6 @@
 
 #include <goldmill/kickstart/import.hpp>
 #include <goldmill/kickstart/profile.hpp>
-#include <goldmill/kickstart/volumes.hpp>
 
 namespace goldmill::kickstart {
 
@@ -30,6 +29,7 @@ class Translation {
 
  private:
   using Verdict = ImportRow::Verdict;
+  ImportRow row_of(const Command& command, Verdict verdict, std::string note) const;
   void say(const Command& command, Verdict verdict, std::string note = {});
   void translate(const Command& command);
   void translate(const Section& section);
@@ -46,6 +46,9 @@ class Translation {
   /// Its index among the users; a new one is from the line at hand.
   std::size_t user_named(const std::string& name);
   void account_line(std::string line);
+  /// What there is to say of the line's groups, or of its password.
+  std::string give_groups(const Command& command, Json& user);
+  static std::string give_password(const Command& command, Json& user);
   void finish_accounts();
 
   // system.cpp
@@ -57,17 +60,14 @@ class Translation {
   void services(const Command& command);
   void bootloader(const Command& command);
 
-  // storage.cpp
-  void part(const Command& command);
-  void logvol(const Command& command);
-  void raid(const Command& command);
-  void btrfs(const Command& command);
-  void volume(const Command& command, const std::string& mount, std::string change);
+  /// Storage lines are judged when all are known; until then each only has its row.
+  void keep_for_storage(const Command& command);
   void finish_disk();
 
   // scripts.cpp
   void packages(const Section& section);
   void package(const Command& line, std::string_view entry);
+  void package_group(const Command& line, const std::string& entry, bool removes);
   void want(const std::string& name, bool removes);
   void finish_packages();
   void post(const Section& section);
@@ -84,12 +84,14 @@ class Translation {
   Place here_;  ///< the line at hand
   Json recipe_ = Json::object();
   Json baseline_ = Json::object();
+  std::string first_device_;  ///< of the network lines
   std::vector<Json> users_;
   std::map<std::string, std::size_t> user_indices_;
   std::map<std::string, std::string> groups_;  ///< name -> gid, or ""
   std::vector<std::string> account_lines_;     ///< of a script that runs before others
   std::optional<Place> account_place_;         ///< the first line that asks for something of it
-  Volumes volumes_;
+  std::vector<Command> storage_lines_;
+  std::vector<std::size_t> storage_rows_;  ///< of rows_, one for each of these lines
   /// By name; the number says in which order they are asked for.
   struct Wanted {
     std::size_t number = 0;

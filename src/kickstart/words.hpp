@@ -15,6 +15,9 @@ namespace goldmill::kickstart {
 /// that does not end, nothing behind a backslash).
 Result<std::vector<std::string>> split_words(std::string_view line);
 
+/// ASCII letters only.
+std::string lowered(std::string text);
+
 /// Without white space at both ends.
 std::string_view trimmed(std::string_view text);
 

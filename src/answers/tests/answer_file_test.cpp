@@ -144,6 +144,33 @@ TEST_F(AnswerFileTest, KickstartComesBackAsTheSameRecipe) {
   EXPECT_THAT(file.unsaid, testing::Contains(HasSubstr("proxy")));
 }
 
+/// Anaconda installs RPM packages whatever the recipe's os is; Debian's installer does not.
+TEST_F(AnswerFileTest, PackagesGoByTheNamesOfTheInstallersFamily) {
+  const char* recipe =
+      "recipe: web\nos: debian/12\n"
+      "packages: [apache2, cron, openssh-client, default-jre, python3, nginx, -vim]\n";
+  const std::string kickstart = answers(recipe, Installer::kickstart).text;
+  EXPECT_THAT(kickstart,
+              HasSubstr("\nhttpd\ncronie\nopenssh-clients\njava-latest-openjdk\npython3\nnginx\n"
+                        "-vim-enhanced\n%end\n"));
+  EXPECT_EQ(to_snapshot(load(at("server.yaml"))).at("requests").at("packages"),
+            to_snapshot(load(write("back.ks", kickstart))).at("requests").at("packages"));
+  EXPECT_THAT(answers(recipe, Installer::preseed).text, HasSubstr("apache2"));
+}
+
+TEST_F(AnswerFileTest, HardwareAndSecretsAreNotSaid) {
+  const char* recipe =
+      "recipe: web\nos: debian/12\nhardware: [nvme]\n"
+      "secrets: [{name: token, version: \"1\", env: TOKEN}]\n";
+  for (const Installer installer : {Installer::kickstart, Installer::preseed}) {
+    const AnswerFile file = answers(recipe, installer);
+    EXPECT_THAT(file.unsaid, testing::Contains(HasSubstr("hardware: ")));
+    EXPECT_THAT(file.unsaid, testing::Contains(HasSubstr("secrets: token")));
+    EXPECT_THAT(answers("recipe: r\nos: debian/12\n", installer).unsaid,
+                Not(testing::Contains(HasSubstr("hardware: "))));
+  }
+}
+
 TEST_F(AnswerFileTest, PreseedComesBackAsTheSameRecipe) {
   const AnswerFile file = answers(kServer, Installer::preseed);
   const Recipe before = recipe::merged({load(at("server.yaml"))});

@@ -10,7 +10,9 @@ namespace goldmill::kickstart {
 /// The same name where the table has none; "" for what Debian has not, or always.
 std::string debian_name(const std::string& name);
 
-/// The name by which debian_name() gives `debian` back; "" when there is none.
+/// What Fedora and Red Hat call a package of Debian, so that debian_name() gives `debian` back: of
+/// several names in the table the first. The same name where the table has none, "" where the table
+/// says that the name means something else there.
 std::string rpm_name(const std::string& debian);
 
 /// nullptr: no group that Debian has a counterpart for.

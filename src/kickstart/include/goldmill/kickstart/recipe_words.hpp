@@ -23,6 +23,18 @@ void put(Json& recipe, const char* key, Json value);
 /// Debian policy 5.6.7.
 bool is_package_name(std::string_view name);
 
+/// As a recipe's `baseline` takes them.
+bool is_time_zone(std::string_view text);
+bool is_keyboard(std::string_view text);
+bool is_account_name(std::string_view text);
+/// "en_US", "de_DE.iso88591@euro" -> "de_DE.UTF-8@euro"; "" when it is no language.
+std::string utf8_locale(std::string_view text);
+
+/// As a recipe's `disk.partitions` takes them.
+bool is_mount_point(std::string_view path);
+/// The label without what a recipe's has not: "My Root" -> "My_Root".
+std::string fitting_label(std::string_view label);
+
 /// A recipe replaces ${NAME} by a parameter; a script's own must stay.
 std::string without_parameters(std::string_view script);
 

@@ -25,13 +25,18 @@ class Volumes {
  public:
   /// Whether it takes the place of an earlier one with the same mount.
   bool add(const Volume& volume);
+  /// Whether one with another mount has it; "" is none.
+  bool has_label(const std::string& label, const std::string& mount) const;
   std::size_t size() const { return volumes_.size(); }
   /// {"size", "partitions"} for a recipe's `disk:`; empty without volumes. The root comes last,
-  /// since it grows with the disk. One root alone needs no list. `places` gets where they were
-  /// said.
+  /// since it grows with the disk. One root alone needs no list. Names in the partition table, and
+  /// labels where none is said, come from the mounts; each is there once. `places` gets where the
+  /// volumes were said.
   Json disk(Places& places) const;
 
  private:
+  static Json partitions(const std::vector<Volume>& volumes);
+
   std::vector<Volume> volumes_;
   std::map<std::string, std::size_t> by_mount_;
 };
