@@ -54,23 +54,29 @@ constexpr const char* kSecretOptions[] = {"password",
                                           "one-time-password",
                                           "activation-key"};
 
-/// The command as written, but for passwords in it: people keep reports.
+bool is_secret(const std::string& option) {
+  return std::find(std::begin(kSecretOptions), std::end(kSecretOptions), option) !=
+         std::end(kSecretOptions);
+}
+
+/// The command as written; one with a password as it was understood, without it: people keep
+/// reports.
 std::string without_secrets(const Command& command) {
-  std::vector<std::string> secrets;
-  for (const char* option : kSecretOptions) {
-    const std::vector<std::string> values = command.values(option);
-    secrets.insert(secrets.end(), values.begin(), values.end());
+  const bool has_secret_words = command.name == "rootpw" || command.name == "sshpw";
+  const bool has_secrets = std::any_of(command.options.begin(),
+                                       command.options.end(),
+                                       [](const auto& option) { return is_secret(option.first); });
+  if (!has_secrets && (!has_secret_words || command.words.empty())) {
+    return command.text;
   }
-  if (command.name == "rootpw" || command.name == "sshpw") {
-    secrets.insert(secrets.end(), command.words.begin(), command.words.end());
+  std::string text = command.name;
+  for (const std::string& word : command.words) {
+    text += " " + (has_secret_words ? "..." : word);
   }
-  std::string text = command.text;
-  for (const std::string& secret : secrets) {
-    const std::size_t start = text.rfind(secret);
-    if (start == std::string::npos) {
-      return command.name + " ...";  // written with quotes or backslashes in it
+  for (const auto& [option, values] : command.options) {
+    for (const std::string& value : values) {
+      text += " --" + option + (value.empty() ? "" : "=" + (is_secret(option) ? "..." : value));
     }
-    text.replace(start, secret.size(), secret.empty() ? "" : "...");
   }
   return text;
 }

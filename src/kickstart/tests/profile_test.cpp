@@ -217,7 +217,8 @@ TEST_F(ImportTest, TheReportHoldsNoPassword) {
   for (const ImportRow& row : done.rows) {
     EXPECT_EQ(row.text.find("sec"), std::string::npos) << row.text;
   }
-  EXPECT_EQ(done.rows[3].text, "user --name=a --password=... --plaintext --gecos=A");
+  EXPECT_EQ(done.rows[3].text, "user --gecos=A --name=a --password=... --plaintext");
+  EXPECT_EQ(import("user --password=x --name=xx\n").rows[0].text, "user --name=xx --password=...");
 }
 
 TEST_F(ImportTest, FollowsIncludesInTheirPlace) {

@@ -137,7 +137,7 @@ TEST_F(TranslationTest, APartitionStandsAtItsOwnLineAndKeepsItsPassphrase) {
   EXPECT_EQ(line_of("baseline.locale"), "profile.ks:3");
   ASSERT_EQ(rows_.size(), 4U);
   EXPECT_EQ(rows_[2].file, disk.string());
-  EXPECT_EQ(rows_[2].text, "part /srv --size=99 --encrypted --passphrase=...");
+  EXPECT_EQ(rows_[2].text, "part /srv --encrypted --passphrase=... --size=99");
   EXPECT_EQ(rows_[2].note.find("hunter2"), std::string::npos) << rows_[2].note;
   EXPECT_NE(rows_[2].note.find("--passphrase: not taken over"), std::string::npos);
 }
