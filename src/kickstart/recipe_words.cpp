@@ -81,7 +81,7 @@ std::string utf8_locale(std::string_view text) {
 }
 
 bool is_mount_point(std::string_view path) {
-  constexpr std::size_t kDeepest = 8;
+  constexpr std::size_t kDeepestMount = 8;
   constexpr std::size_t kLongestPart = 64;
   if (path == "/") {
     return true;
@@ -91,7 +91,7 @@ bool is_mount_point(std::string_view path) {
     const std::size_t end = std::min(path.find('/', 1), path.size());
     const std::string_view name = path.substr(1, end - 1);
     if (path.front() != '/' || name.empty() || name.size() > kLongestPart || name == "." ||
-        name == ".." || ++depth > kDeepest || name.find_first_not_of(kPlain) != name.npos) {
+        name == ".." || ++depth > kDeepestMount || name.find_first_not_of(kPlain) != name.npos) {
       return false;
     }
     path.remove_prefix(end);
