@@ -46,8 +46,8 @@ class Gathering {
       }
       for (const recipe::DebconfAnswer& answer : recipe.debconf) {
         if (answer.value.ends_with('\\')) {
-          machine_.unsaid.push_back("debconf: " + answer.question +
-                                    ", whose '\\' at the end would take the next line along");
+          unsaid("debconf: " + answer.question +
+                 ", whose '\\' at the end would take the next line along");
           continue;
         }
         machine_.debconf.push_back(answer);

@@ -65,6 +65,10 @@ std::size_t Translation::user_named(const std::string& name) {
 
 void Translation::account_line(std::string line) {
   account_lines_.push_back(std::move(line));
+  ask_for_account_step();
+}
+
+void Translation::ask_for_account_step() {
   account_place_ = account_place_.value_or(here_);
 }
 
@@ -80,18 +84,16 @@ void Translation::user(const Command& command) {
   places_[entry_path("baseline.users", index)] = here_;
   Json& user = users_[index];
   std::string note = give_groups(command, user);
-  const auto add = [&note](const std::string& more) {
-    note += (note.empty() || more.empty() ? "" : "; ") + more;
-  };
-  add(give_password(command, user));
+  add_note(note, give_password(command, user));
   if (command.has("shell")) {
     const std::string shell = shell_of(command.value("shell"));
     if (!shell.empty()) {
       user["shell"] = shell;
     }
     if (shell != command.value("shell")) {
-      add(shell.empty() ? "the shell is /bin/bash: that is the name of none"
-                        : "the shell " + shell);
+      add_note(note,
+               shell.empty() ? "the shell is /bin/bash: that is the name of none"
+                             : "the shell " + shell);
     }
   }
   std::string options;
@@ -124,7 +126,7 @@ std::string Translation::give_groups(const Command& command, Json& user) {
       continue;
     }
     if (!is_group_name(group)) {
-      note += (note.empty() ? "" : "; ") + ("'" + given + "' is no name of a group");
+      add_note(note, "'" + given + "' is no name of a group");
       continue;
     }
     user["groups"].push_back(group);
@@ -133,8 +135,8 @@ std::string Translation::give_groups(const Command& command, Json& user) {
           paren == std::string::npos ? "" : given.substr(paren + 1, given.find(')') - paren - 1);
       const bool is_number = gid.find_first_not_of("0123456789") == std::string::npos;
       groups_.emplace(group, is_number ? gid : "");
-      account_place_ = account_place_.value_or(here_);
-      note += (note.empty() ? "" : "; ") + ("a step makes the group " + group);
+      ask_for_account_step();
+      add_note(note, "a step makes the group " + group);
     }
   }
   return note;
@@ -160,7 +162,7 @@ void Translation::group(const Command& command) {
   if (!is_group_name(name)) {
     return not_applicable(command, "Debian takes no group of that name");
   }
-  account_place_ = account_place_.value_or(here_);
+  ask_for_account_step();
   groups_[name] = command.value("gid");
   mapped(command);
 }

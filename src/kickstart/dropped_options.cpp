@@ -4,6 +4,8 @@
 #include <string_view>
 #include <vector>
 
+#include <goldmill/kickstart/recipe_words.hpp>
+
 namespace goldmill::kickstart {
 
 namespace {
@@ -72,13 +74,9 @@ constexpr OptionNote kNotes[] = {
     {" reqpart ", " add-boot ", "/boot is a directory of the root file system"},
 };
 
-bool holds(std::string_view list, const std::string& word) {
-  return list.find(" " + word + " ") != std::string_view::npos;
-}
-
 std::string_view note_of(const std::string& command, const std::string& option) {
   for (const OptionNote& known : kNotes) {
-    if (holds(known.commands, command) && holds(known.options, option)) {
+    if (has_word(known.commands, command) && has_word(known.options, option)) {
       return known.note;
     }
   }
@@ -101,7 +99,7 @@ std::string dropped_options(const Command& command) {
   }
   std::string text;
   for (const auto& [note, options] : notes) {
-    text += (text.empty() ? "" : "; ") + options + ": " + std::string(note);
+    add_note(text, options + ": " + std::string(note));
   }
   return text;
 }

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include <goldmill/kickstart/recipe_words.hpp>
+
 #include "words.hpp"
 
 namespace goldmill::kickstart {
@@ -59,7 +61,7 @@ bool is_member_name(const std::string& name) {
 Pools::Pools(const std::vector<Command>& lines) {
   for (const char* names : {" part partition ", " raid ", " volgroup ", " btrfs "}) {
     for (const Command& line : lines) {
-      if (std::string_view(names).find(" " + line.name + " ") != std::string_view::npos) {
+      if (has_word(names, line.name)) {
         add(line);
       }
     }
@@ -90,18 +92,17 @@ Room Pools::room(const std::string& name) const {
 Room Pools::of_members(const Command& line) const {
   Room sum;
   Room least{kMostMib, false};
-  std::uint64_t count = 0;
   for (std::size_t at = 1; at < line.words.size(); ++at) {
     const Room member = room(line.words[at]);
     sum = {sum.mib + member.mib, sum.grows || member.grows};
     least.mib = std::min(least.mib, member.mib);
-    ++count;
   }
-  if (count == 0) {
+  const std::uint64_t members = line.words.size() - 1;
+  if (members == 0) {
     return sum;
   }
   const std::uint64_t spares = mib_of(line.value("spares")).value_or(0);
-  count -= std::min(count, spares);
+  const std::uint64_t count = members - std::min(members, spares);
   const std::string level = level_of(line.value(line.name == "raid" ? "level" : "data"));
   const std::uint64_t mib = line.name == "btrfs" && level == "1"
                                 ? sum.mib / 2  // each block is kept twice, on whichever members

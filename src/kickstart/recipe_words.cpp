@@ -42,6 +42,15 @@ std::vector<std::string> listed(std::string_view text) {
   return parts;
 }
 
+bool has_word(std::string_view list, std::string_view word) {
+  return word.find(' ') == word.npos && list.find(" " + std::string(word) + " ") != list.npos;
+}
+
+void add_note(std::string& note, std::string_view more) {
+  note += note.empty() || more.empty() ? "" : "; ";
+  note += more;
+}
+
 void put(Json& recipe, const char* key, Json value) {
   if (!value.empty()) {
     recipe[key] = std::move(value);
@@ -55,17 +64,17 @@ bool is_package_name(std::string_view name) {
 }
 
 bool is_time_zone(std::string_view text) {
-  static const std::regex kZone("UTC|[A-Z][A-Za-z]{1,30}(/[A-Za-z0-9_+-]{1,30}){1,2}");
+  static const std::regex kZone(kTimeZonePattern);
   return std::regex_match(text.begin(), text.end(), kZone);
 }
 
 bool is_keyboard(std::string_view text) {
-  static const std::regex kLayout("[a-z]{2,12}([-_][a-z0-9]{1,16}){0,3}");
+  static const std::regex kLayout(kKeyboardPattern);
   return std::regex_match(text.begin(), text.end(), kLayout);
 }
 
 bool is_account_name(std::string_view text) {
-  static const std::regex kAccount("[a-z_][a-z0-9_-]{0,31}");
+  static const std::regex kAccount(kAccountPattern);
   return std::regex_match(text.begin(), text.end(), kAccount);
 }
 

@@ -21,37 +21,18 @@ struct NameParts {
 NameParts parts_of(const std::string& name) {
   const std::size_t dot = name.rfind('.');
   const std::string end = dot == std::string::npos ? "" : name.substr(dot + 1);
-  for (const char* known : {"x86_64", "noarch", "aarch64"}) {
-    if (end == known) {
-      return {name.substr(0, dot), Architecture::any};
-    }
+  if (has_word(" x86_64 noarch aarch64 ", end)) {
+    return {name.substr(0, dot), Architecture::any};
   }
-  for (const char* known : {"i386",
-                            "i486",
-                            "i586",
-                            "i686",
-                            "ppc64",
-                            "ppc64le",
-                            "s390",
-                            "s390x",
-                            "armv7hl",
-                            "riscv64"}) {
-    if (end == known) {
-      return {name.substr(0, dot), Architecture::other};
-    }
+  if (has_word(" i386 i486 i586 i686 ppc64 ppc64le s390 s390x armv7hl riscv64 ", end)) {
+    return {name.substr(0, dot), Architecture::other};
   }
   return {name, Architecture::any};
 }
 
 /// One that reads what beginning() writes.
 bool is_shell(const std::string& interpreter) {
-  const std::string name = interpreter.substr(interpreter.rfind('/') + 1);
-  for (const char* known : {"sh", "bash", "dash", "ksh", "zsh"}) {
-    if (name == known) {
-      return true;
-    }
-  }
-  return false;
+  return has_word(" sh bash dash ksh zsh ", interpreter.substr(interpreter.rfind('/') + 1));
 }
 
 /// Whether the script's failure counts, and where what it says goes. Anaconda makes the log's

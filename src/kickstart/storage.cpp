@@ -10,7 +10,6 @@ namespace goldmill::kickstart {
 namespace {
 using Verdict = ImportRow::Verdict;
 
-constexpr std::uint64_t kSmallestMib = 64;
 constexpr std::uint64_t kStandardMib = 1024;  // where the profile leaves it to the machine
 constexpr std::size_t kMostPartitions = 16;   // of a recipe
 
@@ -49,12 +48,7 @@ std::string kind_of(const Command& line) {
 }  // namespace
 
 bool is_storage(const std::string& command) {
-  for (const char* name : {"part", "partition", "logvol", "raid", "btrfs", "volgroup"}) {
-    if (command == name) {
-      return true;
-    }
-  }
-  return false;
+  return has_word(" part partition logvol raid btrfs volgroup ", command);
 }
 
 Storage::Placement Storage::place(const Command& line, const Place& where) {
@@ -77,19 +71,16 @@ Storage::Placement Storage::place(const Command& line, const Place& where) {
 }
 
 std::string Storage::refusal(const Command& line, const std::string& mount) const {
-  if (mount == "swap") {
-    return volumes_.size() + 1 < kMostPartitions ? "" : "a recipe's disk has at most 16 partitions";
-  }
-  if (!mount.starts_with('/')) {
+  if (mount != "swap" && !mount.starts_with('/')) {
     return "it is mounted nowhere";
   }
-  if (line.value("fstype") == "tmpfs") {
+  if (mount != "swap" && line.value("fstype") == "tmpfs") {
     return "a tmpfs takes no disk; systemd mounts /tmp so with tmp.mount";
   }
-  if (!is_mount_point(mount)) {
+  if (mount != "swap" && !is_mount_point(mount)) {
     return "a recipe mounts at paths of letters, digits, '.', '-' and '_', at most 8 deep";
   }
-  return mount == "/" || volumes_.size() + 1 < kMostPartitions
+  return mount == "/" || volumes_.size() + 1 < kMostPartitions  // one place is the root's
              ? ""
              : "a recipe's disk has at most 16 partitions";
 }
@@ -109,7 +100,7 @@ Storage::Placement Storage::place_volume(const Command& line, const Place& where
   choose_size(line, volume);
   choose_label(line, volume);
   if (volumes_.add(volume)) {
-    add_note("it replaces an earlier line");
+    add_note(note_, "it replaces an earlier line");
   }
   return {note_.empty() ? Verdict::mapped : Verdict::changed, note_};
 }
@@ -122,7 +113,7 @@ void Storage::choose_filesystem(const Command& line, Volume& volume) {
   } else if (filesystem == "vfat" && volume.mount != "/") {
     volume.filesystem = "vfat";
   } else if (!filesystem.empty() && filesystem != "ext4" && line.name != "btrfs") {
-    add_note("ext4 instead of " + filesystem);
+    add_note(note_, "ext4 instead of " + filesystem);
   }
 }
 
@@ -143,8 +134,8 @@ Room Storage::room_of(const Command& line) {
     room = pools_.of_pool(line);
     from = "its share of the pool";
   }
-  if (from != nullptr && room.mib >= kSmallestMib) {
-    add_note(in_mib(room.mib) + ", " + from);
+  if (from != nullptr && room.mib >= kLeastVolumeMib) {
+    add_note(note_, in_mib(room.mib) + ", " + from);
   }
   return room;
 }
@@ -153,24 +144,23 @@ Room Storage::room_of(const Command& line) {
 void Storage::choose_size(const Command& line, Volume& volume) {
   const Room room = room_of(line);
   volume.mib = room.mib;
-  volume.grows = room.grows;
   if (volume.mount == "/") {
     if (!room.grows) {
-      add_note("it takes what the other partitions leave of the disk");
+      add_note(note_, "it takes what the other partitions leave of the disk");
     }
   } else if (room.grows) {
     const std::uint64_t most = mib_of(line.value("maxsize")).value_or(0);
     volume.mib = std::max(room.mib, most > 0 ? std::min(most, kStandardMib) : kStandardMib);
-    add_note(in_mib(volume.mib) + ": only the root grows with the disk");
+    add_note(note_, in_mib(volume.mib) + ": only the root grows with the disk");
   } else if (line.has("recommended") || line.has("hibernation")) {
     volume.mib = kStandardMib;
-    add_note(in_mib(volume.mib) + ": the memory of the machine is not known");
+    add_note(note_, in_mib(volume.mib) + ": the memory of the machine is not known");
   } else if (room.mib == 0) {
     volume.mib = kStandardMib;
-    add_note(in_mib(volume.mib) + ": the profile does not say its size");
-  } else if (room.mib < kSmallestMib) {
-    volume.mib = kSmallestMib;
-    add_note(in_mib(volume.mib) + " at least");
+    add_note(note_, in_mib(volume.mib) + ": the profile does not say its size");
+  } else if (room.mib < kLeastVolumeMib) {
+    volume.mib = kLeastVolumeMib;
+    add_note(note_, in_mib(volume.mib) + " at least");
   }
 }
 
@@ -181,7 +171,8 @@ void Storage::choose_label(const Command& line, Volume& volume) {
     volume.label.clear();
   }
   if (volume.label != given) {
-    add_note(volume.label.empty() ? "the label '" + given + "' is not taken over"
+    add_note(note_,
+             volume.label.empty() ? "the label '" + given + "' is not taken over"
                                   : "the label '" + volume.label + "'");
   }
 }

@@ -37,7 +37,6 @@ class Storage {
   Room room_of(const Command& line);
   void choose_filesystem(const Command& line, Volume& volume);
   void choose_label(const Command& line, Volume& volume);
-  void add_note(const std::string& more) { note_ += (note_.empty() ? "" : "; ") + more; }
 
   Pools pools_;
   Volumes volumes_;

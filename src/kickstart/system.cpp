@@ -113,7 +113,7 @@ std::vector<std::string> spaced(std::string_view text) {
 
 void Translation::timezone(const Command& command) {
   std::string note;
-  const auto add = [&note](const std::string& more) { note += (note.empty() ? "" : "; ") + more; };
+  const auto add = [&note](const std::string& more) { add_note(note, more); };
   if (!command.words.empty()) {
     const std::string& zone = command.words.front();
     if (zone == "GMT" || zone == "Universal" || zone == "Zulu") {
@@ -147,7 +147,7 @@ void Translation::lang(const Command& command) {
   baseline("locale") = locale;
   std::string note = locale == given ? "" : locale;
   if (command.has("addsupport")) {
-    note += std::string(note.empty() ? "" : "; ") + "other languages are not added";
+    add_note(note, "other languages are not added");
   }
   note.empty() ? mapped(command) : changed(command, note);
 }
@@ -182,7 +182,7 @@ void Translation::keyboard(const Command& command) {
 /// A recipe has one interface, the first.
 void Translation::network(const Command& command) {
   std::string note;
-  const auto add = [&note](const std::string& more) { note += (note.empty() ? "" : "; ") + more; };
+  const auto add = [&note](const std::string& more) { add_note(note, more); };
   if (command.has("hostname")) {
     add("each instance gets a host name of its own");
   }
@@ -252,7 +252,7 @@ void Translation::firewall(const Command& command) {
   std::string note =
       unknown.empty() ? "" : "not opened, since a recipe has no port for them: " + unknown;
   if (command.has("trust")) {
-    note += std::string(note.empty() ? "" : "; ") + "no interface is trusted as a whole";
+    add_note(note, "no interface is trusted as a whole");
   }
   note.empty() ? mapped(command) : changed(command, note);
 }

@@ -36,9 +36,8 @@ constexpr Reason kReasons[] = {
     {" timesource ", "the recipe's os asks its own time servers"}};
 
 const char* reason_for(const std::string& name) {
-  const std::string word = " " + name + " ";
   for (const Reason& reason : kReasons) {
-    if (std::string_view(reason.names).find(word) != std::string_view::npos) {
+    if (has_word(reason.names, name)) {
       return reason.note;
     }
   }
@@ -87,7 +86,7 @@ ImportRow Translation::row_of(const Command& command, Verdict verdict, std::stri
   if (verdict != Verdict::not_applicable) {
     const std::string dropped = dropped_options(command);
     verdict = dropped.empty() ? verdict : Verdict::changed;
-    note += (note.empty() || dropped.empty() ? "" : "; ") + dropped;
+    add_note(note, dropped);
   }
   return {here_.file, command.line, without_secrets(command), verdict, std::move(note)};
 }

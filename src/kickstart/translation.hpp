@@ -46,6 +46,8 @@ class Translation {
   /// Its index among the users; a new one is from the line at hand.
   std::size_t user_named(const std::string& name);
   void account_line(std::string line);
+  /// The step that runs before others comes from the first line that asks for something of it.
+  void ask_for_account_step();
   /// What there is to say of the line's groups, or of its password.
   std::string give_groups(const Command& command, Json& user);
   static std::string give_password(const Command& command, Json& user);

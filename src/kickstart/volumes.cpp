@@ -7,9 +7,8 @@
 namespace goldmill::kickstart {
 
 namespace {
-constexpr std::uint64_t kLeastMib = 4096;  // what a recipe's disk has by itself
-constexpr std::uint64_t kBootMib = 256;    // for the boot partitions that are added
-constexpr std::uint64_t kLeastVolumeMib = 64;
+constexpr std::uint64_t kLeastMib = 4096;      // what a recipe's disk has by itself
+constexpr std::uint64_t kBootMib = 256;        // for the boot partitions that are added
 constexpr std::uint64_t kLeastRootMib = 2048;  // for a root that only says --grow
 
 constexpr std::size_t kLongestName = 36;  // in a recipe
@@ -92,7 +91,7 @@ Json Volumes::disk(Places& places) const {
   std::stable_partition(
       volumes.begin(), volumes.end(), [](const Volume& volume) { return volume.mount != "/"; });
   if (volumes.back().mount != "/") {
-    volumes.push_back({"/", "ext4", "", 0, true, volumes.front().place});
+    volumes.push_back({"/", "ext4", "", 0, volumes.front().place});
   }
   std::uint64_t sum = kBootMib;
   for (Volume& volume : volumes) {

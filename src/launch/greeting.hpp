@@ -14,8 +14,10 @@ namespace goldmill::launch {
 /// How long `ps` listens to a guest whose launcher was killed: one on a busy machine takes seconds
 /// to notice that somebody is there, and boots as nobody when nobody stays.
 inline constexpr std::chrono::milliseconds kAdoptionLimit(5000);
-/// How long who only looks waits for all that others start or stop at the moment.
-inline constexpr std::chrono::milliseconds kPatienceOfAll(2000);
+/// Until when who only looks waits for all that others start or stop at the moment.
+inline std::chrono::steady_clock::time_point end_of_patience() {
+  return std::chrono::steady_clock::now() + std::chrono::seconds(2);
+}
 
 /// With a fresh seed and goldmill's own key.
 machine::Identity identity_of(const Record& record, const machine::KeyPair& own);

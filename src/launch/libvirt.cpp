@@ -360,7 +360,7 @@ void LibvirtEngine::look_at(std::vector<Record>& records) {
     return;  // no host had room for them: their own error stands
   }
   const auto host = host_of(records.front());
-  const auto end = Clock::now() + kPatienceOfAll;
+  const auto end = end_of_patience();
   for (Record& record : records) {
     if (!host) {
       record.instance.error = host.error().text();
@@ -451,7 +451,7 @@ Result<UniqueFd> LibvirtEngine::console(const std::string& instance) {
 Result<machine::SshTarget> LibvirtEngine::ssh_target(const std::string& instance) {
   Record record = TRY(records_.load(instance));
   if (record.instance.address.empty() && record.network.is_shared()) {
-    reconcile(record, TRY(host_of(record)), Clock::now() + kPatienceOfAll);
+    reconcile(record, TRY(host_of(record)), end_of_patience());
   }
   if (record.instance.state != State::ready) {
     return Error{ErrorKind::unavailable, instance + " does not run", "goldmill ps shows what does"};

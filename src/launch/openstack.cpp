@@ -227,7 +227,7 @@ void OpenStackEngine::look_at(std::vector<Record>& records) {
   const auto servers =
       project ? project->servers("") : Result<std::vector<Server>>(project.error());
   const ServersByMark by_mark = servers ? by_marks(*servers) : ServersByMark();
-  const auto end = Clock::now() + kPatienceOfAll;
+  const auto end = end_of_patience();
   for (Record& record : records) {
     if (record.server.is_null() || records_.is_being_launched(record.instance.fleet)) {
       continue;
@@ -389,8 +389,7 @@ Result<std::string> OpenStackEngine::seen_host_key(const Record& record) const {
 Result<machine::SshTarget> OpenStackEngine::ssh_target(const std::string& instance) {
   Record record = TRY(records_.load(instance));
   if (record.instance.address.empty() && !record.server.is_null()) {
-    reconcile(
-        record, TRY(find_server(TRY(project_of(record)), record)), Clock::now() + kPatienceOfAll);
+    reconcile(record, TRY(find_server(TRY(project_of(record)), record)), end_of_patience());
   }
   if (record.instance.state != State::ready) {
     return Error{ErrorKind::unavailable, instance + " does not run", "goldmill ps shows what does"};

@@ -480,14 +480,14 @@ void QemuEngine::reconcile(Record& record, Clock::time_point end) {
 
 Result<std::vector<Instance>> QemuEngine::list() {
   std::vector<Instance> instances;
-  const auto end = Clock::now() + kPatienceOfAll;
+  const auto end = end_of_patience();
   for (Record& record : TRY(records_.load_all(name()))) {
     if (is_over(record) && remove(record.instance.name)) {
       continue;
     }
     reconcile(record, end);
     learn_address(record, end);
-    if (!has(record.instance.name)) {
+    if (std::error_code ignored; !fs::exists(records_.directory(record.instance.name), ignored)) {
       continue;  // removed while it waited for its turn
     }
     if (record.process && machine::is_alive(*record.process)) {
@@ -585,13 +585,13 @@ Result<UniqueFd> QemuEngine::console(const std::string& instance) {
 
 Result<machine::SshTarget> QemuEngine::ssh_target(const std::string& instance) {
   Record record = TRY(running(instance));
-  learn_address(record, Clock::now() + kPatienceOfAll);
+  learn_address(record, end_of_patience());
   return ssh_target_of(record, records_);
 }
 
 Result<UniqueFd> QemuEngine::connect(const std::string& instance, std::uint16_t port) {
   Record record = TRY(running(instance));
-  learn_address(record, Clock::now() + kPatienceOfAll);
+  learn_address(record, end_of_patience());
   if (record.network.kind != Network::Kind::netns) {
     return Engine::connect(instance, port);
   }

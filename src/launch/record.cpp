@@ -389,7 +389,7 @@ Result<system::FileLock> Records::allocation_lock() const {
 }
 
 Result<system::FileLock> Records::lock(const std::string& name) const {
-  return system::FileLock::acquire(directory(name) / "lock", system::FileLock::Mode::exclusive);
+  return system::FileLock::acquire(lock_file(name), system::FileLock::Mode::exclusive);
 }
 
 Result<system::FileLock> Records::lock(Record& record) const {
@@ -400,7 +400,7 @@ Result<system::FileLock> Records::lock(Record& record) const {
 
 Result<system::FileLock> Records::lock_until(std::chrono::steady_clock::time_point end,
                                              Record& record) const {
-  const fs::path file = directory(record.instance.name) / "lock";
+  const fs::path file = lock_file(record.instance.name);
   for (;;) {
     auto guard = system::FileLock::try_acquire(file, system::FileLock::Mode::exclusive);
     if (guard) {

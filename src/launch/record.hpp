@@ -88,6 +88,9 @@ class Records {
 
  private:
   std::filesystem::path root() const { return home_ / "instances"; }
+  std::filesystem::path lock_file(const std::string& name) const {
+    return directory(name) / "lock";
+  }
   Result<system::FileLock> allocation_lock() const;
   Result<void> write_new(const Record& record, Bytes disk_size) const;
 

@@ -2,6 +2,8 @@
 // Disks of a preseed file: partman's recipes -> plain partitions with the same mounts.
 #include <algorithm>
 
+#include <goldmill/kickstart/recipe_words.hpp>
+
 #include "expert_recipe.hpp"
 #include "translation.hpp"
 
@@ -72,7 +74,7 @@ void Translation::expert_recipe(const Answer& answer) {
   std::string note;
   const auto add = [&note](const std::string& more) {
     if (note.find(more) == std::string::npos) {
-      note += (note.empty() ? "" : "; ") + more;
+      kickstart::add_note(note, more);
     }
   };
   for (const WantedPartition& partition : recipe->partitions) {
@@ -82,7 +84,7 @@ void Translation::expert_recipe(const Answer& answer) {
       add("the boot partitions are always added");
     } else if (is_swap(partition)) {
       const std::uint64_t mib = partition.of_memory ? kSwapMib : mib_of(partition);
-      volumes_.add({"swap", "swap", "", mib, false, here});
+      volumes_.add({"swap", "swap", "", mib, here});
       if (partition.of_memory) {
         add("swap of 1 GiB instead of a share of the memory");
       }
@@ -103,7 +105,7 @@ void Translation::expert_recipe(const Answer& answer) {
       if (has_options) {
         add("mount options are not taken over");
       }
-      volumes_.add({mount, kept, partition.specifier("label"), mib_of(partition), false, here});
+      volumes_.add({mount, kept, partition.specifier("label"), mib_of(partition), here});
     }
   }
   changed(answer, "disk.partitions", note.empty() ? "sizes are the least that it asks for" : note);

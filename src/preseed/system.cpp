@@ -48,7 +48,7 @@ void Translation::timezone(const Answer& answer) {
     baseline_["timezone"] = "UTC";
     return mapped(answer, "baseline.timezone");
   }
-  if (!has_form(answer.value, "[A-Z][A-Za-z]{1,30}(/[A-Za-z0-9_+-]{1,30}){1,2}")) {
+  if (!kickstart::is_time_zone(answer.value)) {
     return not_applicable(answer, "no time zone: write it as Area/City");
   }
   baseline_["timezone"] = answer.value;
@@ -181,7 +181,7 @@ void Translation::include(const Answer& answer) {
 
 void Translation::tasks(const Answer& answer) {
   std::string note;
-  const auto add = [&note](const std::string& more) { note += (note.empty() ? "" : "; ") + more; };
+  const auto add = [&note](const std::string& more) { kickstart::add_note(note, more); };
   for (const std::string& task : kickstart::listed(answer.value)) {
     const std::string package = package_of_task(task, is_ubuntu(os_));
     if (task == "standard") {

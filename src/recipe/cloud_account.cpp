@@ -2,6 +2,7 @@
 // Accounts of a cloud-config document: `users`, `groups`, `ssh_authorized_keys`.
 #include <array>
 
+#include <goldmill/kickstart/recipe_words.hpp>
 #include <goldmill/recipe/public_key.hpp>
 
 #include "cloud_node.hpp"
@@ -12,7 +13,7 @@ namespace goldmill::recipe {
 namespace {
 
 const Shape kAccountName{"an account's name",
-                         "[a-z_][a-z0-9_-]{0,31}",
+                         kickstart::kAccountPattern,
                          "lower-case letters, digits, '-' and '_', at most 32"};
 const Shape kCryptHash{"a password hash",
                        "[!*]|\\$(y|gy|7|6|5|2[aby])\\$[./A-Za-z0-9$=,]{8,240}",

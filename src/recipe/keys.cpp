@@ -2,6 +2,8 @@
 // The table of a recipe's keys.
 #include <algorithm>
 
+#include <goldmill/kickstart/recipe_words.hpp>
+
 #include "schema.hpp"
 
 namespace goldmill::recipe {
@@ -21,24 +23,24 @@ const Shape kParent{"the name of an image",
                     kName + "(@[1-9][0-9]{0,8}|:" + kName + ")?",
                     "write NAME, NAME@VERSION or NAME:CHANNEL: base, base@7, base:stable"};
 const Shape kTimezone{"a time zone",
-                      "UTC|[A-Z][A-Za-z]{1,30}(/[A-Za-z0-9_+-]{1,30}){1,2}",
+                      kickstart::kTimeZonePattern,
                       "write it as Area/City, such as Europe/Berlin, or UTC"};
 const Shape kLocale{"a locale",
                     "(C|[a-z]{2,3}(_[A-Z]{2})?)\\.UTF-8(@[a-z]{1,16})?",
                     "write C.UTF-8 or such as de_DE.UTF-8"};
-const Shape kKeyboard{"a keyboard layout",
-                      "[a-z]{2,12}([-_][a-z0-9]{1,16}){0,3}",
-                      "write such as us, de or de-nodeadkeys"};
+const Shape kKeyboard{
+    "a keyboard layout", kickstart::kKeyboardPattern, "write such as us, de or de-nodeadkeys"};
 const Shape kOpenPort{"a port",
                       "ssh|http|https|" + kPort + "/(tcp|udp)",
                       "write ssh, http, https or NUMBER/tcp, NUMBER/udp: 8080/tcp, 53/udp",
                       {"ssh", "http", "https"}};
 const Shape kRootPassword{"locked or a password hash", "locked|" + kHash, kHashHint};
 const Shape kPasswordHash{"a password hash", kHash, kHashHint};
-const Shape kUserName{
-    "a user name", "[a-z_][a-z0-9_-]{0,31}", "lower-case letters, digits, '-' and '_', at most 32"};
+const Shape kUserName{"a user name",
+                      kickstart::kAccountPattern,
+                      "lower-case letters, digits, '-' and '_', at most 32"};
 const Shape kGroupName{"a group name",
-                       "[a-z_][a-z0-9_-]{0,31}",
+                       kickstart::kAccountPattern,
                        "lower-case letters, digits, '-' and '_', at most 32"};
 const Shape kOwner{"a user or group",
                    "[a-z_][a-z0-9_-]{0,31}|[0-9]{1,5}",

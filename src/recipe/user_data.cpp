@@ -58,7 +58,7 @@ constexpr Reason kReasons[] = {
 
 std::string reason_for(const std::string& key) {
   for (const Reason& reason : kReasons) {
-    if (std::string_view(reason.keys).find(" " + key + " ") != std::string_view::npos) {
+    if (kickstart::has_word(reason.keys, key)) {
       return reason.note;
     }
   }
@@ -221,8 +221,7 @@ class UserData {
       if (item.kind != Node::Kind::map) {
         return document_.error(item, "a user must be a map, or 'default'");
       }
-      const std::string more = TRY(user(item));
-      note += (note.empty() || more.empty() ? "" : "; ") + more;
+      kickstart::add_note(note, TRY(user(item)));
     }
     told(key, "baseline.users", note);
     return {};

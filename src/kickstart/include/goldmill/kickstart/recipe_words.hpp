@@ -17,13 +17,23 @@ std::string recipe_name(const std::filesystem::path& file);
 /// Words between commas and blanks.
 std::vector<std::string> listed(std::string_view text);
 
+/// Whether a list with blanks between its words, in front and behind has the word.
+bool has_word(std::string_view list, std::string_view word);
+
+/// "this; that"; what is empty adds nothing.
+void add_note(std::string& note, std::string_view more);
+
 /// A key of the recipe, unless it would say nothing.
 void put(Json& recipe, const char* key, Json value);
 
 /// Debian policy 5.6.7.
 bool is_package_name(std::string_view name);
 
-/// As a recipe's `baseline` takes them.
+/// Regular expressions of what a recipe's `baseline` takes, which its reader has from here.
+inline constexpr const char* kTimeZonePattern =
+    "UTC|[A-Z][A-Za-z]{1,30}(/[A-Za-z0-9_+-]{1,30}){1,2}";
+inline constexpr const char* kKeyboardPattern = "[a-z]{2,12}([-_][a-z0-9]{1,16}){0,3}";
+inline constexpr const char* kAccountPattern = "[a-z_][a-z0-9_-]{0,31}";
 bool is_time_zone(std::string_view text);
 bool is_keyboard(std::string_view text);
 bool is_account_name(std::string_view text);

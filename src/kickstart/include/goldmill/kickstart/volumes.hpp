@@ -12,12 +12,13 @@
 
 namespace goldmill::kickstart {
 
+inline constexpr std::uint64_t kLeastVolumeMib = 64;
+
 struct Volume {
   std::string mount;       ///< absolute path, or "swap"
   std::string filesystem;  ///< "ext4", "swap", "vfat"
   std::string label;
   std::uint64_t mib = 0;
-  bool grows = false;
   Place place = {};
 };
 
