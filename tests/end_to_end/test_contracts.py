@@ -77,7 +77,7 @@ class Wrong(unittest.TestCase):
         file = self.room / "r.yaml"
         for package, status, word in (("openjdk-17-jre-headles", 3, "openjdk-17-jre-headless"),
                                       ("curl=1.2.3", 3, "there is: 7."),
-                                      ("-nobodys-package", 3, "nobodys-package"),
+                                      ("-openssh-servr", 3, "openssh-server"),
                                       ("./text.deb", 2, "not a Debian package")):
             (self.room / "text.deb").write_text("text")
             file.write_text(f"recipe: r\nfrom: base\npackages:\n  - less\n  - {package}\n")
@@ -85,6 +85,12 @@ class Wrong(unittest.TestCase):
                 words = goldmill("plan", file, status=status).err
                 self.assertIn("r.yaml:5:5: ", words)
                 self.assertIn(word, words)
+
+    def test_what_no_source_has_need_not_be_left_out(self):
+        product.copy_recipes(self.room)
+        file = self.room / "r.yaml"
+        file.write_text("recipe: r\nfrom: base\npackages: [less, -iwl1000-firmware]\n")
+        goldmill("plan", file)
 
     def test_what_no_build_can_end_well_for_is_said_first(self):
         file = self.room / "r.yaml"
