@@ -6,6 +6,9 @@ target_compile_options(goldmill_flags INTERFACE
   -Wall -Wextra -Wpedantic  # the common ground of both compilers
   -Wconversion              # sizes and offsets of 64 bits must not shrink silently
   -Wshadow                  # TRY nests: a shadowed name would hide an error
+  # Clang 14 takes what a defaulted <=> compares with for a pointer.
+  $<$<CXX_COMPILER_ID:GNU>:-Wzero-as-null-pointer-constant>
+  $<$<CXX_COMPILER_ID:Clang>:-Wreserved-identifier>
   $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>  # g++ 12 warns wrongly on std::string::operator+ (GCC bug 105651)
   # libapt's iterators compare as they did before C++20; libseccomp's macros are C99; that an index
   # has a sign is no error for g++.
