@@ -81,12 +81,12 @@ std::string repeated(const std::string& line, std::size_t times) {
 }
 
 TEST(Profile, SaysOfManyProblemsTheFirstAndHowManyThereAre) {
-  const auto problems = problems_of(repeated("zz\n", 60'000));
+  const auto problems = problems_of(repeated("zz\n", 2'000));
   ASSERT_EQ(problems.size(), 101U);
   EXPECT_EQ(problems.front(), "1: no command is called 'zz'");
   EXPECT_EQ(problems[99], "100: no command is called 'zz'");
-  EXPECT_EQ(problems.back(), "101: and 59900 more");
-  EXPECT_EQ(problems_of(repeated("network --bootprto\n", 10'000)).size(), 101U);
+  EXPECT_EQ(problems.back(), "101: and 1900 more");
+  EXPECT_EQ(problems_of(repeated("network --bootprto\n", 1'000)).size(), 101U);
   EXPECT_EQ(problems_of(repeated("zz\n", 100)).size(), 100U);
 }
 
