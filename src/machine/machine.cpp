@@ -26,8 +26,8 @@ constexpr const char* kQemu = "/usr/bin/qemu-system-x86_64";
 constexpr const char* kEmulatedProcessor = "max,svm=off,la57=off";
 // QEMU's default of 1 GiB lets one guest's translations fill a host that runs hundreds.
 constexpr int kTranslationMiB = 256;
-// A resumed guest runs little, and hundreds of them are idle. What a login runs has room, or else each
-// translates all of it again (decision 29).
+// A resumed guest runs little, and hundreds of them are idle. What a login runs has room, or else
+// each translates all of it again (decision 29).
 constexpr int kResumedTranslationMiB = 64;
 constexpr int kFirstBackingSet = 16;  // of file sets: below it are those that a machine has once
 constexpr int kFirstMoreSet = 64;     // of the disks beside the first
