@@ -486,11 +486,9 @@ Result<void> ImageBuild::run_steps(StepRunner& runner,
       session_->observer.step_ended(planned.step.name, "ran", done->seconds);
     }
     report.steps.push_back({planned.step.name, key.text(), runs, runs ? done->seconds : 0});
-    if (planned.step.kind == "debian.packages") {
-      TRY(adopt_accounts(runner, *done));
-    }
-    adopt_packages(planned.step, *done);
     planned.done = std::move(done);
+    TRY(adopt_accounts(runner, planned));
+    adopt_packages(planned.step, *planned.done);
     keep_result(planned);
     if (planned.step.produces == plan::Produces::tools) {
       runner.set_tools(*planned.done->layer);
@@ -512,10 +510,18 @@ void ImageBuild::keep_result(const plan::PlannedStep& planned) {
   }
 }
 
+namespace {
+/// Those that configuring the packages made, where the step says so.
+const Json* accounts_of(const plan::PlannedStep& planned) {
+  return planned.step.kind == "debian.packages" ? find_value(planned.done->result, "accounts")
+                                                : nullptr;
+}
+}  // namespace
+
 /// The accounts that configuring made go into the lock, and the step counts as done under the key
 /// that it has with them: see docs/decisions/0004.
-Result<void> ImageBuild::adopt_accounts(StepRunner& runner, const plan::DoneStep& done) {
-  const Json* accounts = find_value(done.result, "accounts");
+Result<void> ImageBuild::adopt_accounts(StepRunner& runner, const plan::PlannedStep& planned) {
+  const Json* accounts = accounts_of(planned);
   if (accounts == nullptr || *accounts == pinned_.accounts) {
     return {};
   }
@@ -523,7 +529,7 @@ Result<void> ImageBuild::adopt_accounts(StepRunner& runner, const plan::DoneStep
   lock_.accounts = *accounts;
   for (const plan::Step& step : TRY(steps())) {
     if (step.kind == "debian.packages") {
-      runner.record(step, parent().layers, done);
+      runner.record(step, parent().layers, *planned.done);
     }
   }
   return {};
@@ -561,6 +567,11 @@ Result<std::optional<store::ImageRecord>> ImageBuild::find_finished(const plan::
   GOLDMILL_ASSERT(plan.is_done());
   layers_ = plan.parent_layers;
   for (const plan::PlannedStep& planned : plan.steps) {
+    // A lock that was made anew tells of accounts and packages only what the steps tell it.
+    if (const Json* accounts = accounts_of(planned)) {
+      pinned_.accounts = lock_.accounts = *accounts;
+    }
+    adopt_packages(planned.step, *planned.done);
     keep_result(planned);
   }
   const store::ImageRecord image = TRY(identify());

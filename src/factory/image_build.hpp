@@ -77,7 +77,7 @@ class ImageBuild {
   std::map<std::string, std::string> installed() const;
   Result<void> run_steps(StepRunner& runner, Claims& claims, plan::Plan& plan, ImageReport& report);
   void keep_result(const plan::PlannedStep& planned);
-  Result<void> adopt_accounts(StepRunner& runner, const plan::DoneStep& done);
+  Result<void> adopt_accounts(StepRunner& runner, const plan::PlannedStep& planned);
   plan::Step with_locked_packages(plan::Step step) const;
   Result<void> forget_gone_steps();
   bool has_locked_packages(const plan::Step& step) const;

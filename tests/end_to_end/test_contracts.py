@@ -267,6 +267,19 @@ class Again(Case):
         self.assertEqual(self.built["java"]["image"], report.json["image"])
         self.assertLess(report.seconds, 5)
 
+    def test_a_renamed_recipe_without_a_lock_runs_nothing(self):
+        room = self.scratch()
+        copy_recipes(room)
+        before = room / "before.yaml"
+        before.write_text("recipe: small\nfrom: base\npackages: [less]\nprovision:\n"
+                          "  - shell: {script: echo two > /srv/b}\n")
+        image = goldmill("build", before, "--json").json["image"]
+        after = before.rename(room / "after.yaml")
+        plans = goldmill("plan", after, "--json").json["images"]
+        self.assertEqual({"cached"}, {step["result"] for plan in plans for step in plan["steps"]})
+        self.assertEqual(image, goldmill("build", after, "--json").json["image"])
+        self.assertEqual((room / "before.lock").read_bytes(), (room / "after.lock").read_bytes())
+
     def test_reasons(self):
         room = self.scratch()
         copy_recipes(room)
