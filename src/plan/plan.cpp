@@ -72,14 +72,19 @@ std::string list_difference(const Json& before, const Json& now) {
 
 std::string value_difference(const std::string& name, const Json& before, const Json& now);
 
+/// Packages: which are others says more than what follows from it, such as a later epoch.
+bool is_named_list(const Json& value) {
+  return value.is_array() && !value.empty() && find_string(value.front(), "name");
+}
+
 std::string object_difference(const Json& before, const Json& now) {
-  for (const auto& [name, value] : now.items()) {
-    const Json* old = find_value(before, name);
-    if (old == nullptr) {
-      return name + " added";
-    }
-    if (*old != value) {
-      return value_difference(name, *old, value);
+  for (const bool named : {true, false}) {
+    for (const auto& [name, value] : now.items()) {
+      const Json* old = find_value(before, name);
+      if (is_named_list(value) != named || (old != nullptr && *old == value)) {
+        continue;
+      }
+      return old == nullptr ? name + " added" : value_difference(name, *old, value);
     }
   }
   for (const auto& [name, value] : before.items()) {

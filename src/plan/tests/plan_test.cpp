@@ -199,4 +199,22 @@ TEST(Difference, IsSaidInWords) {
             "/etc/hosts removed");
 }
 
+TEST(Difference, PackagesAreSaidBeforeWhatFollowsFromThem) {
+  const auto description = [](int epoch, const Json& packages) {
+    const Json options = {{"epoch", epoch}, {"manual", packages.size()}, {"packages", packages}};
+    return Json{
+        {"kind", "k"}, {"kind_version", 1}, {"options", options}, {"inputs", Json::object()}};
+  };
+  const auto package = [](const std::string& name, const std::string& version) {
+    return Json{{"name", name}, {"version", version}};
+  };
+  const Json old_ssl = Json::array({package("openssl", "3.0.15-1")});
+  const Json new_ssl = Json::array({package("openssl", "3.0.16-1")});
+  EXPECT_EQ(first_difference(description(1, old_ssl), description(2, new_ssl)),
+            "openssl 3.0.15-1 -> 3.0.16-1");
+  const Json both = Json::array({package("less", "590-1"), package("openssl", "3.0.15-1")});
+  EXPECT_EQ(first_difference(description(1, old_ssl), description(1, both)), "less 590-1 added");
+  EXPECT_EQ(first_difference(description(1, old_ssl), description(2, old_ssl)), "epoch 1 -> 2");
+}
+
 }  // namespace goldmill::plan
