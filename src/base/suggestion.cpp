@@ -44,6 +44,19 @@ std::vector<std::string> all_nearest(std::string_view name,
   }
   return best;
 }
+
+std::vector<std::string> without_repetition(const std::vector<std::string>& names) {
+  std::vector<std::string> once;
+  for (const std::string& name : names) {
+    if (std::find(once.begin(), once.end(), name) == once.end()) {
+      once.push_back(name);
+    }
+  }
+  return once;
+}
+
+/// All keys of a recipe's part, or commands of a profile, are of use; all packages are not.
+constexpr std::size_t kMostKnown = 100;
 }  // namespace
 
 std::string nearest(std::string_view name, const std::vector<std::string>& candidates) {
@@ -64,15 +77,14 @@ std::string did_you_mean(std::string_view name, const std::vector<std::string>& 
     }
     return text + "?";
   }
-  std::vector<std::string> names;
+  const std::vector<std::string> names = without_repetition(candidates);
+  const std::size_t shown = std::min(names.size(), kMostKnown);
   std::string list = "known:";
-  for (const std::string& candidate : candidates) {
-    if (std::find(names.begin(), names.end(), candidate) == names.end()) {
-      names.push_back(candidate);
-      list += (names.size() == 1 ? " " : ", ") + candidate;
-    }
+  for (std::size_t index = 0; index < shown; ++index) {
+    list += (index == 0 ? " " : ", ") + names[index];
   }
-  return list;
+  return names.size() == shown ? list
+                               : list + " and " + std::to_string(names.size() - shown) + " more";
 }
 
 }  // namespace goldmill

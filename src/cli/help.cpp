@@ -54,7 +54,7 @@ std::string in_columns(const Rows& rows) {
 std::string examples_of(const std::vector<Example>& examples) {
   std::string text;
   for (const Example& example : examples) {
-    text += "  " + example.command + "\n" + wrapped(example.what, 6);
+    text += "  " + example.command + "\n" + (example.what.empty() ? "" : wrapped(example.what, 6));
   }
   return text;
 }

@@ -46,7 +46,7 @@ std::string bold(std::string_view text) {
 }
 
 std::string term(const std::string& name, const std::string& meaning) {
-  return ".TP\n" + name + "\n" + roff(meaning) + "\n";
+  return ".TP\n" + name + "\n" + (meaning.empty() ? "" : roff(meaning) + "\n");
 }
 
 std::string name_of(const Option& option) {

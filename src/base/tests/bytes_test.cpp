@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 
 #include <goldmill/base/bytes.hpp>
-#include <goldmill/base/suggestion.hpp>
 
 namespace goldmill {
 
@@ -37,13 +36,6 @@ TEST(Bytes, ShowsThreeDigits) {
   EXPECT_EQ(to_text(Bytes{378806272}), "361 MiB");
   EXPECT_EQ(to_text(1_GiB), "1.00 GiB");
   EXPECT_EQ(to_text(Bytes{15ULL << 20}), "15.0 MiB");
-}
-
-TEST(Suggestion, FindsSlipsOnly) {
-  EXPECT_EQ(nearest("pakages", {"packages", "promises"}), "packages");
-  EXPECT_EQ(nearest("zzz", {"packages", "promises"}), "");
-  EXPECT_EQ(did_you_mean("biuld", {"ls", "build"}), "did you mean 'build'?");
-  EXPECT_EQ(did_you_mean("zzz", {"a", "b"}), "known: a, b");
 }
 
 }  // namespace goldmill

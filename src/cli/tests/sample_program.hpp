@@ -41,7 +41,8 @@ inline Program sample_program() {
                    {.name = "set", .value = "KEY=VALUE", .doc = "A parameter.", .repeatable = true},
                    {.name = "quiet", .letter = 'q', .doc = "Say less."},
                    {.name = "verbose", .letter = 'v', .doc = "Say more."}},
-       .examples = {{"goldmill export java -o java.qcow2", "Writes the newest java."}},
+       .examples = {{"goldmill export java -o java.qcow2", "Writes the newest java."},
+                    {"goldmill export base -o base.qcow2", ""}},
        .exit_statuses = {{1, "The image lacks a driver that the format needs."}},
        .see_also = {"ssh"},
        .run = [](const Parsed&, Terminal&) { return 0; }});

@@ -17,7 +17,7 @@ std::string nearest(std::string_view name, const std::vector<std::string>& candi
 bool is_slip_of(std::string_view name, std::string_view candidate);
 
 /// "did you mean 'NEAREST'?", also with two or three that are equally near, or "known: a, b, c"
-/// when nothing is near.
+/// when nothing is near, of a hundred names at most.
 std::string did_you_mean(std::string_view name, const std::vector<std::string>& candidates);
 
 }  // namespace goldmill
