@@ -488,6 +488,7 @@ Result<void> ImageBuild::run_steps(StepRunner& runner,
     report.steps.push_back({planned.step.name, key.text(), runs, runs ? done->seconds : 0});
     planned.done = std::move(done);
     TRY(adopt_accounts(runner, planned));
+    TRY(runner.begin_to_settle());
     adopt_packages(planned.step, *planned.done);
     keep_result(planned);
     if (planned.step.produces == plan::Produces::tools) {

@@ -4,6 +4,7 @@
 #include <cctype>
 #include <cerrno>
 #include <fstream>
+#include <utility>
 
 #include <sys/stat.h>
 
@@ -133,13 +134,8 @@ Result<plan::DoneStep> StepRunner::run(const plan::Step& step,
   auto work = TRY(build::WorkDirectory::make(session_.home.root()));
   const Stopwatch stopwatch;
   auto done = TRY(run_in(work.path(), step, layers).context(place_of(step)));
-  TRY(settle());
-  durable_ = std::async(std::launch::async,
-                        [trees = session_.home.trees(), work = std::move(work)]() mutable {
-                          const build::WorkDirectory ends_here = std::move(work);
-                          return build::sync_layers(trees);
-                        });
   done.seconds = stopwatch.seconds();
+  finished_.push_back(std::move(work));
   const Json* packages = find_value(done.result, "discovered");
   return record(packages == nullptr ? step : plan::with_packages(step, *packages), layers, done);
 }
@@ -220,15 +216,40 @@ plan::DoneStep StepRunner::record(const plan::Step& step,
   return done_step(unsettled_.back());
 }
 
-Result<void> StepRunner::settle() {
-  const auto records = std::exchange(unsettled_, {});
-  if (durable_.valid()) {
-    TRY(durable_.get());
-  }
+namespace {
+/// By a connection of its own: the build's is in use meanwhile.
+Result<void> write_down(const fs::path& catalogue_file,
+                        const std::vector<store::StepRecord>& records) {
+  auto catalogue = TRY(store::Catalogue::open(catalogue_file));
   for (const store::StepRecord& record : records) {
-    TRY(session_.catalogue.record_step(record));
+    TRY(catalogue.record_step(record));
   }
   return {};
+}
+}  // namespace
+
+Result<void> StepRunner::begin_to_settle() {
+  if (unsettled_.empty()) {
+    return {};
+  }
+  if (settling_.valid()) {
+    TRY(settling_.get());
+  }
+  settling_ = std::async(std::launch::async,
+                         [trees = session_.home.trees(),
+                          catalogue = session_.home.catalogue(),
+                          records = std::exchange(unsettled_, {}),
+                          works = std::exchange(finished_, {})]() mutable -> Result<void> {
+                           const auto end_here = std::move(works);
+                           TRY(build::sync_layers(trees));
+                           return write_down(catalogue, records);
+                         });
+  return {};
+}
+
+Result<void> StepRunner::settle() {
+  TRY(begin_to_settle());
+  return settling_.valid() ? settling_.get() : Result<void>();
 }
 
 /// The work's result becomes a layer or assets; settle() makes it durable.

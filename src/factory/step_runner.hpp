@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <goldmill/base/result.hpp>
+#include <goldmill/build/work.hpp>
 #include <goldmill/factory/session.hpp>
 #include <goldmill/image/layout.hpp>
 #include <goldmill/plan/plan.hpp>
@@ -40,7 +41,7 @@ using MakeDoor = std::function<std::unique_ptr<plan::PackageDoor>(
 using FindKind = std::function<plan::StepKind*(const std::string& kind)>;
 
 /// A step's layer is written to the disk while the next step runs: most of its time that takes is
-/// waiting. It counts as done, in the catalogue, when it is durable and not before.
+/// waiting. It counts as done, in the catalogue, as soon as it is durable and not before.
 class StepRunner {
  public:
   StepRunner(
@@ -54,7 +55,7 @@ class StepRunner {
   ~StepRunner() { (void)settle(); }  // what was done before a failure is not done again
 
   /// Runs the step on these layers.
-  /// Errors: the step's own, with the path of its log as hint; those of settle().
+  /// Errors: the step's own, with the path of its log as hint.
   Result<plan::DoneStep> run(const plan::Step& step, const std::vector<Digest>& layers);
 
   /// Lets `step` count as done with this result, once all that ran is durable.
@@ -63,7 +64,12 @@ class StepRunner {
                         const std::vector<Digest>& layers,
                         const plan::DoneStep& result);
 
-  /// Waits until all that ran is durable, and writes what was recorded into the catalogue.
+  /// What ran so far is made durable, and what was recorded is written into the catalogue, while
+  /// the next step runs: it may take hours, and may be killed.
+  /// Errors: those of what was begun so before.
+  Result<void> begin_to_settle();
+
+  /// The same, and waits until it is done.
   Result<void> settle();
 
   /// Where programs of steps get packages from.
@@ -98,7 +104,8 @@ class StepRunner {
   MakeDoor make_door_;
   const image::Layout* layout_ = nullptr;
   std::vector<store::StepRecord> unsettled_;
-  std::future<Result<void>> durable_;
+  std::vector<build::WorkDirectory> finished_;  ///< they go when what they made is durable
+  std::future<Result<void>> settling_;
 };
 
 }  // namespace goldmill::factory

@@ -111,6 +111,28 @@ class Killed(OwnHome):
         end(process, signal.SIGINT)
         self.assert_clean()
 
+    def test_what_is_done_counts_while_a_long_step_runs(self):
+        recipe = self.recipes / "long.yaml"
+        recipe.write_text("recipe: long\nfrom: base\nprovision:\n"
+                          "  - shell: {script: 'echo quick > /etc/quick'}\n"
+                          "  - shell: {script: 'sleep 300'}\n")
+
+        def runs():
+            plan = goldmill("plan", recipe, "--json", home=self.home).json
+            return [step["name"] for image in plan["images"] for step in image["steps"]
+                    if step["result"] != "cached"]
+        process = start("build", recipe, home=self.home, stdout=subprocess.DEVNULL,
+                        stderr=subprocess.DEVNULL)
+        self.addCleanup(end, process)
+        limit = time.monotonic() + 120
+        while "shell: echo quick > /etc/quick" in runs():
+            self.assertIsNone(process.poll(), "it ended")
+            self.assertLess(time.monotonic(), limit)
+            time.sleep(0.1)
+        end(process, signal.SIGKILL)
+        self.assertEqual(["shell: sleep 300", "disk"], runs())
+        self.assert_clean()
+
     def test_killed_at_any_moment(self):
         hit = 0
         for delay in self.moments(MOMENTS):
