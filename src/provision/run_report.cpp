@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "run_report.hpp"
 
+#include <algorithm>
+#include <iterator>
+#include <vector>
+
 #include <goldmill/base/utf8.hpp>
 
 namespace goldmill::provision {
@@ -65,11 +69,28 @@ class Lines {
   std::string text_;
 };
 
+/// Of a resource that fails Puppet tells what went wrong, that again with the exception's words,
+/// and that it failed, which holds the first and says where: only the last is of use.
+bool is_told_better(const Json& message, const std::vector<Json>& failures) {
+  const std::string words = find_string(message, "message").value_or("");
+  const std::string first_line = words.substr(0, words.find("\\n"));  // as shown_text() has it
+  return place_of(message).empty() && !first_line.empty() &&
+         std::any_of(failures.begin(), failures.end(), [&](const Json& other) {
+           return !place_of(other).empty() &&
+                  find_string(other, "message").value_or("").find(first_line) != std::string::npos;
+         });
+}
+
 std::string failures_of(const RunReport& report) {
+  std::vector<Json> failures;
+  std::copy_if(report.messages.begin(),
+               report.messages.end(),
+               std::back_inserter(failures),
+               [](const Json& message) { return find_string(message, "level") != "warning"; });
   Lines lines;
-  for (const Json& message : report.messages) {
-    if (find_string(message, "level") != "warning") {
-      lines.add(place_of(message) + find_string(message, "message").value_or(""));
+  for (const Json& failure : failures) {
+    if (!is_told_better(failure, failures)) {
+      lines.add(place_of(failure) + find_string(failure, "message").value_or(""));
     }
   }
   for (const Json& row : report.resources) {

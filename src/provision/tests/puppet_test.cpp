@@ -129,6 +129,21 @@ TEST_F(PuppetTest, FailuresTellFileAndLine) {
   EXPECT_EQ(sandbox_.executions.size(), 1U);
 }
 
+TEST_F(PuppetTest, AFailureIsToldOnceAndWithItsPlace) {
+  // As Puppet 7.23 tells of one file that cannot be made, and of the catalogue's own failure.
+  const auto result = run({R"json({"status": 4, "version": "7.23.0", "resources": [], "messages": [
+      {"level": "err", "message": "Could not set 'file': none (line: 2)"},
+      {"level": "err", "message": "Could not set 'file': none (line: 2)\nWrapped exception:\nnone"},
+      {"level": "err", "message": "change to 'file' failed: Could not set 'file': none (line: 2)",
+       "file": "/run/goldmill/input/manifest/web.pp", "line": 2},
+      {"level": "err", "message": "Failed to apply catalog"}]})json"});
+  ASSERT_FALSE(result);
+  const std::string text = result.error().text();
+  EXPECT_THAT(text, HasSubstr("web.pp:2: change to 'file' failed: Could not set 'file'"));
+  EXPECT_THAT(text, HasSubstr("\n  Failed to apply catalog"));
+  EXPECT_THAT(text, Not(HasSubstr("\n  Could not set")));
+}
+
 TEST_F(PuppetTest, ModulesThatDoNotFitAreNamed) {
   const auto result =
       run({R"({"version": "7.23.0", "refused": ["module a-b 1 needs Puppet >= 8.0.0"]})"});
