@@ -10,6 +10,7 @@
 
 #include "cloud_node.hpp"
 #include "schema.hpp"
+#include "user_data.hpp"
 
 namespace goldmill::recipe {
 
@@ -17,7 +18,6 @@ namespace {
 
 using Key = CloudKey<Json>;
 
-constexpr const char* kHeader = "#cloud-config";
 constexpr const char* kInstance = "it says who one instance is";
 constexpr const char* kInstanceHint =
     "leave it to the instances' own user-data, or to `goldmill launch`";
@@ -460,8 +460,8 @@ Result<CloudConfigStep> read_cloud_config(const Source& source, const Node& node
   }
   const std::string text = TRY(source.content_of(node, node.text));
   const Position start{source.resolve(node, node.text).string(), 1, 1};
-  const std::string first = text.substr(0, text.find('\n'));
-  if (first.substr(0, first.find_last_not_of(" \r") + 1) != kHeader) {
+  TRY(refuse_template(text, start));
+  if (!is_cloud_config(text)) {
     return error_at(start,
                     "this is no cloud-config: its first line is not '#cloud-config'",
                     "scripts are for a 'shell' step: {file: " + node.text + "}");

@@ -36,15 +36,14 @@ bool looks_like_preseed(const std::filesystem::path& file) {
   return false;
 }
 
-bool begins_with_cloud_config(const std::filesystem::path& file) {
+bool looks_like_user_data(const std::filesystem::path& file) {
   std::error_code failure;
   if (!std::filesystem::is_regular_file(file, failure)) {
     return false;
   }
   std::ifstream stream(file);
   std::string line;
-  return std::getline(stream, line) && line.starts_with("#cloud-config") &&
-         line.find_first_not_of(" \t\r", 13) == std::string::npos;
+  return std::getline(stream, line) && (is_cloud_config(line) || is_template(line));
 }
 
 Result<kickstart::Import> import(AnswerFile kind, const kickstart::ImportRequest& request) {
@@ -83,7 +82,7 @@ AnswerFile kind_of_file(const std::filesystem::path& file) {
   if (extension == ".preseed" || extension == ".seed") {
     return AnswerFile::preseed;
   }
-  if (begins_with_cloud_config(file)) {
+  if (looks_like_user_data(file)) {
     return AnswerFile::user_data;
   }
   if (extension == ".cfg") {

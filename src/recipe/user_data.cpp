@@ -464,9 +464,40 @@ class UserData {
 
 }  // namespace
 
+namespace {
+std::string_view first_line(std::string_view text) {
+  const std::string_view line = text.substr(0, text.find('\n'));
+  return line.substr(0, line.find_last_not_of(" \t\r") + 1);
+}
+}  // namespace
+
+bool is_cloud_config(std::string_view text) {
+  return first_line(text) == "#cloud-config";
+}
+
+bool is_template(std::string_view text) {
+  std::string_view line = first_line(text);
+  if (!line.starts_with("##")) {
+    return false;
+  }
+  line.remove_prefix(2);
+  line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
+  return line.starts_with("template:");
+}
+
+Result<void> refuse_template(std::string_view text, const Position& start) {
+  return !is_template(text)
+             ? Result<void>()
+             : error_at(start,
+                        "this is a template, which cloud-init fills in on each instance",
+                        "write what holds for all of them without {{ }} and without this line, and "
+                        "give the rest to the instances: goldmill launch --user-data FILE");
+}
+
 Result<kickstart::Import> import_user_data(const kickstart::ImportRequest& request) {
   const std::string text =
       TRY(system::read_plain_file(request.file, kRecipeLimit).context("user-data"));
+  TRY(refuse_template(text, {request.file.string(), 1, 1}));
   const Document document = TRY(parse_document(text, request.file.string()));
   return UserData(document, request).run();
 }

@@ -97,6 +97,9 @@ TEST_F(CloudConfigTest, MistakesAreNamedWithTheirPlace) {
   const auto script = read("#!/bin/sh\nls\n");
   ASSERT_FALSE(script);
   EXPECT_THAT(script.error().text(), HasSubstr("user-data:1:1: this is no cloud-config"));
+  const auto filled_in = read("##template: jinja\n#cloud-config\ntimezone: {{ ds.zone }}\n");
+  ASSERT_FALSE(filled_in);
+  EXPECT_THAT(filled_in.error().text(), HasSubstr("user-data:1:1: this is a template"));
 }
 
 TEST_F(CloudConfigTest, StandsInTheRecipeAsWell) {

@@ -146,6 +146,8 @@ TEST_F(UserDataTest, WhatIsWrongHasItsPlace) {
               HasSubstr("u.yaml:2:9: a user has no"));
   EXPECT_THAT(error("#cloud-config\nwrite_files: [{content: x}]\n"), HasSubstr("u.yaml:2:15:"));
   EXPECT_THAT(error("#cloud-config\na: &x 1\n"), HasSubstr("u.yaml:2:"));
+  EXPECT_THAT(error("## template: jinja\n#cloud-config\nhostname: {{ v1.name }}\n"),
+              HasSubstr("u.yaml:1:1: this is a template"));
   EXPECT_EQ(kind_of_file(write("r.yaml", "#cloud-config-archive\n")), AnswerFile::none);
 }
 
