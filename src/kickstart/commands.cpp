@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <unordered_map>
 
 #include <goldmill/base/result.hpp>
 
@@ -344,26 +345,38 @@ CommandSpec command_of(const Row& row) {
   return command;
 }
 
-template <std::size_t count>
-std::vector<CommandSpec> table_of(const Row (&rows)[count]) {
-  std::vector<CommandSpec> table;
-  table.reserve(count);
-  for (const Row& row : rows) {
-    table.push_back(command_of(row));
+/// In the order of the rows, and found by any of their names: each line of a profile is looked up
+/// once for each edition.
+class Table {
+ public:
+  template <std::size_t count>
+  explicit Table(const Row (&rows)[count]) {
+    specs_.reserve(count);
+    for (const Row& row : rows) {
+      specs_.push_back(command_of(row));
+    }
+    for (const CommandSpec& spec : specs_) {
+      for (const std::string& name : spec.names) {
+        by_name_.emplace(name, &spec);
+      }
+    }
   }
-  return table;
-}
+  Table(const Table&) = delete;
 
-const std::vector<CommandSpec>& commands() {
-  static const std::vector<CommandSpec> kTable = table_of(kCommands);
+  const std::vector<CommandSpec>& specs() const { return specs_; }
+  const CommandSpec* find(std::string_view name) const {
+    const auto found = by_name_.find(name);
+    return found == by_name_.end() ? nullptr : found->second;
+  }
+
+ private:
+  std::vector<CommandSpec> specs_;
+  std::unordered_map<std::string_view, const CommandSpec*> by_name_;
+};
+
+const Table& commands() {
+  static const Table kTable(kCommands);
   return kTable;
-}
-
-const CommandSpec* find_in(const std::vector<CommandSpec>& table, std::string_view name) {
-  const auto found = std::find_if(table.begin(), table.end(), [&](const CommandSpec& command) {
-    return std::find(command.names.begin(), command.names.end(), name) != command.names.end();
-  });
-  return found == table.end() ? nullptr : &*found;
 }
 }  // namespace
 
@@ -385,17 +398,17 @@ const OptionSpec* CommandSpec::find(std::string_view name,
 }
 
 const CommandSpec* find_command(std::string_view name) {
-  return find_in(commands(), name);
+  return commands().find(name);
 }
 
 const CommandSpec* find_section(std::string_view name) {
-  static const std::vector<CommandSpec> kTable = table_of(kSections);
-  return find_in(kTable, name);
+  static const Table kTable(kSections);
+  return kTable.find(name);
 }
 
 std::vector<std::string> command_names() {
   std::vector<std::string> names;
-  for (const CommandSpec& command : commands()) {
+  for (const CommandSpec& command : commands().specs()) {
     names.insert(names.end(), command.names.begin(), command.names.end());
   }
   return names;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <set>
 
@@ -23,8 +24,9 @@ class Reading {
     judgement_.profile.edition = edition.name;
   }
 
-  void run() {
-    while (at_ < lines_.size()) {
+  /// Ends early at the `enough`th problem: a better edition is known then.
+  void run(std::size_t enough) {
+    while (at_ < lines_.size() && problems_.count() < enough) {
       const std::string_view line = trimmed(lines_[at_++]);
       if (line.empty() || line.front() == '#') {
         continue;
@@ -242,15 +244,18 @@ Judgement read_profile(std::string_view text) {
   const auto lines = lines_of(text);
   std::optional<Reading> best;
   for (auto edition = editions().rbegin(); edition != editions().rend(); ++edition) {
-    Reading reading(lines, *edition);
-    reading.run();
-    if (reading.problems().empty()) {
-      return std::move(reading).judgement();
-    }
     // Nobody writes for the first editions any more: they accept, and have no word on what is
     // wrong.
     const bool is_spoken = edition->level >= 13;
-    if (!best || (is_spoken && reading.problems().count() < best->problems().count())) {
+    const std::size_t enough = !best       ? std::numeric_limits<std::size_t>::max()
+                               : is_spoken ? best->problems().count()
+                                           : 1;
+    Reading reading(lines, *edition);
+    reading.run(enough);
+    if (reading.problems().empty()) {
+      return std::move(reading).judgement();
+    }
+    if (reading.problems().count() < enough) {
       best.emplace(std::move(reading));
     }
   }

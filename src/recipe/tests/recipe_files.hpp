@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -27,23 +28,23 @@ class RecipeFiles : public testing::Test {
     return load(write("r.yaml", text), options);
   }
 
-  /// The error of a recipe, without the scratch directory's name; "" when there is none.
-  std::string error_of(std::string_view text) const {
+  /// The error of a recipe, without the scratch directory's name.
+  std::optional<Error> refusal_of(std::string_view text) const {
     auto result = load_text(text);
     if (result) {
-      return "";
+      return std::nullopt;
     }
-    std::string message = result.error().message;
+    Error error = std::move(result).error();
     const std::string prefix = scratch_.path().string() + "/";
-    for (std::size_t at = 0; (at = message.find(prefix)) != std::string::npos;) {
-      message.erase(at, prefix.size());
+    for (std::size_t at = 0; (at = error.message.find(prefix)) != std::string::npos;) {
+      error.message.erase(at, prefix.size());
     }
-    return message;
+    return error;
   }
-
-  std::string hint_of(std::string_view text) const {
-    auto result = load_text(text);
-    return result ? "" : result.error().hint;
+  /// Its message; "" when there is none.
+  std::string error_of(std::string_view text) const {
+    const auto error = refusal_of(text);
+    return error ? error->message : "";
   }
 
  private:
