@@ -16,6 +16,7 @@ function(add_module name)
   add_library(goldmill::${name} ALIAS goldmill_${name})
   target_sources(goldmill_${name} PUBLIC FILE_SET HEADERS BASE_DIRS include FILES ${headers})
   target_link_libraries(goldmill_${name} PUBLIC ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE} goldmill::flags)
+  precompile(goldmill_${name} goldmill_base)
 endfunction()
 
 # The unit tests and nothing else: what a build with sanitizers is for. And what the tests with real
@@ -30,6 +31,7 @@ function(add_test_program name target)
   add_dependencies(${target} ${name})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_LINK} goldmill::flags GTest::gtest GTest::gmock)
+  precompile(${name} base_test <gtest/gtest.h> <gmock/gmock.h>)
   target_compile_options(${name} PRIVATE -O0)  # optimising them takes longer than running them
 endfunction()
 
