@@ -3,6 +3,7 @@
 #include <array>
 #include <sstream>
 
+#include <goldmill/base/base64.hpp>
 #include <goldmill/recipe/public_key.hpp>
 
 namespace goldmill::recipe {
@@ -16,37 +17,13 @@ constexpr std::array<std::string_view, 6> kKeyTypes = {"ssh-ed25519",
                                                        "ecdsa-sha2-nistp521",
                                                        "sk-ssh-ed25519@openssh.com"};
 
-int base64_value(char letter) {
-  static constexpr std::string_view kLetters =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  const std::size_t at = kLetters.find(letter);
-  return at == std::string_view::npos ? -1 : static_cast<int>(at);
-}
-
 /// The blob's first field is the key's type once more (RFC 4253, 6.6): a cut or mangled line
 /// does not have it.
 bool blob_names_type(std::string_view blob, std::string_view type) {
-  std::string bytes;
-  unsigned int bits = 0;
-  int count = 0;
-  while (!blob.empty() && blob.back() == '=') {
-    blob.remove_suffix(1);
-  }
-  for (const char letter : blob) {
-    const int value = base64_value(letter);
-    if (value < 0) {
-      return false;
-    }
-    bits = ((bits << 6U) | static_cast<unsigned int>(value)) & 0xFFFFFFU;
-    count += 6;
-    if (count >= 8) {
-      count -= 8;
-      bytes += static_cast<char>((bits >> static_cast<unsigned int>(count)) & 0xFFU);
-    }
-  }
+  const auto bytes = decode_base64(blob);
   const std::string length{'\0', '\0', '\0', static_cast<char>(type.size())};
-  return bytes.size() >= length.size() + type.size() + 32 &&
-         bytes.starts_with(length + std::string(type));
+  return bytes && bytes->size() >= length.size() + type.size() + 32 &&
+         bytes->starts_with(length + std::string(type));
 }
 
 }  // namespace
