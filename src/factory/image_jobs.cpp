@@ -10,6 +10,7 @@
 #include <goldmill/exporter/exporter.hpp>
 #include <goldmill/factory/image_jobs.hpp>
 #include <goldmill/image/disk.hpp>
+#include <goldmill/image/grub_config.hpp>
 #include <goldmill/qcow2/chain.hpp>
 #include <goldmill/store/layer_tree.hpp>
 #include <goldmill/store/reference.hpp>
@@ -158,6 +159,23 @@ Result<system::UniqueFd> whole_disk(Session& session, const std::string& image) 
   return system::open_file(wanted.output, O_RDONLY);
 }
 
+/// The kernel that the image's boot loader would start, by the links that the distribution keeps in
+/// / (Debian) or in /boot (Ubuntu). Errors: not_found.
+Result<void> take_kernel(Session& session,
+                         const DiskParts& parts,
+                         const std::filesystem::path& kernel,
+                         const std::filesystem::path& initrd) {
+  build::OverlaySandbox tree(
+      {.layers = TRY(layer_trees(session, parts.layers)), .epoch = parts.epoch});
+  auto found = tree.read("/vmlinuz");
+  const std::string place = found ? "" : "/boot";
+  if (!found) {
+    found = tree.read("/boot/vmlinuz");
+  }
+  TRY(system::write_file(kernel, TRY(std::move(found)), 0600));
+  return system::write_file(initrd, TRY(tree.read(place + "/initrd.img")), 0600);
+}
+
 /// The user whose are keys that name nobody.
 Result<std::string> first_user(const store::ImageRecord& image) {
   const recipe::Recipe recipe = TRY(recipe_of(image));
@@ -177,6 +195,13 @@ Result<void> fill_in(Session& session, launch::LaunchRequest& request) {
   request.disk = TRY(disk_of(session, image));
   request.disk_digest = image.disk_digest.text();
   request.first_user = TRY(first_user(image));
+  const DiskParts parts = TRY(parts_of(image));
+  request.kernel_boot = {
+      "root=LABEL=" + parts.layout.find(image::Role::root)->label + " ro " +
+          image::kernel_arguments(parts.layout),
+      [&session, parts](const std::filesystem::path& kernel, const std::filesystem::path& initrd) {
+        return take_kernel(session, parts, kernel, initrd);
+      }};
   request.whole_disk = [&session, name = request.image] { return whole_disk(session, name); };
   return {};
 }

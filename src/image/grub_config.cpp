@@ -29,14 +29,20 @@ std::string entry(const std::string& title, const std::string& id, const std::st
 }
 }  // namespace
 
+std::string kernel_arguments(const Layout& layout) {
+  // An emulated guest on a busy machine can fail the kernel's first test of its timer and panic;
+  // hypervisors' guests skip that test by themselves.
+  std::string arguments = "console=tty0 console=ttyS0,115200 no_timer_check";
+  for (const std::string& option : layout.kernel_options) {
+    arguments += " " + option;
+  }
+  return arguments;
+}
+
 std::string grub_config(const Layout& layout) {
   const LayoutPartition* root = layout.find(Role::root);
   GOLDMILL_ASSERT(root != nullptr);
   const std::string number = std::to_string(layout.number_of(*root));
-  std::string options;
-  for (const std::string& option : layout.kernel_options) {
-    options += " " + option;
-  }
   const std::string title = layout.os_family == "ubuntu" ? "Ubuntu" : "Debian";
   return "# Made with the image. The kernel is found by links that the distribution's own hooks\n"
          "# keep; the previous one is the second entry and is tried when the first fails.\n"
@@ -53,10 +59,8 @@ std::string grub_config(const Layout& layout) {
          number +
          "\n"
          "probe --set=partition --part-uuid ($disk)\n"
-         // An emulated guest on a busy machine can fail the kernel's first test of its timer and
-         // panic; hypervisors' guests skip that test by themselves.
-         "set arguments='console=tty0 console=ttyS0,115200 no_timer_check" +
-         options + "'\n" + entry(title, "newest", "") +
+         "set arguments='" +
+         kernel_arguments(layout) + "'\n" + entry(title, "newest", "") +
          entry(title + ", previous kernel", "previous", ".old");
 }
 

@@ -226,6 +226,7 @@ Result<Snapshot> QemuEngine::snapshot_for(const LaunchRequest& request) const {
   wanted.disk_size = TRY(disk_size_of(request));
   wanted.memory = request.memory;
   wanted.cpus = request.cpus;
+  wanted.kernel_boot = request.kernel_boot;
   wanted.accelerator = around.accelerator.kind;
   wanted.ready_limit = request.ready_limit;
   wanted.tell = request.tell;

@@ -24,6 +24,7 @@ struct SnapshotRequest {
   Bytes disk_size;
   Bytes memory;
   int cpus = 1;
+  KernelBoot kernel_boot = {};
   machine::Accelerator accelerator = machine::Accelerator::tcg;
   std::chrono::seconds ready_limit{600};
   std::function<void(const std::string&)> tell = {};

@@ -38,6 +38,8 @@ for i in $(seq 100); do grep -q ' /etc/machine-id ' /proc/mounts || break; sleep
 grep ' /etc/' /proc/mounts; cat /etc/machine-id; ls /etc/goldmill/authorized_keys
 networkctl --no-pager --no-legend | awk '$3 == "ether" {print $4}'
 """
+# What keeps an idle, emulated kernel busy is off in a copy, and on again when it has booted by itself.
+QUIET = {"psi=0", "nowatchdog"}
 
 
 def record(name):
@@ -111,6 +113,15 @@ class Warm(Case):
         said = goldmill("ssh", self.names[0], "--", STORED).out.split()
         self.assertEqual([self.instances[0]["machine_id"], "root", "routable"], said[:3])
 
+    def kernel_options(self, name):
+        return set(goldmill("ssh", name, "--", "cat /proc/cmdline").out.split())
+
+    def test_3_its_kernel_is_quiet(self):
+        facts = json.loads((pathlib.Path(self.warmth["snapshot"]) / "snapshot.json").read_text())
+        if not any("tcg" in word for word in facts["conditions"]["machine"]):
+            self.skipTest("guests that the processor itself runs cost little")
+        self.assertLessEqual(QUIET, self.kernel_options(self.names[0]))
+
     def test_4_the_snapshot_is_checked_and_kept(self):
         again = goldmill("warm", "base", "--json").json
         self.assertFalse(again["made"])
@@ -124,6 +135,7 @@ class Warm(Case):
         self.assertEqual("ready", again["state"], again["error"])
         self.assertEqual([before["machine_id"], before["ssh_host_key"]],
                          [again["machine_id"], again["ssh_host_key"]])
+        self.assertFalse(QUIET & self.kernel_options(before["name"]))
 
     def test_6_rm_leaves_nothing(self):
         processes = [record(name)["process"]["id"] for name in self.names]

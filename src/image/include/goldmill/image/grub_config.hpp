@@ -13,6 +13,9 @@ namespace goldmill::image {
 /// configuration: "EFI/debian", "EFI/ubuntu".
 std::string grub_directory(std::string_view os_family);
 
+/// What the boot loader tells the kernel, but for the root file system.
+std::string kernel_arguments(const Layout& layout);
+
 std::string grub_config(const Layout& layout);
 
 }  // namespace goldmill::image

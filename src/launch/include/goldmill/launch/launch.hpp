@@ -43,6 +43,15 @@ struct Network {
   bool is_shared() const { return kind != Kind::user; }
 };
 
+/// How the image's kernel starts without the boot loader.
+struct KernelBoot {
+  std::string arguments;  ///< what the boot loader would tell it; "": nobody knows
+  /// Writes the kernel and its initramfs to these files.
+  std::function<Result<void>(const std::filesystem::path& kernel,
+                             const std::filesystem::path& initrd)>
+      take = {};
+};
+
 struct LaunchRequest {
   std::string engine = "qemu";
   std::vector<std::string> hosts;     ///< names of known ones, for libvirt; none: all
@@ -59,6 +68,7 @@ struct LaunchRequest {
   std::function<Result<system::UniqueFd>()> whole_disk = {};
   /// Goes on from the image's snapshot instead of booting; made when there is none that fits.
   bool warm = false;
+  KernelBoot kernel_boot = {};   ///< of the machine of which a snapshot is taken
   std::filesystem::path kernel;  ///< for the accelerator's probe; "": the disk itself
   int count = 1;
   std::string fleet;  ///< name; "": after the image, with a number when taken
