@@ -29,6 +29,11 @@ CHANGES = ("build", "gc", "keep-packages", "lock", "pack", "rm")
 # Before a command that reads what belongs to guest ids, which a plain user may only so.
 AS_GUEST_ROOT = () if IS_ROOT else ("unshare", "--map-auto", "--map-root-user")
 
+# Of a build that needs no archive. A plain user who leaves the network's namespace leaves the guest ids
+# behind, too: the way to the archive leads where nobody answers.
+WITHOUT_ARCHIVE = ({"before": ("unshare", "--net")} if IS_ROOT else
+                   {"env": {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}})
+
 
 class Failed(AssertionError):
     """A goldmill that ended in another way than the test says."""

@@ -85,8 +85,7 @@ class Ansible(ToolCase):
         (entry,) = lock["step_packages"].values()
         self.assertEqual(["less"], [package["name"] for package in entry["packages"]])
         product.run(*product.AS_GUEST_ROOT, "rm", "-r", self.layer())
-        before = ("unshare", "--net") if product.IS_ROOT else ("unshare", "--map-root-user", "--net")
-        report = self.goldmill("build", "site", "--json", before=before).json
+        report = self.goldmill("build", "site", "--json", **product.WITHOUT_ARCHIVE).json
         self.assertIn("ansible: site.yml",
                       [step["name"] for step in report["steps"] if step["result"] == "ran"])
         self.assertEqual(self.report["image"]["digest"], report["image"]["digest"])

@@ -100,8 +100,7 @@ class Puppet(ToolCase):
         self.assertRegex(entry["packages"][0]["sha256"], "^[0-9a-f]{64}$")
         self.assertIn("puppet-agent", {p["name"] for p in lock["step_tools"]["packages"]})
         product.run(*product.AS_GUEST_ROOT, "rm", "-r", self.layer("site"))
-        before = ("unshare", "--net") if product.IS_ROOT else ("unshare", "--map-root-user", "--net")
-        report = self.goldmill("build", "site", "--json", before=before).json
+        report = self.goldmill("build", "site", "--json", **product.WITHOUT_ARCHIVE).json
         self.assertIn("puppet: site.pp", self.ran(report))
         self.assertEqual(self.report["image"]["digest"], report["image"]["digest"])
 

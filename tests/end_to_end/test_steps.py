@@ -86,8 +86,7 @@ class Steps(Case):
     def test_runs_again_without_an_archive(self):
         for kind in ("provision.packages", "provision.cloud_config"):
             product.run(*product.AS_GUEST_ROOT, "rm", "-r", self.layer(kind))
-        before = ("unshare", "--net") if product.IS_ROOT else ("unshare", "--map-root-user", "--net")
-        report = self.goldmill("build", "steps", "--json", before=before).json
+        report = self.goldmill("build", "steps", "--json", **product.WITHOUT_ARCHIVE).json
         self.assertEqual(self.report["image"]["digest"], report["image"]["digest"])
 
     def test_what_is_not_there_is_said_with_its_place(self):
