@@ -17,6 +17,7 @@ TEST(Suggestion, FindsSlipsOnly) {
 
 TEST(Suggestion, OfManyNamesNamesAHundred) {
   std::vector<std::string> packages;
+  packages.reserve(174);
   for (int number = 0; number < 174; ++number) {
     packages.push_back("package-" + std::to_string(number));
   }
