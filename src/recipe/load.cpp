@@ -37,12 +37,12 @@ Result<std::string> read_recipe_file(const fs::path& file) {
   const auto status = fs::status(file, failure);
   if (!fs::exists(status)) {
     return Error{ErrorKind::not_found,
-                 "there is no recipe " + as_quote(file.string()),
+                 "there is no recipe " + quoted_path(file),
                  "give the path of a recipe, such as examples/base.yaml"};
   }
   if (!fs::is_regular_file(status)) {
     return Error{ErrorKind::invalid_input,
-                 as_quote(file.string()) + " is not a plain file",
+                 quoted_path(file) + " is not a plain file",
                  "give the path of a recipe, such as examples/base.yaml"};
   }
   const system::UniqueFd opened = TRY(system::open_file(file, O_RDONLY | O_NONBLOCK));
@@ -186,7 +186,7 @@ Result<std::vector<fs::path>> find_recipes(const fs::path& directory) {
     }
   }
   if (failure) {
-    return system_error("cannot read the directory " + as_quote(directory.string()),
+    return system_error("cannot read the directory " + quoted_path(directory),
                         failure.value());
   }
   std::sort(recipes.begin(), recipes.end());

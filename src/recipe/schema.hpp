@@ -91,6 +91,8 @@ bool matches(const Shape& shape, const std::string& text);
 
 /// Words for errors: 'text', cut and with control characters escaped.
 std::string as_quote(std::string_view text);
+/// The same of a path, of which the end says most.
+std::string quoted_path(const std::filesystem::path& path);
 
 /// The dotted key of a child.
 std::string child_path(const std::string& path, const std::string& key);

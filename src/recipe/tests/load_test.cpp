@@ -221,6 +221,8 @@ disk: {size: "${size}"}
 
 TEST_F(LoadTest, MissingFilesAreNotFound) {
   EXPECT_EQ(load(at("none.yaml")).error().kind, ErrorKind::not_found);
+  const std::string deep = std::string(90, 'd') + "/" + std::string(90, 'd') + "/none.yaml";
+  EXPECT_TRUE(load(at(deep)).error().message.ends_with("d/none.yaml'"));
   EXPECT_EQ(load(at("")).error().kind, ErrorKind::invalid_input) << "a directory";
 }
 
