@@ -186,8 +186,7 @@ Result<std::vector<fs::path>> find_recipes(const fs::path& directory) {
     }
   }
   if (failure) {
-    return system_error("cannot read the directory " + quoted_path(directory),
-                        failure.value());
+    return system_error("cannot read the directory " + quoted_path(directory), failure.value());
   }
   std::sort(recipes.begin(), recipes.end());
   return recipes;
