@@ -152,8 +152,9 @@ Result<void> prepare_work(int work) {
   }
   // The mark of an earlier volatile mount; what was written under it has not been lost, since
   // the machine has been up ever since.
-  (void)::unlinkat(work, "overlay-work/work/incompat/volatile/dirty", 0);
-  (void)::unlinkat(work, "overlay-work/work/incompat/volatile", AT_REMOVEDIR);
+  const UniqueFd overlay(::openat(work, "overlay-work", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  (void)::unlinkat(overlay.get(), "work/incompat/volatile/dirty", 0);
+  (void)::unlinkat(overlay.get(), "work/incompat/volatile", AT_REMOVEDIR);
   return {};
 }
 

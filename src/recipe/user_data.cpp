@@ -462,13 +462,11 @@ class UserData {
   kickstart::Places places_;
 };
 
-}  // namespace
-
-namespace {
 std::string_view first_line(std::string_view text) {
   const std::string_view line = text.substr(0, text.find('\n'));
   return line.substr(0, line.find_last_not_of(" \t\r") + 1);
 }
+
 }  // namespace
 
 bool is_cloud_config(std::string_view text) {

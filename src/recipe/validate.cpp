@@ -391,10 +391,8 @@ std::string as_quote(std::string_view text) {
 std::string quoted_path(const std::filesystem::path& path) {
   constexpr std::size_t kShown = 200;
   const std::string& text = path.native();
-  const bool is_cut = text.size() > kShown;
-  const std::string_view end =
-      std::string_view(text).substr(is_cut ? text.size() - kShown : std::size_t{0});
-  return std::string(is_cut ? "'..." : "'") + escape_controls(end) + "'";
+  const std::size_t cut = text.size() - std::min(text.size(), kShown);
+  return (cut > 0 ? "'..." : "'") + escape_controls(std::string_view(text).substr(cut)) + "'";
 }
 
 std::string child_path(const std::string& path, const std::string& key) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Work directories: $GOLDMILL_HOME/work/NAME, where a step's changes collect. They are locked
+// Work directories: NAME in the home's `work`, where a step's changes collect. They are locked
 // while their owner lives; what a dead one left is reclaimed by the next command.
 #pragma once
 
