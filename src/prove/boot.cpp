@@ -21,7 +21,6 @@
 
 #include "boot_time.hpp"
 #include "expectations.hpp"
-#include "network.hpp"
 
 namespace goldmill::prove {
 

@@ -23,6 +23,7 @@
 #include "expectations.hpp"
 #include "inside.hpp"
 #include "network.hpp"
+#include "port_scan.hpp"
 
 namespace goldmill::prove {
 
@@ -84,23 +85,31 @@ struct Guest {
   std::string user;  ///< with sudo, for when root may not log in
 };
 
-Row check_tcp(const Guest& guest, const Expectations& expected) {
-  Row row{"TCP ports open", ports_text(expected.tcp), "", false};
-  std::set<std::uint16_t> open;
+/// Exactly the named ports answer; a UDP port that is named need not say anything to a stranger.
+std::vector<Row> check_ports(const Guest& guest, const Expectations& expected) {
+  Row tcp{"TCP ports open", ports_text(expected.tcp), "", false};
+  Row udp{"other UDP ports", "silent", "", false};
+  PortScan all;
   for (int round = 0; round < 3; ++round) {
-    const auto scan = scan_tcp(guest.address, kTap);
+    const auto scan = scan_ports(guest.address, kTap);
     if (!scan) {
-      row.found = scan.error().text();
-      return row;
+      tcp.found = udp.found = scan.error().text();
+      return {tcp, udp};
     }
-    open.insert(scan->open.begin(), scan->open.end());
+    all.tcp.insert(scan->tcp.begin(), scan->tcp.end());
+    all.udp.insert(scan->udp.begin(), scan->udp.end());
     if (scan->lost == 0) {
       break;
     }
   }
-  row.found = ports_text(open);
-  row.passed = open == expected.tcp;
-  return row;
+  for (const std::uint16_t port : expected.udp) {
+    all.udp.erase(port);
+  }
+  tcp.found = ports_text(all.tcp);
+  tcp.passed = all.tcp == expected.tcp;
+  udp.found = all.udp.empty() ? "silent" : "answer: " + ports_text(all.udp);
+  udp.passed = all.udp.empty();
+  return {tcp, udp};
 }
 
 /// The authentication methods that sshd offers to anybody.
@@ -155,8 +164,7 @@ Row without_ssh(const Expectations& expected) {
 }
 
 std::vector<Row> check_guest(const Guest& guest, const Expectations& expected) {
-  std::vector<Row> rows;
-  rows.push_back(check_tcp(guest, expected));
+  std::vector<Row> rows = check_ports(guest, expected);
   for (const std::uint16_t port : expected.udp) {
     const bool answers = may_answer_udp(guest.address, port);
     rows.push_back({"UDP port " + std::to_string(port),

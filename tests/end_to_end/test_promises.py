@@ -27,7 +27,7 @@ class Promises(Case):
         self.assertTrue(report["passed"])
         for firmware in ("bios", "uefi"):
             self.assertTrue(any(firmware in row["promise"] for row in rows), firmware)
-        for word in ("failed unit", "DHCP", "port", "time zone", "password", "ops"):
+        for word in ("failed unit", "DHCP", "TCP port", "UDP port", "time zone", "password", "ops"):
             self.assertTrue(any(word in row["promise"] for row in rows), word)
         self.assertTrue(goldmill("show", "base", "--json").json["tested"])
 
