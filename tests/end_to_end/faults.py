@@ -10,13 +10,14 @@ import product
 
 BINARY = product.BINARY.with_name("goldmill_with_faults")
 KILL, FULL, BROKEN = 1, 2, 3
-WRITES, NAMES, SYNCS, REMOVALS = 1, 2, 4, 8
+WRITES, NAMES, SYNCS, REMOVALS, SPELLS = 1, 2, 4, 8, 16
 CHANGES = NAMES | SYNCS | REMOVALS
 
 
 class Control(ctypes.Structure):  # as in tests/faults/faults.cpp
     _fields_ = [("count", ctypes.c_uint64), ("at", ctypes.c_uint64), ("mode", ctypes.c_uint32),
-                ("kinds", ctypes.c_uint32), ("tripped", ctypes.c_uint32)]
+                ("kinds", ctypes.c_uint32), ("tripped", ctypes.c_uint32),
+                ("last_file", ctypes.c_uint64)]
 
 
 class Outcome:

@@ -2,7 +2,9 @@
 """The power fails, the disk fills up or breaks, at any change of a file: nothing finished is lost,
 the store is whole or can be mended, and the same command then succeeds.
 
-One moment of one way each, another one in each run; with GOLDMILL_TEST_MOMENTS=N all ways, N moments.
+One moment of one way each, another one in each run. With GOLDMILL_TEST_MOMENTS=N all ways, N moments;
+with GOLDMILL_TEST_MOMENTS=every, each change (of the writes that follow each other in one file, the
+first: later ones find the same store). GOLDMILL_TEST_WAYS=killed,full: those ways.
 """
 import json
 import os
@@ -13,11 +15,11 @@ import faults
 import product
 from product import OwnHome, clone_home, goldmill
 
-EVERY_WAY = "GOLDMILL_TEST_MOMENTS" in os.environ
-MOMENTS = int(os.environ.get("GOLDMILL_TEST_MOMENTS", "1"))
-WAYS = {"killed": (faults.KILL, faults.CHANGES), "killed in a write": (faults.KILL, faults.WRITES),
-        "full": (faults.FULL, faults.WRITES | faults.NAMES),
-        "broken": (faults.BROKEN, faults.WRITES | faults.CHANGES)}
+MOMENTS = os.environ.get("GOLDMILL_TEST_MOMENTS", "")
+WRITES = faults.SPELLS if MOMENTS == "every" else faults.WRITES
+WAYS = {"killed": (faults.KILL, faults.CHANGES), "killed in a write": (faults.KILL, WRITES),
+        "full": (faults.FULL, WRITES | faults.NAMES),
+        "broken": (faults.BROKEN, WRITES | faults.CHANGES)}
 # goldmill changes none of these in place.
 OBJECTS = ("trees", "assets", "disks", "blobs", "packages")
 
@@ -54,17 +56,28 @@ class Faults(OwnHome):
         report = self.goldmill("check", "--json", status=None).json
         return [finding for finding in report["findings"] if finding["kind"] != "unknown"]
 
+    def ways(self):
+        if "GOLDMILL_TEST_WAYS" in os.environ:
+            return os.environ["GOLDMILL_TEST_WAYS"].split(",")
+        return WAYS if MOMENTS else [self.chance.choice(sorted(WAYS))]
+
+    def moments(self, count):
+        """Of `count` changes all, or some that are spread over them by chance."""
+        if MOMENTS == "every":
+            return range(1, count + 1)
+        parts = int(MOMENTS or 1)
+        return [1 + int(count * (part + self.chance.random()) / parts) for part in range(parts)]
+
     def sweep(self, *command, prepare=lambda: None, after=lambda: None, lost=(), again=(0,)):
         """Some moments of one way to fail, or of all. The images `lost` may go;
         afterwards the command ends as `again` says, and `after` looks whether it did its work."""
         hit = []
-        for way in WAYS if EVERY_WAY else [self.chance.choice(sorted(WAYS))]:
+        for way in self.ways():
             mode, kinds = WAYS[way]
             self.renew()
             prepare()
             count = faults.run(*command, home=self.home, kinds=kinds, status=0).count
-            for part in range(MOMENTS):
-                moment = 1 + int(count * (part + self.chance.random()) / MOMENTS)
+            for moment in self.moments(count):
                 with self.subTest(f"{command[0]} {way} at change {moment} of {count}"):
                     self.renew()
                     prepare()

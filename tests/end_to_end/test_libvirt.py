@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fleets on hosts of libvirt: two real daemons, each with files of its own, on one bridge; one is
-reached by its socket, the other by SSH."""
+reached by TLS, the other by SSH."""
 import filecmp
 import os
 import shutil
@@ -22,21 +22,56 @@ QEMU_CONF = ('user = "root"\ngroup = "root"\nstdio_handler = "file"\nsecurity_dr
 DAEMON_CONF = 'auth_unix_rw = "none"\nauth_unix_ro = "none"\n'
 
 
+TLS_PORT = 16514  # in the network of the test alone
+
+
+class Certificates:
+    """What both ends of TLS need: an authority, and a certificate of it for either, as libvirt names them."""
+
+    def __init__(self, room):
+        room.mkdir()
+        self.room = room
+        (room / "config").write_text("[req]\ndistinguished_name = name\n[name]\n")
+        self.make("ca", "basicConstraints=critical,CA:TRUE", "keyUsage=keyCertSign")
+        for end_of_it in ("server", "client"):
+            self.make(end_of_it, f"extendedKeyUsage={end_of_it}Auth", "subjectAltName=IP:127.0.0.1",
+                      "-CA", room / "cacert.pem", "-CAkey", room / "cakey.pem")
+
+    def make(self, name, *words):
+        more = [word for text in words for word in
+                (("-addext", text) if "=" in str(text) else (text,))]
+        product.run("openssl", "req", "-x509", "-config", self.room / "config", "-newkey", "ec",
+                    "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-subj", f"/CN={name}",
+                    "-keyout", self.room / f"{name}key.pem", "-out", self.room / f"{name}cert.pem",
+                    *more)
+
+    def daemon_conf(self):
+        files = {"ca_file": "cacert.pem", "cert_file": "servercert.pem", "key_file": "serverkey.pem"}
+        return f'listen_addr = "127.0.0.1"\ntls_port = "{TLS_PORT}"\n' + "".join(
+            f'{key} = "{self.room / file}"\n' for key, file in files.items())
+
+    def uri(self):
+        return (f"qemu+tls://127.0.0.1:{TLS_PORT}/system?pkipath=" +
+                urllib.parse.quote(str(self.room)))
+
+
 class Daemon:
     """A libvirtd that sees directories of its own at the places where libvirt keeps its state."""
 
-    def __init__(self, room, inside):
+    def __init__(self, room, inside, certificates=None):
         self.room = room
         for name in PRIVATE:
             (room / name).mkdir(parents=True)
         (room / "etc/qemu.conf").write_text(QEMU_CONF)
-        (room / "etc/libvirtd.conf").write_text(DAEMON_CONF)
+        (room / "etc/libvirtd.conf").write_text(
+            DAEMON_CONF + (certificates.daemon_conf() if certificates else ""))
+        listen = "--listen" if certificates else ""
         binds = "".join(f"mkdir -p {place}; mount --bind '{room / name}' {place}; "
                         for name, place in PRIVATE.items())
         with (room / "stderr").open("w") as errors:
             self.process = subprocess.Popen(
                 [*inside, "unshare", "--mount", "sh", "-ec",
-                 f"{binds} exec {LIBVIRTD} --pid-file '{room}/pid'"],
+                 f"{binds} exec {LIBVIRTD} {listen} --pid-file '{room}/pid'"],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors)
         self.socket = room / "run/libvirt-sock"
         self.uri = "qemu+unix:///system?socket=" + urllib.parse.quote(str(self.socket))
@@ -122,12 +157,13 @@ class OnTwoHosts(Case):
         product.clone_home(cls.home)
         cls.inside = Bridge(cls, cls.room / "leases").inside
         cls.daemons = {}
-        for name in ("one", "two"):
-            cls.daemons[name] = Daemon(cls.room / name, cls.inside)
+        certificates = Certificates(cls.room / "tls")
+        for name, tls in (("one", certificates), ("two", None)):
+            cls.daemons[name] = Daemon(cls.room / name, cls.inside, tls)
             cls.addClassCleanup(cls.daemons[name].end)
         way = SshServer(cls.room / "ssh", cls.daemons["two"], cls.inside)
         cls.addClassCleanup(way.end)
-        cls.ways = {"one": cls.daemons["one"].uri, "two": way.uri}
+        cls.ways = {"one": certificates.uri(), "two": way.uri}
 
     @classmethod
     def goldmill(cls, *arguments, **options):
@@ -149,9 +185,13 @@ class OnTwoHosts(Case):
         self.assertEqual(["one", "two"], [host["name"] for host in hosts])
         self.assertEqual({os.cpu_count()}, {host["cpus"] for host in hosts})
         self.assertTrue(all(host["memory_bytes"] > 2**28 for host in hosts), hosts)
-        said = self.goldmill("hosts", "add", "qemu+unix:///system?socket=/nowhere", status=None)
-        self.assertNotEqual(0, said.status)
-        self.assertIn("cannot be reached", said.err)
+        strangers = Certificates(self.room / "strangers")
+        for nobody in ("qemu+unix:///system?socket=/nowhere", strangers.uri()):
+            said = self.goldmill("hosts", "add", nobody, status=None)
+            self.assertNotEqual(0, said.status)
+            self.assertIn("cannot be reached", said.err)
+        self.add("local", self.daemons["one"].uri)
+        self.goldmill("hosts", "remove", "local")
         self.assertEqual(2, len(self.goldmill("hosts", "--json").json["hosts"]))
 
     def test_2_requests_that_cannot_be(self):

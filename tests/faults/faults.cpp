@@ -22,7 +22,9 @@
 namespace {
 
 enum Mode : std::uint32_t { count_only, kill_at, full_from, broken_at };
-enum Kind : std::uint32_t { writes = 1, names = 2, syncs = 4, removals = 8 };
+// A spell is what is written to one file with no other change in between, whose moments differ in
+// nothing but the length of that file: its first write stands for it.
+enum Kind : std::uint32_t { writes = 1, names = 2, syncs = 4, removals = 8, spells = 16 };
 
 struct Control {
   std::atomic<std::uint64_t> count;
@@ -30,6 +32,7 @@ struct Control {
   std::uint32_t mode;
   std::uint32_t kinds;
   std::atomic<std::uint32_t> tripped;
+  std::atomic<std::uint64_t> last_file;  // of the write before, 0: another change came since
 };
 
 Control* control() {
@@ -53,14 +56,17 @@ void die() {
   ::syscall(SYS_exit_group, 1);  // the first process of a namespace cannot kill itself
 }
 
-/// 0: go on; -1: this call is the last; else the error that it ends with.
-int fate(Kind kind) {
+/// 0: go on; -1: this call is the last; else the error that it ends with. `file`: that is written.
+int fate(std::uint32_t kind, std::uint64_t file = 0) {
   Control* const shared = control();
   if (shared == nullptr) {
     return 0;
   }
   if (shared->mode == kill_at && shared->tripped != 0) {
     die();  // another process died there: the machine is off
+  }
+  if (shared->last_file.exchange(file) != file && kind == writes) {
+    kind |= spells;
   }
   if ((shared->kinds & kind) == 0) {
     return 0;
@@ -80,9 +86,10 @@ int fate(Kind kind) {
   return 0;
 }
 
-bool is_file(int descriptor) {
+/// The number of a regular file, 0 of anything else.
+std::uint64_t file_number(int descriptor) {
   struct stat status {};
-  return ::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode);
+  return ::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode) ? status.st_ino : 0;
 }
 
 template <typename Function>
@@ -93,7 +100,8 @@ Function* real(const char* name) {
 /// A write that is the last one happens by half.
 template <typename Write>
 ssize_t written(int descriptor, std::size_t size, const Write& write) {
-  const int end = is_file(descriptor) ? fate(writes) : 0;
+  const std::uint64_t file = file_number(descriptor);
+  const int end = file != 0 ? fate(writes, file) : 0;
   if (end > 0) {
     errno = end;
     return -1;
