@@ -5,16 +5,23 @@
 
 namespace goldmill::launch {
 
-Budget budget_for(const LaunchRequest& request, Bytes available, int cores) {
+Bytes memory_of_one(Bytes guest, bool warm) {
   constexpr Bytes kTouched = 160_MiB;
   constexpr Bytes kQemu = 64_MiB;
   constexpr Bytes kWarm = 40_MiB;
+  return warm ? kWarm : Bytes{std::min(guest.value, kTouched.value) + kQemu.value};
+}
+
+Error no_room(Bytes available, Bytes each) {
+  return {ErrorKind::unavailable,
+          "not enough memory: " + to_text(available) + " are available, and each instance needs " +
+              to_text(each)};
+}
+
+Budget budget_for(const LaunchRequest& request, Bytes available, int cores) {
   Budget budget;
   budget.available = available;
-  budget.each = Bytes{std::min(request.memory.value, kTouched.value) + kQemu.value};
-  if (request.warm) {
-    budget.each = kWarm;
-  }
+  budget.each = memory_of_one(request.memory, request.warm);
   budget.instances = static_cast<int>(
       std::min<std::uint64_t>(available.value / 10 * 9 / budget.each.value, 100000));
   budget.parallel = request.parallel > 0 ? request.parallel : std::max(1, cores) * 2;

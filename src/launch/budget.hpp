@@ -16,6 +16,10 @@ struct Budget {
   Bytes each;         ///< what one instance is expected to take
 };
 
+/// What one instance is expected to take of this machine's memory.
+Bytes memory_of_one(Bytes guest, bool warm);
+Error no_room(Bytes available, Bytes each);
+
 /// One instance takes its memory, but hardly more than 160 MiB of it while it boots, and 64 MiB
 /// for QEMU; a tenth of what is available stays free. Each boot gets half a core.
 /// A warm instance shares what it does not write, and takes 40 MiB.

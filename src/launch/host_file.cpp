@@ -106,30 +106,51 @@ std::string name_from_uri(const std::string& uri) {
   return name.empty() ? "local" : name;
 }
 
-std::vector<std::string> place(const std::vector<HostStatus>& hosts, int count, Bytes each) {
-  struct Room {
-    std::string name;
-    std::uint64_t memory;
-    int cpus;
-  };
-  std::vector<Room> rooms;
+namespace {
+/// A host while instances are placed.
+struct Filling {
+  std::string name;
+  Capacity free;
+  Capacity taken;
+
+  bool has_room(Bytes memory) const {
+    return taken.memory.value + memory.value <= free.memory.value;
+  }
+  /// With one more: the share of its memory or of its processors that is taken, the larger one.
+  double fullness_with(const Capacity& one) const {
+    const auto memory = static_cast<double>(taken.memory.value + one.memory.value);
+    const auto cpus = static_cast<double>(taken.cpus + one.cpus);
+    return std::max(memory / static_cast<double>(free.memory.value), cpus / free.cpus);
+  }
+  void take(const Capacity& one) {
+    taken.memory.value += one.memory.value;
+    taken.cpus += one.cpus;
+  }
+};
+}  // namespace
+
+std::vector<std::string> place(const std::vector<HostStatus>& hosts,
+                               int count,
+                               const Capacity& each) {
+  std::vector<Filling> fillings;
   for (const HostStatus& status : hosts) {
     if (status.capacity) {
-      rooms.push_back({status.host.name, status.capacity->memory.value, status.capacity->cpus});
+      fillings.push_back({status.host.name, *status.capacity, {}});
     }
   }
   std::vector<std::string> placed;
   for (int i = 0; i < count; ++i) {
-    const auto widest =
-        std::max_element(rooms.begin(), rooms.end(), [](const Room& a, const Room& b) {
-          return a.memory != b.memory ? a.memory < b.memory : a.cpus < b.cpus;
-        });
-    if (widest == rooms.end() || widest->memory < each.value) {
-      placed.emplace_back();
-      continue;
+    Filling* best = nullptr;
+    for (Filling& host : fillings) {
+      if (host.has_room(each.memory) &&
+          (best == nullptr || host.fullness_with(each) < best->fullness_with(each))) {
+        best = &host;
+      }
     }
-    widest->memory -= each.value;
-    placed.push_back(widest->name);
+    placed.push_back(best == nullptr ? "" : best->name);
+    if (best != nullptr) {
+      best->take(each);
+    }
   }
   return placed;
 }

@@ -30,8 +30,11 @@ class HostFiles {
 /// "host1" of "qemu+ssh://root@host1.example.org/system", "local" of "qemu:///system".
 std::string name_from_uri(const std::string& uri);
 
-/// For each of `count` instances of this memory the host that has most of it left after those
-/// before; where the rest is equal, most processors. Once no host has room, "".
-std::vector<std::string> place(const std::vector<HostStatus>& hosts, int count, Bytes each);
+/// For each of `count` instances the host that is least full with it and those before it: by its
+/// memory or its processors, whichever they take the larger share of; of equals the first. Once no
+/// host has the memory, "". Processors only guide the choice: they may be promised several times.
+std::vector<std::string> place(const std::vector<HostStatus>& hosts,
+                               int count,
+                               const Capacity& each);
 
 }  // namespace goldmill::launch

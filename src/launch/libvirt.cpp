@@ -65,8 +65,8 @@ class LibvirtEngine final : public Engine {
     std::vector<std::string> warnings;  ///< of those that cannot be used
   };
 
-  /// Connects to the hosts, side by side, and brings the image to each.
-  Result<Found> find_hosts(const LaunchRequest& request) const;
+  /// Connects to the hosts of these names, side by side.
+  Result<Found> find_hosts(const std::vector<std::string>& names) const;
   Result<void> bring_image(const LibvirtHost& host, const LaunchRequest& request) const;
   Result<LibvirtHost> host_of(const Record& record) const;
   void start_all(const LaunchRequest& request,
@@ -82,6 +82,9 @@ class LibvirtEngine final : public Engine {
                  const LibvirtHost& host,
                  std::chrono::seconds limit,
                  const std::function<void(const Record&)>& changed);
+  void fail(Record& record,
+            const std::string& why,
+            const std::function<void(const Record&)>& changed);
   Result<AgentReport> greet(Record& record, const LibvirtHost& host, std::chrono::seconds limit);
   void reconcile(Record& record, const LibvirtHost& host, Clock::time_point end);
   void look_at(std::vector<Record>& records);
@@ -106,19 +109,19 @@ Result<void> LibvirtEngine::bring_image(const LibvirtHost& host,
   });
 }
 
-Result<LibvirtEngine::Found> LibvirtEngine::find_hosts(const LaunchRequest& request) const {
-  const std::vector<Host> hosts = TRY(hosts_.chosen(request.hosts));
+Result<LibvirtEngine::Found> LibvirtEngine::find_hosts(
+    const std::vector<std::string>& names) const {
+  const std::vector<Host> hosts = TRY(hosts_.chosen(names));
   Found found;
   found.statuses.resize(hosts.size());
   std::mutex one_at_a_time;
   side_by_side(hosts.size(), hosts.size(), [&](std::size_t i) {
     auto host = LibvirtHost::connect(hosts[i]);
-    auto capacity = host ? host->capacity() : Result<Capacity>(host.error());
-    const auto brought = capacity ? bring_image(*host, request) : Result<void>(capacity.error());
+    const auto capacity = host ? host->capacity() : Result<Capacity>(host.error());
     const std::lock_guard guard(one_at_a_time);
     found.statuses[i].host = hosts[i];
-    if (!brought) {
-      found.warnings.push_back(brought.error().text());
+    if (!capacity) {
+      found.warnings.push_back(capacity.error().text());
       return;
     }
     found.statuses[i].capacity = *capacity;
@@ -161,6 +164,15 @@ Result<AgentReport> LibvirtEngine::greet(Record& record,
   return with_address(record, channel, std::move(report).value());
 }
 
+void LibvirtEngine::fail(Record& record,
+                         const std::string& why,
+                         const std::function<void(const Record&)>& changed) {
+  record.instance.state = State::failed;
+  record.instance.error = why;
+  (void)records_.save(record);
+  changed(record);
+}
+
 void LibvirtEngine::start_one(Record& record,
                               const LibvirtHost& host,
                               std::chrono::seconds limit,
@@ -171,14 +183,12 @@ void LibvirtEngine::start_one(Record& record,
   (void)records_.save(record);
   changed(record);
   const auto report = greet(record, host, limit);
-  if (report) {
-    take_report(record, *report);
-    record.instance.ready_seconds = seconds_since(begin);
-  } else {
-    record.instance.state = State::failed;
-    record.instance.error = report.error().text();
+  if (!report) {
     (void)host.destroy(record);
+    return fail(record, report.error().text(), changed);
   }
+  take_report(record, *report);
+  record.instance.ready_seconds = seconds_since(begin);
   (void)records_.save(record);
   changed(record);
 }
@@ -188,21 +198,15 @@ void LibvirtEngine::start_new(Record& record,
                               Bytes disk_size,
                               const LibvirtHost& host,
                               const std::function<void(const Record&)>& changed) {
-  const auto fail = [&](const std::string& why) {
-    record.instance.state = State::failed;
-    record.instance.error = why;
-    (void)records_.save(record);
-    changed(record);
-  };
   {
     // Whoever removes it meanwhile either finds its machine or keeps it from being made.
     const auto guard = records_.lock(record.instance.name);
     if (!guard || !records_.load(record.instance.name)) {
-      return fail("it was removed while it was being launched");
+      return fail(record, "it was removed while it was being launched", changed);
     }
     const auto defined = host.define(record, disk_size);
     if (!defined) {
-      return fail(defined.error().text());
+      return fail(record, defined.error().text(), changed);
     }
   }
   if (request.prepare_only) {
@@ -218,16 +222,12 @@ void LibvirtEngine::start_all(const LaunchRequest& request,
                               const std::function<void(const Record&)>& changed) {
   const auto disk_size = disk_size_of(request);
   for (Record& record : records) {
-    const bool placed = !record.instance.host.empty() && disk_size;
-    if (!placed && record.instance.state != State::failed) {
-      record.instance.state = State::failed;
-      record.instance.error = disk_size
-                                  ? "no host has " + to_text(request.memory) + " of memory left"
-                                  : disk_size.error().text();
-      (void)records_.save(record);
-    }
     if (record.instance.state == State::failed) {
       changed(record);
+    } else if (!disk_size) {
+      fail(record, disk_size.error().text(), changed);
+    } else if (record.instance.host.empty()) {
+      fail(record, "no host has " + to_text(request.memory) + " of memory left", changed);
     }
   }
   side_by_side(found.statuses.size(), found.statuses.size(), [&](std::size_t host_index) {
@@ -242,6 +242,12 @@ void LibvirtEngine::start_all(const LaunchRequest& request,
       return;
     }
     const LibvirtHost& host = found.connections.at(status.host.name);
+    if (const auto brought = bring_image(host, request); !brought) {
+      for (Record* record : own) {
+        fail(*record, brought.error().text(), changed);
+      }
+      return;
+    }
     const int at_once =
         request.parallel > 0 ? request.parallel : kStartsForEachCpu * status.capacity->cpus;
     side_by_side(own.size(), static_cast<std::size_t>(at_once), [&](std::size_t i) {
@@ -262,9 +268,9 @@ Result<Fleet> LibvirtEngine::launch(const LaunchRequest& request, const Progress
                  "--network " + request.network.text() + " is made by goldmill on this machine",
                  "give user, bridge=NAME or network=NAME"};
   }
-  Found found = TRY(find_hosts(request));
-  const auto placed =
-      place(found.statuses, request.count, Bytes{request.memory.value + kForQemu.value});
+  Found found = TRY(find_hosts(request.hosts));
+  const Capacity each{Bytes{request.memory.value + kForQemu.value}, request.cpus};
+  const auto placed = place(found.statuses, request.count, each);
   auto prepared = TRY(records_.prepare(request, {}, placed).context("while preparing the fleet"));
   start_all(request, found, prepared.records, [&progress](const Record& record) {
     progress(record.instance);
@@ -286,9 +292,10 @@ Result<LibvirtHost> LibvirtEngine::host_of(const Record& record) const {
   return LibvirtHost::connect(hosts.front());
 }
 
-/// One that should run, by what its host says and, if need be, its agent.
+/// One that was started, by what its host says and, if need be, its agent.
 void LibvirtEngine::reconcile(Record& record, const LibvirtHost& host, Clock::time_point end) {
-  if (!should_run(record) || records_.is_being_launched(record.instance.fleet)) {
+  if (record.instance.state == State::prepared ||
+      records_.is_being_launched(record.instance.fleet)) {
     return;
   }
   const auto guard = records_.lock_until(end, record);
@@ -296,9 +303,18 @@ void LibvirtEngine::reconcile(Record& record, const LibvirtHost& host, Clock::ti
     return;
   }
   const auto state = host.state(record);
-  if (!should_run(record) || !state) {
-    record.instance.error = state ? record.instance.error : state.error().text();
+  if (!state) {
+    record.instance.error = state.error().text();
     return;
+  }
+  if (!should_run(record)) {
+    if (*state != DomainState::running) {
+      return;
+    }
+    // Its host was lost for a while, or virsh has started it. One that has an identity keeps it,
+    // though its agent may say that nobody gave it one at this boot.
+    record.instance.state = record.instance.machine_id.empty() ? State::starting : State::ready;
+    record.instance.error.clear();
   }
   if (*state == DomainState::running || *state == DomainState::paused) {
     ask_agent(record, host, *state);
@@ -330,7 +346,7 @@ void LibvirtEngine::ask_agent(Record& record, const LibvirtHost& host, DomainSta
   } else if (!adopt(record, *key, channel)) {
     (void)host.destroy(record);
     record.instance.state = State::stopped;
-    record.instance.error = "goldmill ended before it had given it its identity";
+    record.instance.error = "it booted before goldmill had given it its identity";
   }
 }
 
@@ -387,7 +403,7 @@ Result<Instance> LibvirtEngine::start(const std::string& instance) {
     return absent;
   }
   if (state == DomainState::running) {
-    return Error{ErrorKind::conflict, instance + " runs already"};
+    return Error{ErrorKind::conflict, "it runs already"};
   }
   start_one(record, host, LaunchRequest{}.ready_limit, [](const Record&) {});
   return record.instance;

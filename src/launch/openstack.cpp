@@ -280,7 +280,7 @@ Result<Instance> OpenStackEngine::start(const std::string& instance) {
   const CloudProject project = TRY(project_of(record));
   const auto server = TRY(find_server(project, record));
   if (server && is_running(*server)) {
-    return Error{ErrorKind::conflict, instance + " runs already"};
+    return Error{ErrorKind::conflict, "it runs already"};
   }
   if (!server && was_asked_for(record)) {
     return absent;

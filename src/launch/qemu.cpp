@@ -81,6 +81,7 @@ Result<MachineSpec> machine_of(const Record& record, const Records& records, Fil
   const fs::path directory = records.directory(record.instance.name);
   MachineSpec spec;
   spec.name = record.instance.name;
+  spec.uuid = record.uuid;
   spec.memory = record.memory;
   spec.cpus = record.cpus;
   spec.directory = directory;
@@ -143,6 +144,59 @@ void bound_console(machine::Qmp& control) {
   (void)control.execute("chardev-change", Json{{"id", "serial"}, {"backend", ring}});
 }
 
+/// Looked at once for all that this process starts.
+Result<std::shared_ptr<const Snapshot>> checked_snapshot(const fs::path& directory) {
+  static std::mutex lock;
+  static std::map<fs::path, std::shared_ptr<const Snapshot>> checked;
+  const std::lock_guard guard(lock);
+  auto& snapshot = checked[directory];
+  if (snapshot == nullptr) {
+    snapshot = std::make_shared<const Snapshot>(TRY(open_snapshot(directory)));
+  }
+  return snapshot;
+}
+
+/// A guest that writes where this machine's disk has no room left is paused by QEMU.
+bool is_out_of_room(const fs::path& directory) {
+  auto control = machine::Qmp::connect(directory / machine::kQmpSocket);
+  const auto answer = control ? control->execute("query-status") : Result<Json>(control.error());
+  return answer && find_string(*answer, "status") == "io-error";
+}
+
+Error out_of_room(const std::string& instance) {
+  return {ErrorKind::unavailable,
+          "this machine's disk is full: the instance is paused",
+          "make room, then goldmill start " + instance};
+}
+
+bool has_little_room(const fs::path& directory) {
+  std::error_code failure;
+  const fs::space_info space = fs::space(directory, failure);
+  return !failure && space.available < (1_GiB).value;
+}
+
+/// Why it is no use to wait for a guest any longer, for who asks a few times a second.
+class Patience {
+ public:
+  explicit Patience(const Record& record, fs::path directory)
+      : instance_(record.instance.name), directory_(std::move(directory)) {}
+
+  std::optional<Error> reason_to_give_up() {
+    if (Clock::now() >= next_ && has_little_room(directory_)) {
+      next_ = Clock::now() + std::chrono::seconds(2);
+      if (is_out_of_room(directory_)) {
+        return out_of_room(instance_);
+      }
+    }
+    return std::nullopt;
+  }
+
+ private:
+  std::string instance_;
+  fs::path directory_;
+  Clock::time_point next_ = Clock::now();
+};
+
 std::chrono::nanoseconds unix_time() {
   return std::chrono::system_clock::now().time_since_epoch();
 }
@@ -192,6 +246,7 @@ class QemuEngine final : public Engine {
   std::string start_one(Record& record,
                         const Surroundings& around,
                         const std::function<void(const Record&)>& changed);
+  Result<Instance> go_on(Record& record) const;
   void reconcile(Record& record, Clock::time_point end);
   bool adopt(Record& record);
   bool is_used(const Network& network) const;
@@ -268,13 +323,38 @@ Result<AgentReport> QemuEngine::boot(const Record& record, const Surroundings& a
   const fs::path directory = records_.directory(record.instance.name);
   AgentChannel channel = TRY(AgentChannel::connect(directory / machine::kAgentSocket));
   machine::BootWatch watch(directory);
+  Patience patience(record, directory);
+  const auto give_up = [&] {
+    auto reason = watch.pointless();
+    return reason ? reason : patience.reason_to_give_up();
+  };
   AgentReport report = TRY(channel.personalise(
-      identity_of(record, around.key),
-      {AgentChannel::Goal::ready, around.ready_limit, [&watch] { return watch.pointless(); }}));
+      identity_of(record, around.key), {AgentChannel::Goal::ready, around.ready_limit, give_up}));
   if (auto control = machine::Qmp::connect(directory / machine::kQmpSocket)) {
     bound_console(*control);
   }
   return with_address(record, channel, std::move(report));
+}
+
+/// What went wrong with the steps without which a copy would be like any other of its snapshot; the
+/// agent names each step first in its warning.
+std::string unfinished_identity(const AgentReport& report) {
+  for (const char* step : {"seed",
+                           "clock",
+                           "machine-id",
+                           "boot-id",
+                           "link",
+                           "hostname",
+                           "ssh-key",
+                           "network",
+                           "ssh-host-key"}) {
+    for (const std::string& warning : report.warnings) {
+      if (warning.starts_with(std::string(step) + ":")) {
+        return warning;
+      }
+    }
+  }
+  return report.machine_id.empty() ? "it has no machine-id" : "";
 }
 
 /// Its cable is plugged in when it is somebody: before, it must not be reached.
@@ -295,7 +375,12 @@ Result<AgentReport> QemuEngine::resume(const Record& record, const Surroundings&
     resumption.network = guest_network_of(record.instance.ssh_port);
   }
   resumption.unix_time = unix_time();
-  AgentReport report = TRY(channel.resume(resumption, around.ready_limit));
+  Patience patience(record, directory);
+  AgentReport report = TRY(channel.resume(
+      resumption, around.ready_limit, [&patience] { return patience.reason_to_give_up(); }));
+  if (const std::string problem = unfinished_identity(report); !problem.empty()) {
+    return Error{ErrorKind::tool_failed, "it did not get an identity of its own: " + problem};
+  }
   TRY(machine::set_link(control, true));
   return with_address(record, channel, std::move(report));
 }
@@ -325,9 +410,14 @@ std::string QemuEngine::start_one(Record& record,
   if (!report) {
     const fs::path directory = records_.directory(record.instance.name);
     const auto dossier = machine::collect_dossier(directory, directory / "screen.ppm");
+    const auto status = started->poll();
     started->kill();
     Error error = report.error();
-    error.message += around.snapshot != nullptr ? "" : "; " + dossier.likely_cause;
+    if (status) {
+      error.message += "; QEMU ended with status " + std::to_string(*status);
+    } else if (around.snapshot == nullptr) {
+      error.message += "; " + dossier.likely_cause;
+    }
     record.instance.dossier = machine::to_json(dossier);
     fail(error);
     return started->warning();
@@ -365,10 +455,8 @@ void QemuEngine::start_all(const LaunchRequest& request,
     }
     if (!around || i >= static_cast<std::size_t>(budget.instances)) {
       record.instance.state = State::failed;
-      record.instance.error = !around ? around.error().text()
-                                      : "not enough memory: " + to_text(budget.available) +
-                                            " are available, and each instance needs " +
-                                            to_text(budget.each);
+      record.instance.error =
+          (!around ? around.error() : no_room(budget.available, budget.each)).text();
       (void)records_.save(record);
       changed(record);
       return;
@@ -448,14 +536,22 @@ void QemuEngine::learn_address(Record& record, Clock::time_point end) {
 void QemuEngine::reconcile(Record& record, Clock::time_point end) {
   Instance& instance = record.instance;
   const auto is_alive = [&] { return record.process && machine::is_alive(*record.process); };
+  const fs::path directory = records_.directory(instance.name);
+  const auto is_paused = [&] { return has_little_room(directory) && is_out_of_room(directory); };
   const auto is_settled = [&] {
-    return !should_run(record) || (instance.state == State::ready && is_alive());
+    return !should_run(record) || (instance.state == State::ready && is_alive() && !is_paused());
   };
   if (is_settled() || records_.is_being_launched(instance.fleet)) {
     return;
   }
   const auto guard = records_.lock_until(end, record);
   if (!guard || is_settled()) {
+    return;
+  }
+  if (instance.state == State::ready && is_alive()) {
+    instance.state = State::stopped;
+    instance.error = out_of_room(instance.name).text();
+    (void)records_.save(record);
     return;
   }
   const bool unheard = is_alive();
@@ -504,10 +600,35 @@ Result<Instance> QemuEngine::start(const std::string& instance) {
   Record record = TRY(records_.load(instance));
   const auto guard = TRY(records_.lock(record));
   if (record.process && machine::is_alive(*record.process)) {
-    return Error{ErrorKind::conflict, instance + " runs already"};
+    return go_on(record);
   }
-  const auto around = TRY(surroundings(record.kernel, record.disk, record.disk_format));
+  auto around = TRY(surroundings(record.kernel, record.disk, record.disk_format));
+  // One that was only prepared goes on from its snapshot; later its disk has a life of its own.
+  std::shared_ptr<const Snapshot> snapshot;
+  if (record.instance.state == State::prepared && !record.snapshot.empty()) {
+    snapshot = TRY(checked_snapshot(record.snapshot));
+    around.snapshot = snapshot.get();
+  }
+  const Bytes available = system::available_memory();
+  const Bytes each = memory_of_one(record.memory, snapshot != nullptr);
+  if (available < each) {
+    return no_room(available, each);
+  }
   start_one(record, around, [](const Record&) {});
+  return record.instance;
+}
+
+/// What was paused because its disk had no room.
+Result<Instance> QemuEngine::go_on(Record& record) const {
+  const fs::path directory = records_.directory(record.instance.name);
+  if (!is_out_of_room(directory)) {
+    return Error{ErrorKind::conflict, "it runs already"};
+  }
+  machine::Qmp control = TRY(machine::Qmp::connect(directory / machine::kQmpSocket));
+  TRY(control.execute("cont"));
+  record.instance.state = State::ready;
+  record.instance.error.clear();
+  TRY(records_.save(record));
   return record.instance;
 }
 

@@ -5,6 +5,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <thread>
 
 #include <arpa/inet.h>
@@ -33,6 +34,8 @@ constexpr std::uint16_t kFirstPort = 20000;
 constexpr std::uint16_t kLastPort = 32767;
 constexpr Bytes kLongestRecord = 4_MiB;
 constexpr std::size_t kLongestFleet = 48;
+constexpr const char* kNew = ".new-";      // + an instance's name, while it is made
+constexpr const char* kFleet = ".fleet-";  // + a fleet's name: its launcher's lock
 
 Json or_null(const std::string& text) {
   return text.empty() ? Json() : Json(text);
@@ -74,6 +77,7 @@ Json to_json(const Instance& instance) {
           {"ssh_host_key", or_null(instance.ssh_host_key)},
           {"address", or_null(instance.address)},
           {"ssh_port", instance.ssh_port},
+          {"engine", instance.engine},
           {"host", or_null(instance.host)},
           {"state", name_of(instance.state)},
           {"ready_seconds", instance.ready_seconds ? Json(*instance.ready_seconds) : Json()},
@@ -88,7 +92,12 @@ Json to_json(const Fleet& fleet) {
   for (const Instance& instance : fleet.instances) {
     instances.push_back(to_json(instance));
   }
-  Json json = {{"fleet", fleet.name}, {"seconds", fleet.seconds}, {"instances", instances}};
+  Json json = {{"fleet", fleet.name},
+               {"seconds", fleet.seconds},
+               {"accelerator", or_null(fleet.accelerator)},
+               {"budget", or_null(fleet.budget)},
+               {"warnings", fleet.warnings},
+               {"instances", instances}};
   if (!fleet.manifests.empty()) {
     json["manifests"] = fleet.manifests;
   }
@@ -97,7 +106,6 @@ Json to_json(const Fleet& fleet) {
 
 Json to_json(const Record& record) {
   Json json = to_json(record.instance);
-  json["engine"] = record.instance.engine;
   json["ssh_user"] = record.instance.ssh_user;
   json["dossier"] = record.instance.dossier;
   json["disk"] = record.disk.string();
@@ -109,6 +117,7 @@ Json to_json(const Record& record) {
   json["cpus"] = record.cpus;
   json["uefi"] = record.uefi;
   json["mac"] = record.mac;
+  json["uuid"] = record.uuid;
   json["network"] = record.network.text();
   json["domain"] = or_null(record.domain);
   json["server"] = record.server;
@@ -167,6 +176,7 @@ Result<Record> record_of(const Json& json) {
   record.cpus = static_cast<int>(TRY(integer_at(json, "cpus")));
   record.uefi = find_bool(json, "uefi").value_or(false);
   record.mac = TRY(string_at(json, "mac"));
+  record.uuid = find_string(json, "uuid").value_or("");
   record.network = TRY(Network::parse(TRY(string_at(json, "network"))));
   record.domain = find_string(json, "domain").value_or("");
   if (const Json* server = find_value(json, "server"); server != nullptr && server->is_object()) {
@@ -352,6 +362,7 @@ Record make_record(const LaunchRequest& request, const std::string& fleet, int n
   record.memory = request.memory;
   record.cpus = request.cpus;
   record.uefi = request.uefi;
+  record.uuid = random_uuid();
   record.network = request.network;
   record.keys = request.keys;
   record.user_data = request.user_data;
@@ -416,19 +427,41 @@ Result<system::FileLock> Records::lock_until(std::chrono::steady_clock::time_poi
 
 bool Records::has_fleet(const std::string& fleet) const {
   std::error_code ignored;
-  return fs::exists(root() / (".fleet-" + fleet), ignored);
+  return fs::exists(root() / (kFleet + fleet), ignored);
 }
 
 bool Records::is_being_launched(const std::string& fleet) const {
-  const fs::path file = root() / (".fleet-" + fleet);
+  const fs::path file = root() / (kFleet + fleet);
   std::error_code ignored;
   return fs::exists(file, ignored) &&
          !system::FileLock::try_acquire(file, system::FileLock::Mode::exclusive);
 }
 
+void Records::clear_away() const {
+  std::set<std::string> fleets;
+  std::vector<fs::path> locks;
+  std::error_code failure;
+  for (const auto& entry : fs::directory_iterator(root(), failure)) {
+    const std::string name = entry.path().filename();
+    if (name.starts_with(kNew)) {
+      (void)system::remove_tree(entry.path());
+    } else if (name.starts_with(kFleet)) {
+      locks.push_back(entry.path());
+    } else if (name.front() != '.') {
+      fleets.insert(name.substr(0, name.rfind('-')));
+    }
+  }
+  for (const fs::path& lock : locks) {
+    const std::string fleet = lock.filename().string().substr(std::strlen(kFleet));
+    if (!fleets.contains(fleet) && !is_being_launched(fleet)) {
+      fs::remove(lock, failure);
+    }
+  }
+}
+
 Result<void> Records::write_new(const Record& record, Bytes disk_size) const {
   // Made under a hidden name: a directory without a whole record never has an instance's name.
-  const fs::path fresh = root() / (".new-" + record.instance.name);
+  const fs::path fresh = root() / (kNew + record.instance.name);
   TRY(system::remove_tree(fresh));
   if (::mkdir(fresh.c_str(), 0700) != 0) {
     return system_error("cannot make " + fresh.string(), errno);
@@ -479,16 +512,17 @@ Result<Records::Prepared> Records::prepare(const LaunchRequest& request,
                                            const std::vector<std::string>& hosts) {
   const Bytes size = TRY(disk_size_of(request));
   const auto allocation_guard = TRY(allocation_lock());
+  clear_away();
   const std::vector<Record> existing = TRY(load_all());
   std::set<std::string> fleets;
   for (const Record& record : existing) {
     fleets.insert(record.instance.fleet);
   }
   const std::string fleet = TRY(choose_fleet(request, fleets));
-  Prepared prepared{TRY(system::FileLock::acquire(root() / (".fleet-" + fleet),
-                                                  system::FileLock::Mode::exclusive)),
-                    fleet,
-                    {}};
+  Prepared prepared{
+      TRY(system::FileLock::acquire(root() / (kFleet + fleet), system::FileLock::Mode::exclusive)),
+      fleet,
+      {}};
   Allocation allocation(existing);
   for (int number = 1; number <= request.count; ++number) {
     Record record = make_record(request, fleet, number);
@@ -541,12 +575,16 @@ Result<Record> Records::load(const std::string& name) const {
 
 Result<std::vector<Record>> Records::load_all() const {
   std::vector<Record> records;
+  std::set<std::string> left;  // names of what no record stands for
   std::error_code failure;
   for (const auto& entry : fs::directory_iterator(root(), failure)) {
     const std::string name = entry.path().filename();
     if (name.front() == '.') {
       if (name.starts_with(".gone-")) {
         (void)system::remove_tree(entry.path());
+      }
+      if (name.starts_with(kNew) || name.starts_with(kFleet)) {
+        left.insert(name);
       }
       continue;
     }
@@ -560,6 +598,15 @@ Result<std::vector<Record>> Records::load_all() const {
   std::sort(records.begin(), records.end(), [](const Record& a, const Record& b) {
     return a.instance.name < b.instance.name;
   });
+  for (const Record& record : records) {
+    left.erase(kFleet + record.instance.fleet);
+  }
+  if (!left.empty()) {  // unless somebody makes them just now
+    if (const auto guard =
+            system::FileLock::try_acquire(root() / ".lock", system::FileLock::Mode::exclusive)) {
+      clear_away();
+    }
+  }
   return records;
 }
 
@@ -613,7 +660,7 @@ Result<void> Records::erase(const std::string& name) const {
     }
   }
   if (!is_being_launched(fleet)) {
-    fs::remove(root() / (".fleet-" + fleet), ignored);
+    fs::remove(root() / (kFleet + fleet), ignored);
   }
   return {};
 }

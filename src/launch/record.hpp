@@ -28,6 +28,7 @@ struct Record {
   int cpus = 1;
   bool uefi = false;
   std::string mac;
+  std::string uuid;  ///< of the machine, as its firmware tells it
   Network network;
   std::string domain;  ///< its UUID at libvirt; in a cloud, the mark by which it is found
   Json server;         ///< null: of no cloud; see openstack_fleet.hpp
@@ -92,6 +93,9 @@ class Records {
     return directory(name) / "lock";
   }
   Result<system::FileLock> allocation_lock() const;
+  /// Removes what launchers that died left of instances that never came to be. The caller has the
+  /// allocation lock.
+  void clear_away() const;
   Result<void> write_new(const Record& record, Bytes disk_size) const;
 
   std::filesystem::path home_;

@@ -103,32 +103,47 @@ Result<void> stop(const fs::path& home, const std::string& name, std::chrono::se
 }
 
 namespace {
-/// Ends many, each in its own time.
-void end_all(const std::vector<std::string>& names,
-             const std::function<Result<void>(const std::string& name)>& end,
-             const Stopped& ended) {
-  constexpr unsigned kAtOnceForEachCore = 4;  // a guest that shuts down waits more than it works
-  const std::size_t most = kAtOnceForEachCore * std::max(1U, std::thread::hardware_concurrency());
+/// Does it with each, in its own time, and tells what became of it.
+template <typename Job, typename Told>
+void do_all(const std::vector<std::string>& names,
+            std::size_t most,
+            const Job& job,
+            const Told& told) {
   std::mutex one_at_a_time;
   side_by_side(names.size(), most, [&](std::size_t i) {
-    const Result<void> outcome = end(names[i]);
+    const auto outcome = job(names[i]);
     const std::lock_guard guard(one_at_a_time);
-    ended(names[i], outcome);
+    told(names[i], outcome);
   });
 }
+
+/// A guest that shuts down waits more than it works; one that starts does both.
+std::size_t at_once(int for_each_core) {
+  return static_cast<std::size_t>(for_each_core) *
+         std::max(1U, std::thread::hardware_concurrency());
+}
 }  // namespace
+
+void start(const fs::path& home,
+           const std::vector<std::string>& names,
+           int parallel,
+           const Started& started) {
+  const std::size_t most = parallel > 0 ? static_cast<std::size_t>(parallel) : at_once(2);
+  do_all(
+      names, most, [&](const std::string& name) { return start(home, name); }, started);
+}
 
 void stop(const fs::path& home,
           const std::vector<std::string>& names,
           std::chrono::seconds limit,
           const Stopped& stopped) {
-  end_all(
-      names, [&](const std::string& name) { return stop(home, name, limit); }, stopped);
+  do_all(
+      names, at_once(4), [&](const std::string& name) { return stop(home, name, limit); }, stopped);
 }
 
 void remove(const fs::path& home, const std::vector<std::string>& names, const Removed& removed) {
-  end_all(
-      names, [&](const std::string& name) { return remove(home, name); }, removed);
+  do_all(
+      names, at_once(4), [&](const std::string& name) { return remove(home, name); }, removed);
 }
 
 Result<void> remove(const fs::path& home, const std::string& name) {

@@ -109,7 +109,8 @@ Bytes bytes_in(const fs::path& directory) {
   return sum;
 }
 
-/// Errors: not_found (no snapshot), corrupt.
+}  // namespace
+
 Result<Snapshot> open_snapshot(const fs::path& directory) {
   const std::string text = TRY(system::read_file(directory / kFacts, 1_MiB));
   const Json facts = TRY(parse_json(text, (directory / kFacts).string()));
@@ -126,6 +127,7 @@ Result<Snapshot> open_snapshot(const fs::path& directory) {
   return snapshot;
 }
 
+namespace {
 /// A name never comes back with another disk, on which stopped instances would stand: the digest of
 /// the disk is part of it, and a damaged one stays for gc.
 std::optional<Snapshot> find_snapshot(const fs::path& parent, const std::string& key) {

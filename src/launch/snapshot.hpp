@@ -38,6 +38,9 @@ struct Snapshot {
   Bytes bytes;              ///< on the disk
 };
 
+/// One that was made, after a look at every byte. Errors: not_found (no snapshot), corrupt.
+Result<Snapshot> open_snapshot(const std::filesystem::path& directory);
+
 /// Finds the snapshot that fits, or makes it; of several at once one makes it. A damaged one is
 /// made again. Errors: those of a boot, with its likely cause; unavailable (the image's agent).
 Result<Snapshot> take_snapshot(const std::filesystem::path& home, const SnapshotRequest& request);

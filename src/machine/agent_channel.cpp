@@ -353,13 +353,14 @@ Result<void> AgentChannel::settle(std::chrono::milliseconds limit) {
 }
 
 Result<AgentReport> AgentChannel::resume(const Resumption& resumption,
-                                         std::chrono::milliseconds limit) {
+                                         std::chrono::milliseconds limit,
+                                         const std::function<std::optional<Error>()>& give_up) {
   // At once, without its hello: of a settled guest it is known what it waits for.
   TRY(system::write_all(socket_.get(), TRY(resumption_lines(resumption))));
   const auto end = Clock::now() + limit;
   bool renewed = false;
   for (int count = 0; !renewed || !report_.ready; ++count) {
-    const AgentLine line = TRY(next_line(end, {}));
+    const AgentLine line = TRY(next_line(end, give_up));
     if (count > 100 || (line.verb == "error" && line.value("for") == "begin")) {
       return broken("it does not take an identity");
     }

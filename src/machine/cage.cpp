@@ -143,6 +143,7 @@ struct Prepared {
   std::vector<Shown> parts;
   std::vector<system::HandedFd> descriptors;
   std::vector<CagedFile> files;
+  std::string preload;    // "LD_PRELOAD=...", or ""
   std::vector<int> kept;  // in order: the only descriptors of the caller that the child needs
   int go = -1;
   int report = -1;
@@ -333,7 +334,9 @@ void close_others(const std::vector<int>& kept) {
       fail(report, "hand over descriptors");
     }
   }
-  std::array<const char*, 4> environment = {"PATH=/usr/bin", "LC_ALL=C.UTF-8", "HOME=/", nullptr};
+  const char* const preload = prepared.preload.empty() ? nullptr : prepared.preload.c_str();
+  std::array<const char*, 5> environment = {
+      "PATH=/usr/bin", "LC_ALL=C.UTF-8", "HOME=/", preload, nullptr};
   ::execve(prepared.argv[0], prepared.argv.data(), const_cast<char**>(environment.data()));
   fail(report, prepared.argv[0]);
 }
@@ -384,6 +387,7 @@ Prepared prepare(const CagedProgram& program, int nothing) {
   prepared.argv = system::exec_list(program.argv);
   prepared.parts = shown_parts(program);
   prepared.files = program.files;
+  prepared.preload = program.preload.empty() ? "" : "LD_PRELOAD=" + program.preload;
   prepared.descriptors = program.descriptors;
   const int output = program.output >= 0 ? program.output : nothing;
   prepared.descriptors.push_back({nothing, STDIN_FILENO});

@@ -14,6 +14,8 @@
 #include <goldmill/machine/machine.hpp>
 #include <goldmill/machine/qmp.hpp>
 
+#include "loopback_guard.hpp"
+
 namespace goldmill::machine {
 
 namespace fs = std::filesystem;
@@ -29,6 +31,7 @@ constexpr int kTranslationMiB = 256;
 // A resumed guest runs little, and hundreds of them are idle. What a login runs has room, or else
 // each translates all of it again (decision 29).
 constexpr int kResumedTranslationMiB = 64;
+constexpr const char* kGuard = "/guard.so";  // in the cage
 constexpr int kFirstBackingSet = 16;  // of file sets: below it are those that a machine has once
 constexpr int kFirstMoreSet = 64;     // of the disks beside the first
 
@@ -75,6 +78,9 @@ class Arguments {
       list_.emplace_back("-no-reboot");
     }
     add("-name", spec_.name);
+    if (!spec_.uuid.empty()) {
+      add("-uuid", spec_.uuid);
+    }
     add("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
     const bool secure = spec_.firmware == Firmware::uefi_secure;
     std::string machine = std::string("q35,usb=off,vmport=off,smm=") + (secure ? "on" : "off");
@@ -393,6 +399,9 @@ class HandOver {
     if (spec.network.kind == NetworkSpec::Kind::tap) {
       numbers_.tap = lend(spec.network.tap);
     }
+    if (spec.network.kind == NetworkSpec::Kind::user) {
+      guard_ = TRY(system::memory_file(loopback_guard()));
+    }
     for (const int file : spec.holds) {
       lend(file);
     }
@@ -402,6 +411,7 @@ class HandOver {
   const HandedNumbers& numbers() const { return numbers_; }
   const std::vector<system::HandedFd>& descriptors() const { return descriptors_; }
   int log() const { return log_.get(); }
+  int guard() const { return guard_.get(); }
   /// When QEMU has its copies: its end must be visible on the sockets.
   void let_go() { kept_.clear(); }
 
@@ -420,6 +430,7 @@ class HandOver {
   std::vector<system::HandedFd> descriptors_;
   std::vector<UniqueFd> kept_;
   UniqueFd log_;
+  UniqueFd guard_;
   int next_ = 10;
 };
 
@@ -435,7 +446,10 @@ CagedProgram caged_qemu(const MachineSpec& spec, const HandOver& hand_over) {
   if (spec.accelerator == Accelerator::kvm) {
     program.devices = {"/dev/kvm"};
   }
-  if (spec.network.kind != NetworkSpec::Kind::user) {
+  if (spec.network.kind == NetworkSpec::Kind::user) {
+    program.files.push_back({hand_over.guard(), kGuard});
+    program.preload = kGuard;
+  } else {
     program.network = CagedProgram::Network::none;
   }
   if (spec.kernel) {

@@ -186,7 +186,7 @@ class Json(Case):
         self.assertEqual(fleet, launched["fleet"])
         self.assertEqual(3, len(launched["instances"]))
         for instance in launched["instances"]:
-            self.assertEqual({"name", "image", "fleet", "host", "hostname", "machine_id", "ssh_host_key",
+            self.assertEqual({"name", "image", "fleet", "engine", "host", "hostname", "machine_id", "ssh_host_key",
                               "address", "ssh_port", "state", "ready_seconds", "uptime_seconds",
                               "memory_bytes", "expires", "error"}, set(instance))
             self.assertEqual("prepared", instance["state"])

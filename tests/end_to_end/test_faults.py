@@ -123,6 +123,13 @@ class Faults(OwnHome):
     def test_gc(self):
         self.sweep("gc", "--unused-days", "0", prepare=lambda: self.goldmill("rm", "web@1"))
 
+    def test_launch(self):
+        def look():
+            fleets = {row["fleet"] for row in self.goldmill("ps", "--json").json["instances"]}
+            self.goldmill("rm", *fleets)
+            self.assertEqual([".lock"], [file.name for file in (self.home / "instances").iterdir()])
+        self.sweep("launch", "web", "-n", "2", "--prepare-only", "--json", after=look)
+
     def test_repair(self):
         image = goldmill("show", "web", "--json", home=self.pristine).json
 

@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import time
 import unittest
@@ -60,6 +61,18 @@ class Fleet(Case):
             self.assertGreater(int(size), 5 << 20, "root grew with its 6 GiB disk")
         failing = goldmill("ssh", self.names[0], "--", "exit 7", status=7)
         self.assertEqual("", failing.out)
+
+    def test_2_each_is_alone(self):
+        """Its gateway does not lead to this machine's loopback, where the others' SSH ports are."""
+        with socket.create_server(("127.0.0.1", 0)) as service:
+            for port in (self.launched["instances"][1]["ssh_port"], service.getsockname()[1]):
+                said = goldmill("ssh", self.names[0], "--",
+                                "gateway=$(ip -4 route show default | cut -d' ' -f3); timeout 20 bash "
+                                f"-c \"exec 3<>/dev/tcp/$gateway/{port}\" && echo open || echo closed")
+                self.assertEqual("closed\n", said.out, said)
+            service.setblocking(False)
+            with self.assertRaises(BlockingIOError):
+                service.accept()
 
     def test_3_caged(self):
         for name in self.names:

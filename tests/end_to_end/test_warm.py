@@ -128,6 +128,17 @@ class Warm(Case):
         self.assertEqual(self.warmth["snapshot"], again["snapshot"])
         self.assertIn("UEFI", goldmill("launch", "base", "--warm", "--uefi", status=2).err)
 
+    def test_4_what_was_only_prepared_goes_on_from_the_snapshot(self):
+        fleet = FLEET + "p"
+        self.addCleanup(goldmill, "rm", "--force", fleet, status=None)
+        goldmill("launch", "base", "-n", 3, "--warm", "--prepare-only", "--fleet", fleet)
+        started = goldmill("start", fleet, "--json").json["instances"]
+        self.assertEqual(["ready"] * 3, [row["state"] for row in started], started)
+        self.assertEqual(3, len({row["machine_id"] for row in started}))
+        self.assertEqual([True] * 3, [record(row["name"])["resumes"] for row in started])
+        again = goldmill("start", fleet, "--json", status=1).json["instances"]
+        self.assertEqual([True] * 3, ["runs already" in row["error"] for row in again], again)
+
     def test_5_one_that_was_stopped_boots_as_the_same(self):
         before = self.instances[1]  # nobody was in it yet: all of it is in memory only
         goldmill("stop", before["name"])

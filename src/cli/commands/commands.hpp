@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -81,6 +82,10 @@ std::string seconds_text(double seconds);
 std::string comma_list(const std::vector<std::string>& words);
 /// "12 layers, 3 disks".
 std::string counts_text(const std::map<std::string, std::size_t>& counts);
+
+/// The instances that a command's arguments name, by themselves or by their fleets. Errors:
+/// not_found, with a suggestion.
+Result<std::set<std::string>> instances_of(factory::Session& session, const Parsed& parsed);
 
 /// Where an instance's SSH server is reached: "127.0.0.1:20000", or "".
 std::string ssh_place(const launch::Instance& instance);

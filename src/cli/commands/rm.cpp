@@ -66,9 +66,11 @@ int run_rm(const Parsed& parsed, Terminal& terminal) {
     Json removed = Json::array();
     Result<void> outcome;
     for (const std::string& word : parsed.arguments()) {
-      outcome = remove(session, word, parsed.has("force"), removed);
-      if (!outcome) {
-        break;
+      const auto gone = remove(session, word, parsed.has("force"), removed);
+      if (!gone && !outcome) {  // the first is told at the end, the others as they come
+        terminal.warn(gone.error().text());
+      } else if (!gone) {
+        outcome = gone;
       }
     }
     if (!terminal.json()) {  // also what went before a failure

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <map>
+#include <set>
+
 #include <goldmill/launch/launch.hpp>
 
 #include "commands.hpp"
@@ -7,20 +10,38 @@ namespace goldmill::cli {
 
 namespace {
 
+/// A row of the answer: one that could not be started has a reason instead of a state.
+Json row_of(const std::string& name, const Result<launch::Instance>& outcome) {
+  return outcome ? launch::to_json(*outcome)
+                 : Json{{"name", name}, {"state", nullptr}, {"error", outcome.error().text()}};
+}
+
+std::string words_for(const Result<launch::Instance>& outcome) {
+  if (!outcome) {
+    return outcome.error().text();
+  }
+  return launch::name_of(outcome->state) + (outcome->error.empty() ? "" : ": " + outcome->error);
+}
+
 int run_start(const Parsed& parsed, Terminal& terminal) {
   return run_job(terminal, [&](factory::Session& session) -> Result<int> {
-    Json started = Json::array();
+    const auto parallel = static_cast<int>(TRY(parsed.integer("parallel", 1, 1000)).value_or(0));
+    const std::set<std::string> names = TRY(instances_of(session, parsed));
+    std::map<std::string, Json> rows;
     bool failed = false;
-    for (const std::string& word : parsed.arguments()) {
-      for (const std::string& name : TRY(launch::expand(session.home.root(), word))) {
-        const launch::Instance instance = TRY(launch::start(session.home.root(), name));
-        terminal.progress().log(name + ": " + launch::name_of(instance.state) +
-                                (instance.error.empty() ? "" : ": " + instance.error));
-        failed |= instance.state == launch::State::failed;
-        started.push_back(launch::to_json(instance));
-      }
-    }
+    launch::start(session.home.root(),
+                  {names.begin(), names.end()},
+                  parallel,
+                  [&](const std::string& name, const Result<launch::Instance>& outcome) {
+                    terminal.progress().log(name + ": " + words_for(outcome));
+                    failed |= !outcome || outcome->state == launch::State::failed;
+                    rows.emplace(name, row_of(name, outcome));
+                  });
     if (terminal.json()) {
+      Json started = Json::array();
+      for (auto& [name, row] : rows) {
+        started.push_back(std::move(row));
+      }
       terminal.print_json({{"instances", std::move(started)}});
     }
     return failed ? 1 : 0;
@@ -29,13 +50,28 @@ int run_start(const Parsed& parsed, Terminal& terminal) {
 
 }  // namespace
 
+Result<std::set<std::string>> instances_of(factory::Session& session, const Parsed& parsed) {
+  std::set<std::string> names;
+  for (const std::string& word : parsed.arguments()) {
+    const auto found = TRY(launch::expand(session.home.root(), word));
+    names.insert(found.begin(), found.end());
+  }
+  return names;
+}
+
 Command start_command() {
   return {
       .name = "start",
       .summary = "start instances that were stopped or only prepared",
-      .description = {"Starts each instance on its own disk, with the identity that it has, and "
-                      "waits until it is ready or has failed."},
+      .description =
+          {"Starts each instance on its own disk, with the identity that it has, several "
+           "at once, and waits until each is ready or has failed. A warm one that was "
+           "only prepared goes on from its snapshot; what was stopped boots."},
       .arguments = {{"NAME", "instances or fleets", Argument::Count::some, Completes::instances}},
+      .options = {{.name = "parallel",
+                   .value = "N",
+                   .doc = "How many start at once.",
+                   .standard = "twice the processors"}},
       .examples = {{"goldmill start java-001", ""}},
       .exit_statuses = {{1, "an instance failed"}},
       .see_also = {"launch", "stop", "ps"},

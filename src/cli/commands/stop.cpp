@@ -12,13 +12,9 @@ namespace {
 int run_stop(const Parsed& parsed, Terminal& terminal) {
   return run_job(terminal, [&](factory::Session& session) -> Result<int> {
     const std::chrono::seconds limit(TRY(parsed.integer("time", 0, 86400)).value_or(90));
-    std::set<std::string> names;
-    for (const std::string& word : parsed.arguments()) {
-      const auto found = TRY(launch::expand(session.home.root(), word));
-      names.insert(found.begin(), found.end());
-    }
-    Json stopped = Json::array();
-    Result<void> all;
+    const std::set<std::string> names = TRY(instances_of(session, parsed));
+    std::set<std::string> stopped;
+    Json failed = Json::array();
     launch::stop(
         session.home.root(),
         {names.begin(), names.end()},
@@ -26,16 +22,16 @@ int run_stop(const Parsed& parsed, Terminal& terminal) {
         [&](const std::string& name, const Result<void>& outcome) {
           terminal.progress().log(name + (outcome ? ": stopped" : ": " + outcome.error().text()));
           if (outcome) {
-            stopped.push_back(name);
-          } else if (all) {
-            all = outcome;
+            stopped.insert(name);
+          } else {
+            failed.push_back({{"name", name}, {"error", outcome.error().text()}});
           }
         });
-    TRY(std::move(all));
+    const int status = failed.empty() ? 0 : 1;
     if (terminal.json()) {
-      terminal.print_json({{"stopped", std::move(stopped)}});
+      terminal.print_json({{"stopped", stopped}, {"failed", std::move(failed)}});
     }
-    return 0;
+    return status;
   });
 }
 
@@ -55,6 +51,7 @@ Command stop_command() {
                    .doc = "How long to wait for each.",
                    .standard = "90"}},
       .examples = {{"goldmill stop java-001", ""}},
+      .exit_statuses = {{1, "an instance could not be stopped"}},
       .see_also = {"ps", "start", "rm"},
       .run = run_stop};
 }

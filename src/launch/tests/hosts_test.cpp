@@ -33,10 +33,35 @@ Record record() {
 
 TEST(Place, FillsTheEmptiestHostAndStopsWhenAllAreFull) {
   const HostStatus silent{{"lost", "qemu:///system", "goldmill", ""}, std::nullopt, "no answer"};
-  EXPECT_THAT(place({with("small", 1_GiB, 8), with("large", 2_GiB, 1), silent}, 4, 900_MiB),
-              ElementsAre("large", "large", "small", ""));
-  EXPECT_THAT(place({with("slow", 2_GiB, 1), with("fast", 2_GiB, 8)}, 2, 1_GiB),
+  const Capacity each{900_MiB, 1};
+  EXPECT_THAT(place({with("small", 1_GiB, 8), with("large", 2_GiB, 8), silent}, 4, each),
+              ElementsAre("large", "small", "large", ""));
+  EXPECT_THAT(place({with("small", 1_GiB, 8), with("large", 2_GiB, 1), silent}, 4, each),
+              ElementsAre("small", "large", "large", ""));
+  EXPECT_THAT(place({silent}, 1, each), ElementsAre(""));
+  EXPECT_THAT(place({with("exact", 900_MiB, 1)}, 1, each), ElementsAre("exact"));
+  EXPECT_THAT(place({with("slow", 2_GiB, 1), with("fast", 2_GiB, 8)}, 2, {1_GiB, 1}),
               ElementsAre("fast", "slow"));
+}
+
+TEST(Place, GivesEachHostItsShareAndOfEqualsTheFirst) {
+  const Capacity each{1_GiB, 1};
+  EXPECT_THAT(place({with("large", 8_GiB, 8), with("small", 4_GiB, 4)}, 6, each),
+              ElementsAre("large", "large", "small", "large", "large", "small"));
+  EXPECT_THAT(place({with("b", 4_GiB, 4), with("a", 4_GiB, 4)}, 3, each),
+              ElementsAre("b", "a", "b"));
+}
+
+TEST(Place, SparesAHostWithMuchMemoryAndFewCores) {
+  const std::vector<HostStatus> hosts{with("wide", 64_GiB, 2), with("quick", 16_GiB, 8)};
+  EXPECT_THAT(place(hosts, 5, {1_GiB, 1}), ElementsAre("quick", "quick", "quick", "wide", "quick"));
+  EXPECT_THAT(place(hosts, 2, {1_GiB, 4}), ElementsAre("quick", "quick"));
+}
+
+TEST(Place, PromisesCoresSeveralTimesButMemoryOnce) {
+  EXPECT_THAT(place({with("busy", 8_GiB, 1)}, 3, {1_GiB, 4}), ElementsAre("busy", "busy", "busy"));
+  EXPECT_THAT(place({with("quick", 1_GiB, 64), with("wide", 8_GiB, 1)}, 3, {3_GiB, 2}),
+              ElementsAre("wide", "wide", ""));
 }
 
 TEST(HostName, ComesFromTheUri) {

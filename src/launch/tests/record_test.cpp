@@ -151,6 +151,26 @@ TEST_F(RecordTest, RefusesBadRequestsBeforeAnythingIsMade) {
   EXPECT_EQ(remove(home_, "web-002").error().hint, "did you mean 'web-001'?");
 }
 
+TEST_F(RecordTest, WhatADeadLauncherHadBegunIsClearedAway) {
+  const fs::path instances = home_ / "instances";
+  fs::create_directories(instances / ".new-web-001");
+  ASSERT_TRUE(system::write_file(instances / ".fleet-web", ""));
+  {
+    const auto at_work =
+        system::FileLock::acquire(instances / ".lock", system::FileLock::Mode::exclusive);
+    ASSERT_TRUE(records_.load_all());
+    EXPECT_TRUE(fs::exists(instances / ".new-web-001")) << "a launcher makes it just now";
+  }
+  request_.fleet = "kept";
+  ASSERT_TRUE(records_.prepare(request_));
+  EXPECT_FALSE(fs::exists(instances / ".new-web-001"));
+  EXPECT_FALSE(fs::exists(instances / ".fleet-web"));
+  ASSERT_TRUE(system::write_file(instances / ".fleet-web", ""));
+  EXPECT_EQ(records_.load_all()->size(), 1U);
+  EXPECT_FALSE(fs::exists(instances / ".fleet-web"));
+  EXPECT_TRUE(records_.has_fleet("kept"));
+}
+
 TEST_F(RecordTest, PortsInUseAreSkipped) {
   const system::UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};
@@ -291,18 +311,21 @@ TEST(FleetJson, HasTheKeysThatScriptsRelyOn) {
   instance.name = "web-001";
   instance.image = "web@3";
   instance.fleet = "web";
+  instance.engine = "qemu";
   instance.hostname = "web-001";
   instance.ssh_port = 20000;
   instance.state = State::failed;
   instance.error = "no memory";
   fleet.instances.push_back(instance);
-  EXPECT_EQ(to_json(fleet).dump(),
-            R"({"fleet":"web","instances":[{"address":null,"error":"no memory","expires":null,)"
-            R"("fleet":"web",)"
-            R"("host":null,)"
-            R"("hostname":"web-001","image":"web@3","machine_id":null,"memory_bytes":null,)"
-            R"("name":"web-001","ready_seconds":null,"ssh_host_key":null,)"
-            R"("ssh_port":20000,"state":"failed","uptime_seconds":null}],"seconds":2.5})");
+  EXPECT_EQ(
+      to_json(fleet).dump(),
+      R"({"accelerator":null,"budget":null,"fleet":"web",)"
+      R"("instances":[{"address":null,"engine":"qemu","error":"no memory","expires":null,)"
+      R"("fleet":"web",)"
+      R"("host":null,)"
+      R"("hostname":"web-001","image":"web@3","machine_id":null,"memory_bytes":null,)"
+      R"("name":"web-001","ready_seconds":null,"ssh_host_key":null,)"
+      R"("ssh_port":20000,"state":"failed","uptime_seconds":null}],"seconds":2.5,"warnings":[]})");
 }
 
 TEST(Budget, KeepsATenthFreeAndStartsTwoForEachCore) {

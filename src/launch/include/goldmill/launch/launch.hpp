@@ -132,7 +132,7 @@ struct Fleet {
   std::vector<Json> manifests;        ///< Kubernetes objects to be applied, instead of instances
 };
 
-/// {"fleet","seconds","instances":[{"name","hostname","machine_id","ssh_host_key","address",
+/// {"fleet","seconds","accelerator","budget","warnings","instances":[{"name","hostname","machine_id","ssh_host_key","address",
 /// "ssh_port","state","ready_seconds","error"}]}; what is not known is null. "manifests" where
 /// there are some.
 Json to_json(const Fleet& fleet);
@@ -174,8 +174,18 @@ Result<void> drop_snapshot(const std::filesystem::path& home,
 /// also after a crash or reboot of the machine.
 Result<std::vector<Instance>> list(const std::filesystem::path& home);
 
-/// Starts a prepared or stopped instance and waits until it is ready.
+/// Starts a prepared or stopped instance and waits until it is ready or has failed. Errors:
+/// not_found; conflict (it runs already).
 Result<Instance> start(const std::filesystem::path& home, const std::string& name);
+
+/// Called from several threads, one at a time, with what became of each.
+using Started = std::function<void(const std::string& name, const Result<Instance>& outcome)>;
+
+/// The same of many, `parallel` at a time (0: twice the cores); one that fails stops no other.
+void start(const std::filesystem::path& home,
+           const std::vector<std::string>& names,
+           int parallel,
+           const Started& started);
 
 /// An orderly shutdown by the agent or ACPI, and a kill after `limit`. One that does not run is
 /// no error. Errors: not_found.

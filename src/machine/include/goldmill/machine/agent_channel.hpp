@@ -105,7 +105,9 @@ class AgentChannel {
   Result<void> settle(std::chrono::milliseconds limit);
 
   /// Gives a copy of a settled guest its identity. Errors: as personalise().
-  Result<AgentReport> resume(const Resumption& resumption, std::chrono::milliseconds limit);
+  Result<AgentReport> resume(const Resumption& resumption,
+                             std::chrono::milliseconds limit,
+                             const std::function<std::optional<Error>()>& give_up = {});
 
   /// Asks a personalised guest to shut down in order. Does not wait for the end.
   Result<void> power_off(std::chrono::milliseconds limit);

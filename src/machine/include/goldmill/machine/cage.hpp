@@ -29,6 +29,7 @@ struct CagedProgram {
   std::vector<std::string> argv = {};  ///< argv[0] is an absolute path below /usr
   std::vector<system::HandedFd> descriptors = {};
   std::vector<CagedFile> files = {};
+  std::string preload = {};  ///< path in the cage of a shared object that it loads first, or ""
   std::vector<std::string> devices = {};  ///< device nodes of this machine to show: "/dev/kvm"
   /// Shows the program its own descriptors as /fds/NUMBER, for what it opens only by path.
   bool shows_descriptors = false;

@@ -64,6 +64,7 @@ struct MemoryFile {
 
 struct MachineSpec {
   std::string name = "goldmill";
+  std::string uuid = "";  ///< of the product, as its firmware tells it
   Accelerator accelerator = Accelerator::tcg;
   Bytes memory = 512_MiB;
   std::optional<MemoryFile> memory_file = {};
