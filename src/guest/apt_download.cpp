@@ -8,17 +8,12 @@
 #include <apt-pkg/configuration.h>
 #include <apt-pkg/error.h>
 #include <apt-pkg/hashes.h>
-#include <unistd.h>
-
-#include <goldmill/system/file.hpp>
 
 #include "apt_request.hpp"
 #include "apt_session.hpp"
 #include "source_text.hpp"
 
 namespace goldmill::guest {
-
-namespace fs = std::filesystem;
 
 namespace {
 
@@ -109,16 +104,14 @@ class Batch {
 
 }  // namespace
 
-Result<Json> download(system::WorkerContext& context) {
+Result<Json> download(system::WorkerContext& context, const std::filesystem::path& scratch) {
   const Json* const listed = find_value(context.request(), "sources");
   const Json* const files = find_value(context.request(), "files");
   if (listed == nullptr || files == nullptr) {
     return Error{ErrorKind::internal, "a fetch without sources or files"};
   }
   const std::vector<Source> sources = TRY(sources_from_json(*listed));
-  const auto scratch = TRY(system::TemporaryDirectory::make(
-      fs::temp_directory_path(), "goldmill-apt-"));  // libapt wants its directories
-  TRY(start_apt({.directory = scratch.path(),
+  TRY(start_apt({.directory = scratch,  // libapt wants its directories
                  .architecture = "amd64",
                  .sources = {},
                  .proxy = find_string(context.request(), "proxy").value_or("")}));

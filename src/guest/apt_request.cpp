@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "apt_request.hpp"
 
+#include "apt_scratch.hpp"
+
 namespace goldmill::guest {
 
 Json to_json(const Source& source) {
@@ -91,6 +93,7 @@ Json to_json(const ResolveRequest& request) {
           {"new_root", request.new_root},
           {"recommends", request.recommends},
           {"state_directory", request.state_directory.string()},
+          {"work", work_beside(request.state_directory).string()},
           {"proxy", request.proxy},
           {"refresh", request.refresh == Refresh::always}};
 }

@@ -78,7 +78,7 @@ Result<ResolvedRoot> solve(const AptSettings& settings, const ResolveRequest& re
 /// Operation "upgrades" of the worker, in the same.
 Result<std::vector<Upgrade>> compare(const AptSettings& settings, const ResolveRequest& request);
 
-/// Operation "fetch" of the worker.
-Result<Json> download(system::WorkerContext& context);
+/// Operation "fetch" of the worker. libapt's own directories stand in `scratch`.
+Result<Json> download(system::WorkerContext& context, const std::filesystem::path& scratch);
 
 }  // namespace goldmill::guest

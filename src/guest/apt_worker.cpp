@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <cstdlib>
 #include <filesystem>
 
 #include <goldmill/guest/apt_worker.hpp>
 #include <goldmill/system/file.hpp>
 
 #include "apt_request.hpp"
+#include "apt_scratch.hpp"
 #include "apt_session.hpp"
 
 namespace goldmill::guest {
@@ -66,6 +68,9 @@ Result<Json> apt_worker(system::WorkerContext& context) {
   if (operation == "host_sources") {
     return list_host_sources(context);
   }
+  const AptScratch scratch = TRY(AptScratch::make(TRY(string_at(context.request(), "work"))));
+  // Whom libapt starts to check signatures writes there, too: it dies with us and clears nothing.
+  ::setenv("TMPDIR", scratch.path().c_str(), 1);
   if (operation == "resolve") {
     return in_session(context, resolve_here);
   }
@@ -73,7 +78,7 @@ Result<Json> apt_worker(system::WorkerContext& context) {
     return in_session(context, list_upgrades);
   }
   if (operation == "fetch") {
-    return download(context);
+    return download(context, scratch.path());
   }
   return Error{ErrorKind::internal, "the apt worker knows no operation '" + operation + "'"};
 }

@@ -15,6 +15,7 @@
 #include <goldmill/system/file.hpp>
 #include <goldmill/system/worker.hpp>
 
+#include "apt_scratch.hpp"
 #include "package_file.hpp"
 
 namespace goldmill::guest {
@@ -170,6 +171,7 @@ class Fetch {
                           .request = {{"operation", "fetch"},
                                       {"sources", sources},
                                       {"files", files},
+                                      {"work", work_beside(request_.cache_directory).string()},
                                       {"proxy", request_.proxy}}};
     job.on_event = [&](const Json& event) {
       if (progress_) {

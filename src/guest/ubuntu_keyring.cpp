@@ -7,6 +7,8 @@
 #include <goldmill/system/file.hpp>
 #include <goldmill/system/process.hpp>
 
+#include "apt_scratch.hpp"
+
 namespace goldmill::guest {
 
 namespace fs = std::filesystem;
@@ -31,8 +33,7 @@ Result<std::string> fetch_keyring(const std::vector<HostSource>& host,
   ArchiveRequest request{.architecture = "amd64", .repositories = {}, .settings = settings};
   request.settings.debian_security_uri = "none";
   const std::vector<Source> sources = TRY(choose_sources(*trixie, host, request, trixie->keyring));
-  TRY(system::make_directories(settings.home));
-  const auto scratch = TRY(system::TemporaryDirectory::make(settings.home, "keyring-"));
+  const auto scratch = TRY(AptScratch::make(settings.home / "work"));
   ResolveRequest resolution{.architecture = "amd64",
                             .sources = {sources.front()},
                             .install = {{.name = "ubuntu-archive-keyring"}},

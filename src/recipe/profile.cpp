@@ -15,6 +15,8 @@ namespace {
 
 /// Where the os of an answer file is said.
 constexpr const char* kOsOption = "--os";
+/// Bytes of a file that are looked at for its first line, whose end may be far.
+constexpr std::size_t kLongestStart = 4096;
 
 bool looks_like_preseed(const std::filesystem::path& file) {
   const auto text = system::read_plain_file(file, Bytes{preseed::kLargestFile});
@@ -41,9 +43,11 @@ bool looks_like_user_data(const std::filesystem::path& file) {
   if (!std::filesystem::is_regular_file(file, failure)) {
     return false;
   }
+  std::string start(kLongestStart, '\0');
   std::ifstream stream(file);
-  std::string line;
-  return std::getline(stream, line) && (is_cloud_config(line) || is_template(line));
+  stream.read(start.data(), static_cast<std::streamsize>(start.size()));
+  start.resize(static_cast<std::size_t>(stream.gcount()));
+  return is_cloud_config(start) || is_template(start);
 }
 
 Result<kickstart::Import> import(AnswerFile kind, const kickstart::ImportRequest& request) {

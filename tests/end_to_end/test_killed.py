@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A build that is killed at any moment leaves nothing behind and loses nothing finished."""
+import itertools
 import os
 import random
 import signal
@@ -188,6 +189,45 @@ class Killed(OwnHome):
         self.assertNotEqual(result(answers[0]), result(answers[2]))
         self.assert_clean()
         self.assert_catalogue_is_true()
+
+
+class KilledWhileItFetches(product.Case):
+    """In an empty home: packages come by a worker, and programs of apt's check the indexes."""
+    SEEN = {"keep-packages": "packages/partial/*.deb", "lock": "archives/*/lists/partial/*"}
+
+    def setUp(self):
+        self.room = self.scratch()
+        self.home = self.room / "home"
+        for command in self.SEEN:
+            product.copy_recipes(self.room / command, locks=command == "keep-packages")
+
+    def kill(self, command, number, delay, temporary):
+        product.remove(self.home)
+        process = start(command, self.room / command / "base.yaml", home=self.home,
+                        before=("env", f"TMPDIR={temporary}"), stdout=subprocess.DEVNULL,
+                        stderr=subprocess.DEVNULL)
+        self.addCleanup(end, process)
+        limit = time.monotonic() + 120
+        while not any(self.home.glob(self.SEEN[command])):
+            self.assertIsNone(process.poll(), "it ended")
+            self.assertLess(time.monotonic(), limit)
+            time.sleep(0.01)
+        time.sleep(delay)
+        self.assertEqual(-number, end(process, number), "it ended before it was killed")
+        self.assertEqual([], gone_within(self.home, 5))
+
+    def test_nothing_stays(self):
+        kills = itertools.product(self.SEEN, (signal.SIGKILL, signal.SIGINT), (0, 0.2))
+        for command, number, delay in kills:
+            with self.subTest(f"{number.name} {delay} s after {command} began to fetch"):
+                temporary = self.scratch(self.room)
+                self.kill(command, number, delay, temporary)
+                self.assertEqual([], list(temporary.iterdir()))
+                goldmill("list", home=self.home)  # any next command
+                self.assertEqual([], list((self.home / "work").iterdir()))
+
+    def test_no_other_place_is_needed(self):
+        self.kill("keep-packages", signal.SIGKILL, 0, "/nonexistent")
 
 
 if __name__ == "__main__":

@@ -15,8 +15,9 @@ namespace goldmill::guest {
 struct FetchRequest {
   std::vector<PackageFile> packages = {};
   std::vector<Source> sources = {};
-  std::filesystem::path cache_directory = {};  ///< $GOLDMILL_HOME/packages
-  std::string proxy = {};                      ///< "" takes the machine's
+  /// $GOLDMILL_HOME/packages; libapt's scratch files come into `work` beside it.
+  std::filesystem::path cache_directory = {};
+  std::string proxy = {};  ///< "" takes the machine's
   /// Hash files that are in the cache already. Off, their size is compared: a file gets its name
   /// only after its hash was right and it was on disk, so that only a failing disk or another
   /// writer can spoil it; the size shows a truncated one for free.

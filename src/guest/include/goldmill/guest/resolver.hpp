@@ -44,7 +44,9 @@ struct ResolveRequest {
   std::vector<std::string> tools = {};  ///< names that only a build of the image needs
   bool new_root = false;                ///< adds the essential packages and apt
   bool recommends = false;
-  std::filesystem::path state_directory = {};  ///< $GOLDMILL_HOME/apt; shared between builds
+  /// $GOLDMILL_HOME/archives, shared between builds; libapt's scratch files come into `work`
+  /// beside it.
+  std::filesystem::path state_directory = {};
   std::filesystem::path cache_directory = {};  ///< where local files are copied to (see fetcher)
   std::string proxy = {};                      ///< "" takes the machine's
   Refresh refresh = Refresh::if_missing;
