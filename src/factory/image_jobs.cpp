@@ -86,6 +86,96 @@ void add_services(recipe::Promises& promises, const store::ImageRecord& image) {
   }
 }
 
+std::vector<machine::Firmware> promised_firmwares(const recipe::Recipe& recipe) {
+  std::vector<machine::Firmware> firmwares;
+  for (const recipe::Firmware firmware : recipe.disk.value_or(recipe::Disk{}).boot) {
+    firmwares.push_back(firmware == recipe::Firmware::bios ? machine::Firmware::bios
+                                                           : machine::Firmware::uefi);
+  }
+  return firmwares;
+}
+
+/// What a boot by it is a boot by: Secure Boot is one way of UEFI.
+const char* promise_of(machine::Firmware firmware) {
+  return recipe::name_of(firmware == machine::Firmware::bios ? recipe::Firmware::bios
+                                                             : recipe::Firmware::uefi);
+}
+
+/// As prove names what it keeps of a boot; the dossier's own files went with the machine.
+void name_evidence(prove::Report& report, const std::filesystem::path& evidence) {
+  for (prove::BootFailure& failure : report.failures) {
+    std::string name = failure.boot;
+    std::replace(name.begin(), name.end(), ' ', '-');
+    const auto kept = [&](const char* ending) {
+      const std::filesystem::path file = evidence / (name + ending);
+      std::error_code ignored;
+      return std::filesystem::exists(file, ignored) ? file.string() : "";
+    };
+    failure.dossier["serial_log"] = kept(".serial.log");
+    if (!find_string(failure.dossier, "screenshot").value_or("").empty()) {
+      failure.dossier["screenshot"] = kept(".ppm");
+    }
+  }
+}
+
+constexpr const char* kTestedBy = "tested_by";  // {"bios": true}: how the last test by it ended
+
+Result<void> keep_report(Session& session,
+                         const prove::Report& report,
+                         const std::vector<machine::Firmware>& firmwares) {
+  // Read anew: in the minutes of the boots another test of it may have ended.
+  auto image = find(session, report.image);
+  if (!image) {
+    return image.error().kind == ErrorKind::not_found ? Result<void>()
+                                                      : Result<void>(std::move(image).error());
+  }
+  Json kept = prove::to_json(report);
+  kept["firmwares"] = Json::array();
+  for (const machine::Firmware firmware : firmwares) {
+    kept["firmwares"].push_back(machine::name_of(firmware));
+    image->details[kTestedBy][promise_of(firmware)] = kept["passed"];
+  }
+  image->details["test"] = std::move(kept);
+  return session.catalogue.update_details(*image);
+}
+
+/// As describe_image() says it.
+Json tested(const Json& details) {
+  const Json* outcomes = find_value(details, kTestedBy);
+  const Json* layout = find_value(details, "layout");
+  if (outcomes == nullptr || layout == nullptr) {
+    return nullptr;
+  }
+  bool is_whole = true;
+  for (const std::string& firmware : find_strings(*layout, "firmware")) {
+    const auto passed = find_bool(*outcomes, firmware);
+    if (passed && !*passed) {
+      return false;
+    }
+    is_whole = is_whole && passed.has_value();
+  }
+  return is_whole ? Json(true) : Json();
+}
+
+/// Keys that cloud-config documents of the lineage give to users are named, too.
+Result<void> add_documents(Session& session,
+                           const store::ImageRecord& image,
+                           recipe::Recipe& recipe) {
+  for (const store::ImageRecord& member : TRY(line_of(session, image))) {
+    const Json* snapshot = find_value(member.details, "recipe");
+    const Json* requests = snapshot == nullptr ? nullptr : find_value(*snapshot, "requests");
+    const Json* steps = requests == nullptr ? nullptr : find_value(*requests, "provision");
+    for (const Json& step : steps == nullptr ? Json::array() : *steps) {
+      const Json* document = find_value(step, "cloud_config");
+      const Json* config = document == nullptr ? nullptr : find_value(*document, "config");
+      if (config != nullptr) {
+        recipe.provision.push_back({.action = recipe::CloudConfigStep{.config = *config}});
+      }
+    }
+  }
+  return {};
+}
+
 std::optional<Bytes> bytes_at(const Json& details, std::string_view key) {
   const auto value = find_integer(details, key);
   return value ? std::optional(Bytes{static_cast<std::uint64_t>(*value)}) : std::nullopt;
@@ -96,7 +186,7 @@ std::optional<Bytes> bytes_at(const Json& details, std::string_view key) {
 Result<prove::Report> test_image(Session& session,
                                  const TestRequest& request,
                                  const prove::Progress& progress) {
-  store::ImageRecord image = TRY(find(session, request.image));
+  const store::ImageRecord image = TRY(find(session, request.image));
   prove::ProveRequest wanted;
   // Locked: another goldmill that starts in the meantime must not take it for a dead one's.
   const build::WorkDirectory work = TRY(build::WorkDirectory::make(session.home.root()));
@@ -106,8 +196,10 @@ Result<prove::Report> test_image(Session& session,
   wanted.disk = TRY(disk_of(session, image));
   wanted.recipe = TRY(recipe_of(image));
   add_services(wanted.recipe.promises, image);
+  TRY(add_documents(session, image, wanted.recipe));
   TRY(check_controllers(image, wanted.recipe, request.controllers));
-  wanted.firmwares = request.firmwares;
+  wanted.firmwares =
+      request.firmwares.empty() ? promised_firmwares(wanted.recipe) : request.firmwares;
   wanted.controllers = request.controllers;
   wanted.disk_used = bytes_at(image.details, "disk_used_bytes");
   wanted.image_size = bytes_at(image.details, "qcow2_bytes");
@@ -115,8 +207,8 @@ Result<prove::Report> test_image(Session& session,
   wanted.evidence = session.home.logs() / (image.name + "." + std::to_string(image.version));
   TRY(system::make_directories(wanted.evidence, 0700));
   prove::Report report = TRY(prove::prove(wanted, progress));
-  image.details["test"] = prove::to_json(report);
-  TRY(session.catalogue.update_details(image));
+  name_evidence(report, wanted.evidence);
+  TRY(keep_report(session, report, wanted.firmwares));
   return report;
 }
 
@@ -250,8 +342,7 @@ Json describe_image(Session& session, const store::ImageRecord& image) {
                           "recipe_file"}) {
     json[key] = value(key);
   }
-  const Json* test = find_value(details, "test");
-  json["tested"] = test == nullptr ? Json() : Json(find_bool(*test, "passed").value_or(false));
+  json["tested"] = tested(details);
   return json;
 }
 

@@ -5,6 +5,33 @@
 
 namespace goldmill::prove {
 
+namespace {
+std::vector<std::string> keys_of_documents(const recipe::Recipe& recipe, const std::string& name) {
+  std::vector<std::string> keys;
+  for (const recipe::ProvisionStep& step : recipe.provision) {
+    const auto* cloud = std::get_if<recipe::CloudConfigStep>(&step.action);
+    const Json* users = cloud == nullptr ? nullptr : find_value(cloud->config, "users");
+    for (const Json& user : users == nullptr ? Json::array() : *users) {
+      if (find_string(user, "name") == name) {
+        const auto more = find_strings(user, "keys");
+        keys.insert(keys.end(), more.begin(), more.end());
+      }
+    }
+  }
+  return keys;
+}
+
+std::set<std::uint16_t> ports_at(const Json& json, std::string_view key) {
+  std::set<std::uint16_t> ports;
+  if (const Json* list = find_value(json, key)) {
+    for (const Json& port : *list) {
+      ports.insert(port.get<std::uint16_t>());
+    }
+  }
+  return ports;
+}
+}  // namespace
+
 std::optional<Port> port_of(const std::string& text) {
   const std::size_t slash = text.find('/');
   const std::string name = text.substr(0, slash);
@@ -39,7 +66,11 @@ Expectations expectations_of(const recipe::Recipe& recipe) {
   expected.timezone = baseline.timezone.value_or("");
   expected.locale = baseline.locale.value_or("");
   for (const recipe::User& user : baseline.users.value_or(std::vector<recipe::User>{})) {
-    expected.users.push_back({user.name, user.sudo, user.ssh_keys, !user.password_hash.empty()});
+    expected.users.push_back({user.name,
+                              user.sudo,
+                              user.ssh_keys,
+                              !user.password_hash.empty(),
+                              keys_of_documents(recipe, user.name)});
   }
   expected.commands = recipe.promises.commands;
   expected.services = recipe.promises.services;
@@ -55,7 +86,8 @@ Json to_json(const Expectations& expectations) {
     users.push_back({{"name", user.name},
                      {"sudo", user.sudo},
                      {"keys", user.keys},
-                     {"password", user.password}});
+                     {"password", user.password},
+                     {"more_keys", user.more_keys}});
   }
   return {{"tcp", expectations.tcp},
           {"udp", expectations.udp},
@@ -70,18 +102,6 @@ Json to_json(const Expectations& expectations) {
           {"network", expectations.network}};
 }
 
-namespace {
-std::set<std::uint16_t> ports_at(const Json& json, std::string_view key) {
-  std::set<std::uint16_t> ports;
-  if (const Json* list = find_value(json, key)) {
-    for (const Json& port : *list) {
-      ports.insert(port.get<std::uint16_t>());
-    }
-  }
-  return ports;
-}
-}  // namespace
-
 Expectations expectations_of(const Json& json) {
   Expectations expected;
   expected.tcp = ports_at(json, "tcp");
@@ -93,7 +113,8 @@ Expectations expectations_of(const Json& json) {
       expected.users.push_back({find_string(user, "name").value_or(""),
                                 find_bool(user, "sudo").value_or(false),
                                 find_strings(user, "keys"),
-                                find_bool(user, "password").value_or(false)});
+                                find_bool(user, "password").value_or(false),
+                                find_strings(user, "more_keys")});
     }
   }
   expected.commands = find_strings(json, "commands");

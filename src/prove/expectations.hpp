@@ -20,6 +20,8 @@ struct ExpectedUser {
   bool sudo = false;
   std::vector<std::string> keys = {};
   bool password = false;
+  /// Of the recipe's cloud-config documents: they may be there, too.
+  std::vector<std::string> more_keys = {};
 };
 
 struct Expectations {

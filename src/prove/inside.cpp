@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 #include <sstream>
 
 #include <goldmill/machine/dossier.hpp>
@@ -21,6 +22,41 @@ std::string one_line(const std::string& text) {
     line += (line.empty() ? "" : "; ") + part;
   }
   return line.substr(0, 300);
+}
+
+/// The blob of a key in a line of authorized_keys(5), read as sshd does: options that come first
+/// may hold blanks, and other keys, in quotes. "": the line is no key.
+std::string key_in(const std::string& line) {
+  const auto is_blank = [](char c) { return c == ' ' || c == '\t' || c == '\r'; };
+  bool is_quoted = false;
+  std::size_t start = 0;
+  for (std::size_t i = 0; i <= line.size(); ++i) {
+    if (i == line.size() || (!is_quoted && is_blank(line[i]))) {
+      const std::string word = line.substr(start, i - start);
+      if (word.starts_with("AAAA")) {  // 00 00 00: the length of what the blob begins with
+        return word;
+      }
+      if (word.starts_with('#')) {
+        return "";
+      }
+      start = i + 1;
+    } else if (line[i] == '\\' && i + 1 < line.size() && line[i + 1] == '"') {
+      ++i;
+    } else if (line[i] == '"') {
+      is_quoted = !is_quoted;
+    }
+  }
+  return "";
+}
+
+std::set<std::string> keys_in(const std::string& text) {
+  std::set<std::string> keys;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    keys.insert(key_in(line));
+  }
+  keys.erase("");
+  return keys;
 }
 
 class Inside {
@@ -143,30 +179,39 @@ class Inside {
         user.sudo ? "yes" : "no",
         sudo.text,
         sudo.text == (user.sudo ? "yes" : "no"));
-    if (!user.keys.empty()) {
-      check_keys(user, name);
-    }
+    check_keys(user, name);
   }
 
+  /// Each key that the recipe names lets the user in, and no other.
   void check_keys(const ExpectedUser& user, const std::string& name) {
-    // The files that sshd itself would read for this user; %u and %h as in sshd_config(5).
+    // The files that sshd itself would read for this user; %u and %h as in sshd_config(5). The key
+    // that this test was let in by is no part of the image: the agent, which replaces all files of
+    // its directory, wrote it there, and for root always.
     const Answer answer =
         ask("u=" + name +
-            "; h=$(getent passwd \"$u\" | cut -d: -f6); cd \"$h\" && for f in $(sshd -T -C "
-            "user=\"$u\",host=h,addr=192.0.2.1 | sed -n 's/^authorizedkeysfile //Ip' | "
-            "sed \"s,%u,$u,g; s,%h,$h,g\"); do cat \"$f\" 2>/dev/null; echo; done");
+            "; h=$(getent passwd \"$u\" | cut -d: -f6); d=/etc/goldmill/authorized_keys; "
+            "t=$(head -n 1 \"$d/root\" 2>/dev/null); "
+            "l=$(sshd -T -C user=\"$u\",host=h,addr=192.0.2.1 | "
+            "sed -n 's/^authorizedkeysfile //Ip' | sed \"s,%u,$u,g; s,%h,$h,g\"); "
+            "[ -n \"$l\" ] || exit 1; for f in $l; do case \"$f\" in "
+            "\"$d\"/*) grep -vxF -e \"$t\" \"$f\";; /*) cat \"$f\";; *) cat \"$h/$f\";; "
+            "esac 2>/dev/null; echo; done");
+    const std::set<std::string> found = keys_in(answer.raw);
+    std::set<std::string> others = found;
     std::size_t present = 0;
-    for (const std::string& key : user.keys) {
-      // Type and blob count; options and comments may differ.
-      const std::size_t start = key.find("AAAA");
-      const std::string blob =
-          start == std::string::npos ? key : key.substr(start, key.find(' ', start) - start);
-      present += answer.raw.find(blob) != std::string::npos ? 1U : 0U;
+    for (const std::string& key : user.keys) {  // its options and comment may differ
+      present += found.contains(key_in(key)) ? 1U : 0U;
+      others.erase(key_in(key));
     }
+    for (const std::string& key : user.more_keys) {
+      others.erase(key_in(key));
+    }
+    const std::string more =
+        others.empty() ? "" : ", and " + std::to_string(others.size()) + " not in the recipe";
     add("user " + user.name + ": SSH keys",
         std::to_string(user.keys.size()),
-        std::to_string(present),
-        present == user.keys.size());
+        answer.status == 0 ? std::to_string(present) + more : answer.text,
+        answer.status == 0 && present == user.keys.size() && others.empty());
   }
 
   void check_firewall() {

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <sstream>
+#include <utility>
+
 #include <goldmill/factory/image_jobs.hpp>
 
 #include "commands.hpp"
@@ -14,7 +17,7 @@ std::vector<machine::Firmware> firmwares(const Parsed& parsed) {
                      : name == "uefi" ? machine::Firmware::uefi
                                       : machine::Firmware::uefi_secure);
   }
-  return wanted.empty() ? factory::TestRequest{}.firmwares : wanted;
+  return wanted;
 }
 
 std::vector<machine::Controller> controllers(const Parsed& parsed) {
@@ -25,6 +28,49 @@ std::vector<machine::Controller> controllers(const Parsed& parsed) {
   return wanted;
 }
 
+/// A text of the dossier, where it has one.
+void show_text(const Json& dossier, const char* key, const char* title, Terminal& terminal) {
+  const std::string text = find_string(dossier, key).value_or("");
+  if (!text.empty()) {
+    terminal.print_line(std::string("  ") + title + ": " + text);
+  }
+}
+
+/// Lines that are not blank, below their title.
+void show_lines(const std::vector<std::string>& lines, const char* title, Terminal& terminal) {
+  bool is_first = true;
+  for (const std::string& line : lines) {
+    if (line.find_first_not_of(' ') == std::string::npos) {
+      continue;
+    }
+    if (std::exchange(is_first, false)) {
+      terminal.print_line(std::string("  ") + title + ":");
+    }
+    terminal.print_line("  | " + line);
+  }
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) {
+    lines.push_back(line);
+  }
+  return lines;
+}
+
+void show_failure(const prove::BootFailure& failure, Terminal& terminal) {
+  const Json& dossier = failure.dossier;
+  terminal.print_line("boot by " + failure.boot + ": " + failure.error);
+  show_text(dossier, "likely_cause", "likely cause", terminal);
+  show_text(dossier, "hint", "hint", terminal);
+  show_lines(find_strings(dossier, "serial_tail"), "end of the serial console", terminal);
+  show_lines(find_strings(dossier, "screen"), "last screen", terminal);
+  show_lines(lines_of(find_string(dossier, "qemu_log").value_or("")), "QEMU's own words", terminal);
+  show_text(dossier, "serial_log", "serial log", terminal);
+  show_text(dossier, "screenshot", "screenshot", terminal);
+}
+
 void show(const prove::Report& report, Terminal& terminal) {
   Table table{{{"promise"}, {"expected"}, {"found"}, {""}}, {}};
   for (const prove::Row& row : report.promises) {
@@ -32,12 +78,7 @@ void show(const prove::Report& report, Terminal& terminal) {
   }
   terminal.print_table(table);
   for (const prove::BootFailure& failure : report.failures) {
-    terminal.print_line("boot by " + failure.boot + ": " + failure.error);
-    terminal.print_line("  likely cause: " +
-                        find_string(failure.dossier, "likely_cause").value_or("unknown"));
-    for (const std::string& line : find_strings(failure.dossier, "serial_tail")) {
-      terminal.print_line("  | " + line);
-    }
+    show_failure(failure, terminal);
   }
   for (const std::string& warning : report.warnings) {
     terminal.warn(warning);
@@ -73,13 +114,15 @@ Command test_command() {
                "what the recipe promises, from outside (address by DHCP, exactly the named ports "
                "answer, passwords are refused) and from inside (no failed unit, users, time zone, "
                "commands, sizes). The image itself is never written.",
-               "A boot that fails leaves its serial log, last screen and the likely cause."},
+               "A boot that fails leaves its serial log, last screen and the likely cause.",
+               "`list` says that an image passed when it did by each firmware that its recipe's "
+               "`disk.boot` names, in one test or in several."},
           .arguments = {{"IMAGE", "NAME or NAME@VERSION", Argument::Count::one, Completes::images}},
           .options = {{.name = "firmware",
                        .value = "FIRMWARE",
                        .doc = "Boots by this firmware only.",
                        .choices = {"bios", "uefi", "uefi-secure"},
-                       .standard = "bios and uefi",
+                       .standard = "those of the recipe's disk.boot",
                        .repeatable = true},
                       {.name = "machine",
                        .value = "CONTROLLER",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
+#include <sstream>
 
 #include <goldmill/guest/baseline_step.hpp>
 
@@ -9,6 +10,7 @@ namespace goldmill::guest {
 namespace {
 
 constexpr const char* kBaselineKind = "debian.baseline";
+constexpr const char* kKeys = "/.ssh/authorized_keys";  // below a home
 
 Json to_json(const recipe::User& user) {
   return {{"name", user.name},
@@ -18,20 +20,29 @@ Json to_json(const recipe::User& user) {
           {"password", user.password_hash.empty() ? "*" : user.password_hash}};
 }
 
-/// Users whose account differs from the parent's.
+const recipe::User* find_user(const std::vector<recipe::User>& users, const std::string& name) {
+  const auto found = std::find_if(
+      users.begin(), users.end(), [&](const recipe::User& user) { return user.name == name; });
+  return found == users.end() ? nullptr : &*found;
+}
+
+/// Users whose account differs from the parent's, each with what of the parent's has to go: the
+/// account is there with it, and what a list no longer says would stay.
 Json changed_users(const BaselineInput& input) {
-  Json parents = Json::array();
-  if (input.parent != nullptr) {
-    for (const recipe::User& user : users_of(input.parent->baseline)) {
-      parents.push_back(to_json(user));
-    }
-  }
+  const auto parents =
+      input.parent == nullptr ? std::vector<recipe::User>() : users_of(input.parent->baseline);
   Json changed = Json::array();
   for (const recipe::User& user : users_of(input.merged.baseline)) {
     Json entry = to_json(user);
-    if (std::find(parents.begin(), parents.end(), entry) == parents.end()) {
-      changed.push_back(std::move(entry));
+    const recipe::User* before = find_user(parents, user.name);
+    if (before != nullptr && entry == to_json(*before)) {
+      continue;
     }
+    if (before != nullptr) {
+      entry["parents_groups"] = before->groups;
+      entry["keys_go"] = user.ssh_keys.empty() && !before->ssh_keys.empty();
+    }
+    changed.push_back(std::move(entry));
   }
   return changed;
 }
@@ -40,12 +51,9 @@ Json changed_users(const BaselineInput& input) {
 std::vector<std::string> gone_users(const BaselineInput& input) {
   std::vector<std::string> gone;
   if (input.parent != nullptr) {
+    const auto users = users_of(input.merged.baseline);
     for (const recipe::User& user : users_of(input.parent->baseline)) {
-      const auto users = users_of(input.merged.baseline);
-      const bool stays = std::any_of(users.begin(), users.end(), [&](const recipe::User& other) {
-        return other.name == user.name;
-      });
-      if (!stays && user.name != "root") {
+      if (find_user(users, user.name) == nullptr && user.name != "root") {
         gone.push_back(user.name);
       }
     }
@@ -99,7 +107,6 @@ class Accounts {
 
   Result<void> apply(const Json& user) {
     const std::string name = TRY(string_at(user, "name"));
-    const std::string groups = joined(find_strings(user, "groups"));
     const bool exists = TRY(has_account(name));
     std::vector<std::string> argv = {exists ? "usermod" : "useradd"};
     if (!exists) {
@@ -109,12 +116,17 @@ class Accounts {
     if (name != "root") {
       argv.insert(argv.end(), {"--shell", TRY(string_at(user, "shell"))});
     }
-    if (!groups.empty()) {
+    const std::string groups = joined(TRY(groups_of(user, name)));
+    if (!groups.empty() || user.contains("parents_groups")) {
       argv.insert(argv.end(), {"--groups", groups});
     }
     argv.push_back(name);
     TRY(run(std::move(argv)));
-    return write_keys(name, find_strings(user, "ssh_keys"));
+    const std::string home = name == "root" ? "/root" : "/home/" + name;
+    if (find_bool(user, "keys_go").value_or(false)) {
+      return run({"rm", "--force", home + kKeys});
+    }
+    return write_keys(name, home, find_strings(user, "ssh_keys"));
   }
 
   Result<void> set_password(const std::string& name, const std::string& hash) {
@@ -139,8 +151,30 @@ class Accounts {
     return passwd.find("\n" + name + ":") != std::string::npos;
   }
 
-  Result<void> write_keys(const std::string& name, const std::vector<std::string>& keys) {
-    const std::string home = name == "root" ? "/root" : "/home/" + name;
+  /// The recipe's, and those that packages and steps of the parent gave the user. What the parent's
+  /// recipe said is the recipe's to take back.
+  Result<std::vector<std::string>> groups_of(const Json& user, const std::string& name) {
+    auto groups = find_strings(user, "groups");
+    if (!user.contains("parents_groups")) {
+      return groups;
+    }
+    auto named = find_strings(user, "parents_groups");
+    named.insert(named.end(), groups.begin(), groups.end());
+    std::istringstream lines(TRY(sandbox_.read("/etc/group")));
+    for (std::string line; std::getline(lines, line);) {  // NAME:PASSWORD:ID:MEMBER,MEMBER
+      std::string group = line.substr(0, line.find(':'));
+      const std::string members = "," + line.substr(line.rfind(':') + 1) + ",";
+      if (members.find("," + name + ",") != std::string::npos &&
+          std::find(named.begin(), named.end(), group) == named.end()) {
+        groups.push_back(std::move(group));
+      }
+    }
+    return groups;
+  }
+
+  Result<void> write_keys(const std::string& name,
+                          const std::string& home,
+                          const std::vector<std::string>& keys) {
     if (keys.empty()) {
       return {};
     }
@@ -149,7 +183,7 @@ class Accounts {
       text += key + "\n";
     }
     TRY(run({"install", "-d", "-m", "0700", "-o", name, "-g", name, home + "/.ssh"}));
-    const std::string file = home + "/.ssh/authorized_keys";
+    const std::string file = home + kKeys;
     TRY(place_files(sandbox_, {{file, std::move(text), 0600, ""}}));
     return run({"chown", "--no-dereference", name + ":" + name, file});
   }

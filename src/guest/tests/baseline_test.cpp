@@ -45,7 +45,7 @@ std::map<std::string, TreeFile> files_of(const recipe::Recipe& recipe) {
   return map;
 }
 
-/// Remembers what ran; its tree has the accounts that `passwd` says.
+/// Remembers what ran; its tree has the accounts and groups that `passwd` and `group` say.
 class FakeSandbox : public plan::Sandbox {
  public:
   std::string fails;  ///< a command that ends with a status other than 0
@@ -70,12 +70,15 @@ class FakeSandbox : public plan::Sandbox {
     requests.push_back(request);
     return Json::object();
   }
-  Result<std::string> read(std::string_view /*path*/) override { return passwd; }
+  Result<std::string> read(std::string_view path) override {
+    return path == "/etc/group" ? group : passwd;
+  }
   std::int64_t epoch() const override { return 1; }
 
   std::vector<std::string> commands;
   std::vector<Json> requests;
   std::string passwd = "root:x:0:0:root:/root:/bin/bash\n";
+  std::string group = "root:x:0:\n";
   bool real_initramfs = false;
 };
 
@@ -252,6 +255,87 @@ TEST(Baseline, AVariantsListOfUsersReplaces) {
   EXPECT_EQ(sandbox.commands[0], "userdel --remove ops");
   EXPECT_THAT(sandbox.commands[1], HasSubstr("useradd"));
   EXPECT_EQ(files_of(web)["/etc/hostname"].content, "my-web\n");
+}
+
+/// Base and variant have the user ops, whom the variant changes.
+struct Change {
+  recipe::User before = {.name = "ops"};
+  recipe::User now = {.name = "ops"};
+
+  plan::Step step() const {
+    recipe::Recipe base = make_recipe();
+    recipe::Recipe web = base;
+    base.baseline.users = std::vector{before};
+    web.baseline.users = std::vector{now};
+    const auto made = make_baseline_step({.merged = web, .os = kBookworm, .parent = &base});
+    EXPECT_TRUE(made && made->has_value());
+    return made && made->has_value() ? **made : plan::Step();
+  }
+
+  /// On an account that is in groups of the base's recipe, of a package and of a step.
+  FakeSandbox run() const {
+    FakeSandbox sandbox;
+    sandbox.passwd += "ops:x:1000:1000::/home/ops:/bin/bash\n";
+    sandbox.group =
+        "root:x:0:\nadm:x:4:ops\nsudo:x:27:dev,ops\ngames:x:60:devops\nops:x:1000:\n"
+        "docker:x:998:dev,ops\nteam:x:1001:ops,dev\n";
+    EXPECT_TRUE(run_step(*baseline_step_kind(), step(), sandbox));
+    return sandbox;
+  }
+};
+
+const std::string kKeysOfOps = "/home/ops/.ssh/authorized_keys";
+
+TEST(Baseline, AVariantTakesAwayWhatItsUserNoLongerHas) {
+  const Change change{.before = {.name = "ops",
+                                 .sudo = true,
+                                 .ssh_keys = {"ssh-ed25519 AAAA ops"},
+                                 .password_hash = "$6$x$y",
+                                 .groups = {"adm", "sudo"}}};
+  const FakeSandbox sandbox = change.run();
+  EXPECT_THAT(sandbox.commands,
+              ElementsAre("usermod --password * --shell /bin/bash --groups docker,team ops",
+                          "rm --force " + kKeysOfOps));
+  const Json removed = change.step().options["removed"];
+  EXPECT_THAT(removed, Contains("/etc/sudoers.d/goldmill"));
+  EXPECT_THAT(removed, Contains("/usr/lib/goldmill/default-user"));
+  for (const Json& request : sandbox.requests) {
+    EXPECT_THAT(request.dump(), Not(HasSubstr(kKeysOfOps))) << "it is not written again";
+  }
+}
+
+TEST(Baseline, AVariantLeavesTheGroupsThatNoRecipeNamed) {
+  Change change{.before = {.name = "ops", .groups = {"adm", "sudo"}},
+                .now = {.name = "ops", .groups = {"games", "adm"}}};
+  EXPECT_THAT(
+      change.run().commands,
+      ElementsAre("usermod --password * --shell /bin/bash --groups games,adm,docker,team ops"));
+  change.before.groups = {"adm", "sudo", "docker", "team"};
+  change.now.groups = {};
+  EXPECT_THAT(change.run().commands,
+              ElementsAre("usermod --password * --shell /bin/bash --groups  ops"))
+      << "an empty word: no group";
+}
+
+TEST(Baseline, AVariantsOtherKeysReplace) {
+  const Change change{.before = {.name = "ops", .ssh_keys = {"ssh-ed25519 AAAA one"}},
+                      .now = {.name = "ops", .ssh_keys = {"ssh-ed25519 AAAA two"}}};
+  const FakeSandbox sandbox = change.run();
+  EXPECT_THAT(sandbox.commands, Not(Contains(HasSubstr("rm "))));
+  ASSERT_FALSE(sandbox.requests.empty());
+  const Json file = sandbox.requests.back()["files"][0];
+  EXPECT_EQ(file["path"], kKeysOfOps);
+  EXPECT_EQ(file["content"], "ssh-ed25519 AAAA two\n");
+}
+
+/// Keys that a step of the base gave a user to whom its recipe gave none are not the baseline's.
+TEST(Baseline, AVariantTakesAwayKeysThatTheBaselineWrote) {
+  Change change{.now = {.name = "ops", .groups = {"games"}}};
+  const FakeSandbox sandbox = change.run();
+  EXPECT_THAT(sandbox.commands, Not(Contains(HasSubstr("rm "))));
+  const Digest key = plan::key_of(change.step(), {});
+  change.before.ssh_keys = {"ssh-ed25519 AAAA ops"};
+  EXPECT_NE(plan::key_of(change.step(), {}), key) << "the step runs, though the user is the same";
 }
 
 TEST(Baseline, RunsTheGuestsOwnProgramsInOrder) {

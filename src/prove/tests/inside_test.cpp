@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "../inside.hpp"
 
+#include <filesystem>
 #include <map>
 
 #include <gtest/gtest.h>
+
+#include <goldmill/system/file.hpp>
+#include <goldmill/system/process.hpp>
 
 #include "../boot.hpp"
 
@@ -42,6 +46,53 @@ const Row* find_row(const std::vector<Row>& rows, const std::string& promise) {
   }
   return nullptr;
 }
+
+/// Answers about a user's keys with the guest's own command, on files of a directory.
+class KeyFiles {
+ public:
+  KeyFiles() {
+    put("bin/sshd",
+        "#!/bin/sh\necho port 22\necho AuthorizedKeysFile .ssh/authorized_keys " +
+            path("given").string() + "/%u %h/.ssh/more\n");
+    put("bin/getent", "#!/bin/sh\necho $2:x:1000:1000::" + path("home").string() + ":/bin/sh\n");
+    put("given/root", "ssh-ed25519 AAAAtest goldmill\n");
+    put("given/ops", "ssh-ed25519 AAAAtest goldmill\n");
+  }
+
+  void put(const std::string& name, const std::string& text) {
+    ASSERT_TRUE(system::make_directories(path(name).parent_path(), 0700));
+    ASSERT_TRUE(system::write_file(path(name), text, 0700));
+  }
+
+  Row ask(const std::vector<std::string>& keys, const std::vector<std::string>& more = {}) const {
+    Expectations expected;
+    expected.users = {{"ops", false, keys, false, more}};
+    const Shell shell = [this](const std::string& command) { return run(command); };
+    for (const Row& row : check_inside(shell, expected, "")) {
+      if (row.promise == "user ops: SSH keys") {
+        return row;
+      }
+    }
+    return {"no such row", "", "", false};
+  }
+
+ private:
+  std::filesystem::path path(const std::string& name) const { return room_.path() / name; }
+
+  Result<system::Output> run(std::string command) const {
+    const std::string given = "/etc/goldmill/authorized_keys";
+    const std::size_t at = command.find(given);
+    if (at == std::string::npos) {
+      return system::Output{};
+    }
+    command.replace(at, given.size(), path("given").string());
+    return system::process_runner().run(
+        {.argv = {"env", "PATH=" + path("bin").string() + ":/usr/bin:/bin", "sh", "-c", command}});
+  }
+
+  system::TemporaryDirectory room_ =
+      system::TemporaryDirectory::make(testing::TempDir(), "keys").value();
+};
 
 constexpr const char* kId = "5c0d7c2e6f6e4a0f8b7f0a4a9c1d2e3f";
 
@@ -113,6 +164,71 @@ TEST(CheckInside, EachBrokenPromiseIsItsOwnRow) {
   }
 }
 
+TEST(CheckInside, AUserWithoutKeysHasNone) {
+  FakeMachine machine = good_machine();
+  Expectations expected = expectations();
+  expected.users[0].keys = {};
+  auto rows = check_inside(machine.shell(), expected, kId);
+  const Row* row = find_row(rows, "user ops: SSH keys");
+  ASSERT_NE(row, nullptr);
+  EXPECT_EQ(row->expected, "0");
+  EXPECT_EQ(row->found, "0, and 1 not in the recipe");
+  EXPECT_FALSE(row->passed);
+  machine.answer("authorizedkeysfile", "\n\n");
+  rows = check_inside(machine.shell(), expected, kId);
+  EXPECT_TRUE(find_row(rows, "user ops: SSH keys")->passed);
+  machine.answer("authorizedkeysfile", "", 1);  // sshd says nothing
+  rows = check_inside(machine.shell(), expected, kId);
+  EXPECT_FALSE(find_row(rows, "user ops: SSH keys")->passed);
+}
+
+TEST(CheckInside, NoKeyButTheRecipesLetsIn) {
+  const std::string own = "ssh-ed25519 AAAAkey1 ops@home\n";
+  const std::string other = "ssh-ed25519 AAAAkey12 ops@home\n";
+  const struct {
+    std::string text;
+    const char* found;
+  } cases[] = {
+      {own, "1"},
+      {"# " + other + "\n  \t# " + other + "no key\n" + own + own, "1"},
+      {"from=\"10.0.0.1, 10.0.0.2\",command=\"say \\\"a b\\\"\" " + own, "1"},
+      {other, "0, and 1 not in the recipe"},
+      {own + other + "ssh-rsa AAAAkey3", "1, and 2 not in the recipe"},
+      {"command=\"" + own.substr(0, own.size() - 1) + "\" " + other, "0, and 1 not in the recipe"},
+  };
+  for (const auto& one : cases) {
+    KeyFiles files;
+    files.put("home/.ssh/authorized_keys", one.text);
+    const Row row = files.ask({"ssh-ed25519 AAAAkey1 another comment"});
+    EXPECT_EQ(row.expected, "1");
+    EXPECT_EQ(row.found, one.found) << one.text;
+    EXPECT_EQ(row.passed, row.found == "1") << one.text;
+  }
+}
+
+TEST(CheckInside, AllFilesThatSshdReadsAreRead) {
+  KeyFiles files;
+  EXPECT_TRUE(files.ask({}).passed) << "no file but the test's own key: " << files.ask({}).found;
+  files.put("home/.ssh/more", "ssh-ed25519 AAAAkey1");
+  EXPECT_FALSE(files.ask({}).passed);
+  EXPECT_TRUE(files.ask({"ssh-ed25519 AAAAkey1"}).passed);
+  EXPECT_TRUE(files.ask({}, {"ssh-ed25519 AAAAkey1 of a document"}).passed);
+  files.put("bin/sshd", "#!/bin/sh\necho bad configuration >&2\nexit 255\n");
+  EXPECT_EQ(files.ask({}).found, "bad configuration");
+  EXPECT_FALSE(files.ask({}).passed);
+}
+
+TEST(CheckInside, TheKeyOfTheTestIsLeftOutWhereTheAgentWroteIt) {
+  const std::string test = "ssh-ed25519 AAAAtest goldmill\n";
+  KeyFiles added;
+  added.put("given/ops", test + "ssh-ed25519 AAAAother goldmill\n");
+  EXPECT_EQ(added.ask({}).found, "0, and 1 not in the recipe");
+  KeyFiles baked;
+  baked.put("home/.ssh/authorized_keys", test);
+  EXPECT_EQ(baked.ask({}).found, "0, and 1 not in the recipe") << "it is in the image";
+  EXPECT_TRUE(baked.ask({test.substr(0, test.size() - 1)}).passed) << "as its recipe says";
+}
+
 TEST(CheckInside, AUserWithAPasswordIsNotAskedForIt) {
   FakeMachine machine = good_machine();
   machine.answer("runuser -u 'ops'", "no\n");
@@ -159,6 +275,21 @@ TEST(Expectations, ComeFromTheRecipeAndItsDefaults) {
   EXPECT_FALSE(expectations_of(recipe).network);
   EXPECT_FALSE(port_of("telnet"));
   EXPECT_FALSE(port_of("70000/tcp"));
+}
+
+TEST(Expectations, KeysOfADocumentMayBeThere) {
+  recipe::Recipe recipe;
+  recipe.baseline.users =
+      std::vector<recipe::User>{{.name = "ops", .ssh_keys = {"one"}}, {.name = "dev"}};
+  recipe.provision.push_back({.action = recipe::ShellStep()});
+  recipe.provision.push_back({.action = recipe::CloudConfigStep{
+                                  .config = {{"users", {{{"name", "ops"}, {"keys", {"two"}}}}}}}});
+  const Expectations expected = expectations_of(recipe);
+  ASSERT_EQ(expected.users.size(), 2U);
+  EXPECT_EQ(expected.users[0].keys, std::vector<std::string>{"one"});
+  EXPECT_EQ(expected.users[0].more_keys, std::vector<std::string>{"two"});
+  EXPECT_TRUE(expected.users[1].more_keys.empty());
+  EXPECT_EQ(to_json(expectations_of(to_json(expected))), to_json(expected));
 }
 
 TEST(ReportJson, HasTheKeysThatScriptsRelyOn) {

@@ -18,11 +18,13 @@ namespace goldmill::factory {
 
 struct TestRequest {
   std::string image;
-  std::vector<machine::Firmware> firmwares = {machine::Firmware::bios, machine::Firmware::uefi};
+  std::vector<machine::Firmware> firmwares = {};  ///< none: those that its recipe promises
   std::vector<machine::Controller> controllers = {machine::Controller::virtio};
 };
 
-/// Boots the image and checks what its recipe promises; the report is kept with the version.
+/// Boots the image and checks what its recipe promises. The report is kept with the version, with
+/// "firmwares", and so is for each firmware how the last test by it ended. In the dossiers
+/// "serial_log" and "screenshot" are the files that stay, "" for none.
 Result<prove::Report> test_image(Session& session,
                                  const TestRequest& request,
                                  const prove::Progress& progress);
@@ -46,7 +48,8 @@ Result<launch::Fleet> launch_image(Session& session,
 /// Makes the snapshot that warm launches of `request.image` go on from, or checks the one there.
 Result<launch::Warmth> warm_image(Session& session, launch::LaunchRequest request);
 
-/// One image as shown by `list`.
+/// One image as shown by `list`. "tested": true when the last tests by all firmwares that it
+/// promises passed, false when one did not, null before.
 Json describe_image(Session& session, const store::ImageRecord& image);
 
 /// The same and its story, for `show`: {"lineage": ["java@1", "base@1"], "all_steps": [as "steps",
