@@ -2,9 +2,18 @@
 # cmake --install, and a .deb by CPack.
 install(TARGETS goldmill RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(FILES docs/reference/recipe.schema.json DESTINATION ${CMAKE_INSTALL_DATADIR}/goldmill)
+# With what the recipes name, but neither the demo's key pair nor what builds leave beside them.
 install(DIRECTORY examples/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples
-        FILES_MATCHING PATTERN "*.yaml")
-install(FILES README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+        REGEX "/examples/ops(\\.pub)?$" EXCLUDE
+        PATTERN "*.lock" EXCLUDE
+        PATTERN "*.packages" EXCLUDE
+        PATTERN "*.swp" EXCLUDE)
+# Where the README's links lead.
+install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs PATTERN "*.swp" EXCLUDE)
+install(FILES README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md
+        DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES src/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/src)
+install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME copyright)
 
 # The program writes its own man page and completions, so that they cannot differ from its help.
 install(CODE "
@@ -27,6 +36,12 @@ install(CODE "
   file(WRITE \"\${prefix}/${CMAKE_INSTALL_MANDIR}/man1/goldmill.1\" \"\${text}\")
 ")
 
+# Both say what goldmill needs to run, so the package has it from where the scripts have it.
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/scripts/packages)
+file(STRINGS ${PROJECT_SOURCE_DIR}/scripts/packages run_packages REGEX "^run ")
+list(TRANSFORM run_packages REPLACE "^run +" "")
+list(JOIN run_packages ", " run_packages)
+
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME goldmill)
 set(CPACK_PACKAGE_CONTACT "goldmill maintainers <maintainers@goldmill.invalid>")
@@ -34,8 +49,7 @@ set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "golden VM images: base, variants, proof, 
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION admin)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
-set(CPACK_DEBIAN_PACKAGE_DEPENDS "gpgv, mtools, qemu-system-x86, qemu-utils, ovmf, seabios, openssh-client, dnsmasq-base, iproute2, uidmap")
-set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "debian-archive-keyring")
+set(CPACK_DEBIAN_PACKAGE_DEPENDS "${run_packages}")
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
 include(CPack)

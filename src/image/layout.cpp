@@ -79,6 +79,12 @@ LayoutPartition placed(const recipe::Partition& wanted, Role role) {
   partition.filesystem = wanted.filesystem;
   partition.mount = wanted.mount;
   partition.label = wanted.label.empty() ? wanted.name : wanted.label;
+  if (partition.filesystem == "vfat") {  // which has capitals only, whatever is asked for
+    std::transform(
+        partition.label.begin(), partition.label.end(), partition.label.begin(), [](char c) {
+          return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+        });
+  }
   return partition;
 }
 
@@ -93,7 +99,7 @@ void append(Layout& layout, LayoutPartition partition, std::uint64_t size) {
 
 Result<void> append_users(Layout& layout, const recipe::Disk& disk) {
   std::set<std::string> mounts = {"/"};
-  std::set<std::string> labels = {"root", "ESP"};
+  std::set<std::string> labels = {placed(root_of(disk), Role::root).label, "ESP"};
   for (const recipe::Partition& wanted : disk.partitions) {
     TRY(check_label(wanted));
     if (wanted.mount == "/") {

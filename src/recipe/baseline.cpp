@@ -2,9 +2,13 @@
 // Reads `baseline:`, with the users' public keys.
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <map>
+#include <sstream>
 
+#include <goldmill/base/suggestion.hpp>
 #include <goldmill/recipe/public_key.hpp>
+#include <goldmill/system/file.hpp>
 
 #include "reader.hpp"
 #include "schema.hpp"
@@ -95,11 +99,66 @@ Result<std::vector<User>> read_users(const Source& source, const Node& list) {
   return users;
 }
 
+constexpr const char* kZones = "/usr/share/zoneinfo";
+
+/// The names that this machine's tzdata has, also of links: "Z NAME ..." and "L TARGET NAME" of
+/// zic's input, else the third column of zone1970.tab. Empty where there is no tzdata.
+std::vector<std::string> known_zones() {
+  std::vector<std::string> zones;
+  const auto read_lines = [&zones](const char* file, const auto& name_in) {
+    const auto text = system::read_file(std::filesystem::path(kZones) / file, kRecipeLimit);
+    std::istringstream lines(text ? *text : "");
+    for (std::string line; std::getline(lines, line);) {
+      std::istringstream words(line);
+      std::array<std::string, 3> word;
+      words >> word[0] >> word[1] >> word[2];
+      if (std::string name = name_in(word); !name.empty()) {
+        zones.push_back(std::move(name));
+      }
+    }
+  };
+  read_lines("tzdata.zi", [](const auto& word) {
+    return word[0] == "Z" ? word[1] : word[0] == "L" ? word[2] : "";
+  });
+  if (zones.empty()) {
+    read_lines("zone1970.tab",
+               [](const auto& word) { return word[0].starts_with('#') ? "" : word[2]; });
+  }
+  return zones;
+}
+
+/// A zone that this machine does not know may be known to the guest, whose tzdata is another: only
+/// what is a slip is refused.
+Result<void> check_zone(const Document& document, const Node& node) {
+  constexpr std::size_t kMostNear = 3;
+  std::error_code ignored;
+  if (std::filesystem::exists(std::filesystem::path(kZones) / node.text, ignored)) {
+    return {};
+  }
+  std::vector<std::string> near;
+  for (const std::string& zone : known_zones()) {
+    if (zone == node.text) {
+      return {};
+    }
+    if (near.size() < kMostNear && is_slip_of(node.text, zone)) {
+      near.push_back(zone);
+    }
+  }
+  if (near.empty()) {
+    return {};
+  }
+  return document.error(
+      node, "there is no time zone " + as_quote(node.text), did_you_mean(node.text, near));
+}
+
 }  // namespace
 
 Result<Baseline> read_baseline(const Source& source, const Node& node) {
   Baseline baseline;
-  read_text(node, "timezone", baseline.timezone);
+  if (const Node* zone = node.find("timezone")) {
+    TRY(check_zone(source.document, *zone));
+    baseline.timezone = zone->text;
+  }
   read_text(node, "locale", baseline.locale);
   read_text(node, "keyboard", baseline.keyboard);
   read_text(node, "network", baseline.network);

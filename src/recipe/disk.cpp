@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Reads `disk:` and checks that its partitions make a disk.
+#include <algorithm>
+#include <array>
 #include <set>
 
 #include "reader.hpp"
@@ -13,6 +15,28 @@ namespace {
 constexpr Bytes kBootPartitions = 128_MiB;
 constexpr Bytes kSmallestRoot = 256_MiB;
 constexpr std::size_t kPartitionLimit = 16;
+/// Of the EFI system partition.
+constexpr const char* kBootLabel = "ESP";
+/// What the machine reads before it mounts anything else.
+constexpr std::array<std::string_view, 6> kInRoot = {
+    "/boot", "/etc", "/usr", "/bin", "/sbin", "/lib"};
+
+/// Sizes that the disk writer makes a file system of.
+struct Range {
+  std::string_view filesystem;
+  Bytes least;
+  Bytes most;
+  const char* text;
+};
+constexpr std::array<Range, 3> kRanges = {{
+    // A smaller one has no journal; a larger one's resize inode does not reach all blocks, and no
+    // file of a host's ext4 holds it.
+    {"ext4", 8_MiB, 16384_GiB, "8MiB to 16TiB"},
+    // Pages are counted in 32 bits.
+    {"swap", Bytes{1}, 16384_GiB, "up to 16TiB"},
+    // FAT32: 65,525 clusters or more; sectors are counted in 32 bits.
+    {"vfat", 33_MiB, 2097151_MiB, "33MiB to 2097151MiB"},
+}};
 
 Partition read_partition(const Node& node) {
   Partition partition{.name = {}, .size = {}, .filesystem = "ext4", .mount = {}, .label = {}};
@@ -25,6 +49,31 @@ Partition read_partition(const Node& node) {
     partition.size = size_of(*size);
   }
   return partition;
+}
+
+const Range& range_of(const std::string& filesystem) {
+  const auto found = std::find_if(kRanges.begin(), kRanges.end(), [&](const Range& range) {
+    return range.filesystem == filesystem;
+  });
+  GOLDMILL_ASSERT(found != kRanges.end());
+  return *found;
+}
+
+Result<void> check_mount(const Document& document, const Node& node, const Partition& partition) {
+  const std::string& mount = partition.mount;
+  for (const std::string& part : {std::string("/./"), std::string("/../")}) {
+    if ((mount + "/").find(part) != std::string::npos) {
+      return document.error(
+          node, "the partition '" + partition.name + "' is mounted at " + as_quote(mount));
+    }
+  }
+  if (std::find(kInRoot.begin(), kInRoot.end(), mount) != kInRoot.end() ||
+      mount.starts_with("/boot/")) {
+    return document.error(*node.find("mount"),
+                          as_quote(mount) + " cannot be a partition of its own",
+                          "the machine needs it before it mounts partitions: leave it in the root");
+  }
+  return {};
 }
 
 Result<void> check_partition(const Document& document,
@@ -50,12 +99,7 @@ Result<void> check_partition(const Document& document,
     return document.error(
         node, who + " has no size", "only the last one may omit it: it gets the rest of the disk");
   }
-  for (const std::string& part : {std::string("/./"), std::string("/../")}) {
-    if ((partition.mount + "/").find(part) != std::string::npos) {
-      return document.error(node, who + " is mounted at " + as_quote(partition.mount));
-    }
-  }
-  return {};
+  return check_mount(document, node, partition);
 }
 
 Result<void> check_sizes(const Document& document, const Node& node, const Disk& disk) {
@@ -73,6 +117,37 @@ Result<void> check_sizes(const Document& document, const Node& node, const Disk&
   return {};
 }
 
+/// Which partitions there are already.
+struct Taken {
+  std::set<std::string> names;
+  std::set<std::string> labels = {kBootLabel};
+  std::set<std::string> mounts;
+};
+
+Result<void> check_distinct(const Document& document,
+                            const Node& node,
+                            const Partition& partition,
+                            Taken& taken) {
+  if (!taken.names.insert(partition.name).second) {
+    return document.error(*node.find("name"),
+                          "two partitions are named '" + partition.name + "'",
+                          "give each a name of its own");
+  }
+  if (!taken.labels.insert(partition.label).second) {
+    const Node* label = node.find("label");
+    const bool is_boot = partition.label == kBootLabel;
+    return document.error(label == nullptr ? node : *label,
+                          "the label '" + partition.label +
+                              (is_boot ? "' is the boot partition's" : "' is used twice"),
+                          "file systems are found by label: give each its own, by default it is "
+                          "the start of the name");
+  }
+  if (!partition.mount.empty() && !taken.mounts.insert(partition.mount).second) {
+    return document.error(node, "two partitions are mounted at " + as_quote(partition.mount));
+  }
+  return {};
+}
+
 Result<void> read_partitions(const Source& source, const Node& list, Disk& disk) {
   const Document& document = source.document;
   if (list.items.empty() || list.items.size() > kPartitionLimit) {
@@ -80,23 +155,38 @@ Result<void> read_partitions(const Source& source, const Node& list, Disk& disk)
                           "'disk.partitions' has " + std::to_string(list.items.size()) + " entries",
                           "write 1 to 16, or remove it to have one root file system");
   }
-  std::set<std::string> names;
-  std::set<std::string> labels;
-  std::set<std::string> mounts;
+  Taken taken;
   for (const Node& item : list.items) {
     Partition partition = read_partition(item);
     TRY(check_partition(document, item, partition, &item == &list.items.back()));
-    if (!names.insert(partition.name).second || !labels.insert(partition.label).second) {
-      return document.error(item,
-                            "two partitions are named '" + partition.name + "' or labelled '" +
-                                partition.label + "'");
-    }
-    if (!partition.mount.empty() && !mounts.insert(partition.mount).second) {
-      return document.error(item, "two partitions are mounted at " + as_quote(partition.mount));
-    }
+    TRY(check_distinct(document, item, partition, taken));
     disk.partitions.push_back(std::move(partition));
   }
   return check_sizes(document, list, disk);
+}
+
+/// What fits on the disk, but is too little or too much for a file system. The root has the rest.
+Result<void> check_ranges(const Document& document, const Node& node, const Disk& disk) {
+  std::uint64_t rest = disk.size.value;
+  for (std::size_t at = 0; at + 1 < disk.partitions.size(); ++at) {
+    const Partition& partition = disk.partitions[at];
+    const Range& range = range_of(partition.filesystem);
+    const bool is_small = *partition.size < range.least;
+    if (is_small || *partition.size > range.most) {
+      return document.error(*node.find("partitions")->items[at].find("size"),
+                            "the partition '" + partition.name + "' is too " +
+                                (is_small ? "small" : "large") + " for " + partition.filesystem,
+                            std::string("it can have ") + range.text);
+    }
+    rest -= partition.size->value;
+  }
+  if (rest > range_of("ext4").most.value + kBootPartitions.value) {
+    return document.error(
+        *node.find("size"),
+        "a disk of " + to_text(disk.size) + " is too large",
+        "its root would have " + to_text(Bytes{rest}) + ", and an ext4 has at most 16TiB");
+  }
+  return {};
 }
 
 }  // namespace
@@ -132,6 +222,7 @@ Result<Disk> read_disk(const Source& source, const Node& node) {
     }
     TRY(read_partitions(source, *list, disk));
   }
+  TRY(check_ranges(source.document, node, disk));
   return disk;
 }
 

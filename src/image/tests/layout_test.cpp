@@ -62,6 +62,12 @@ TEST(Layout, PartitionsAreAlignedAndRootIsLastWhereverTheRecipeNamesIt) {
             "LABEL=root / ext4 defaults,errors=remount-ro 0 1\n");
 }
 
+TEST(Layout, FstabNamesALabelAsTheFileSystemKeepsIt) {
+  const auto layout = layout_of(disk_of(2_GiB, {{"data", 40_MiB, "vfat", "/data", "data"}}));
+  ASSERT_TRUE(layout) << layout.error().text();
+  EXPECT_NE(fstab_text(*layout).find("LABEL=DATA /data vfat"), std::string::npos);
+}
+
 TEST(Layout, WhatCannotWorkIsRefused) {
   const std::vector<std::pair<std::string, recipe::Disk>> cases = {
       {"too small", disk_of(100_MiB)},
@@ -81,6 +87,15 @@ TEST(Layout, WhatCannotWorkIsRefused) {
     EXPECT_THAT(layout.error().message, testing::HasSubstr(words));
     EXPECT_FALSE(layout.error().hint.empty()) << words;
   }
+}
+
+TEST(Layout, LabelRootIsFreeWhereTheRootHasAnother) {
+  const auto layout = layout_of(disk_of(
+      2_GiB,
+      {{"data", 64_MiB, "ext4", "/srv", "root"}, {"r", std::nullopt, "ext4", "/", "system"}}));
+  ASSERT_TRUE(layout) << layout.error().text();
+  EXPECT_EQ(layout->find(Role::root)->label, "system");
+  EXPECT_FALSE(layout_of(disk_of(2_GiB, {{"data", 64_MiB, "ext4", "/srv", "root"}})));
 }
 
 TEST(Layout, SurvivesJson) {

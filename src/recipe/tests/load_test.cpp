@@ -190,6 +190,29 @@ disk:
   EXPECT_FALSE(recipe->disk->partitions[2].size);
 }
 
+/// What this machine's tzdata does not know may be in a guest's.
+TEST_F(LoadTest, OfTimeZonesOnlySlipsAreRefused) {
+  if (!std::filesystem::exists("/usr/share/zoneinfo/tzdata.zi") &&
+      !std::filesystem::exists("/usr/share/zoneinfo/zone1970.tab")) {
+    GTEST_SKIP() << "no tzdata is installed";
+  }
+  const auto refusal = [this](const std::string& zone) {
+    return refusal_of("recipe: r\nos: debian/12\nbaseline: {timezone: " + zone + "}\n");
+  };
+  const auto slip = refusal("Europe/Berln");
+  ASSERT_TRUE(slip);
+  EXPECT_EQ(slip->kind, ErrorKind::invalid_input);
+  EXPECT_EQ(slip->message, "r.yaml:3:22: there is no time zone 'Europe/Berln'");
+  EXPECT_EQ(slip->hint, "did you mean 'Europe/Berlin'?");
+  for (const char* zone : {"UTC",
+                           "Europe/Berlin",
+                           "America/Argentina/Ushuaia",
+                           "Mars/Olympus_Mons",
+                           "Europe/New_Berlin"}) {
+    EXPECT_FALSE(refusal(zone)) << zone;
+  }
+}
+
 TEST_F(LoadTest, ParametersReplaceEverywhereAndSetWins) {
   const char* text = R"(
 recipe: java
