@@ -192,7 +192,11 @@ Result<void> OverlaySandbox::shell() {
   TRY(system::run_worker({.name = "build.run",
                           .request = to_json(request),
                           .confinement = system::Confinement::sandbox,
-                          .hands = prepared.hands}));
+                          .hands = prepared.hands,
+                          .is_cancelled = [this, &terminal] {
+                            return terminal.is_gone() ||
+                                   (options_.is_cancelled && options_.is_cancelled());
+                          }}));
   return {};
 }
 

@@ -76,6 +76,7 @@ void PseudoTerminal::relay() const {
         (void)!::write(outer_.get(), piece.data(), static_cast<std::size_t>(count));
       } else {
         waits[0].fd = -1;
+        *gone_ = true;
       }
     }
   }

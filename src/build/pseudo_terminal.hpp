@@ -3,6 +3,8 @@
 // user's terminal, into whose input it could push commands.
 #pragma once
 
+#include <atomic>
+#include <memory>
 #include <thread>
 
 #include <termios.h>
@@ -24,6 +26,8 @@ class PseudoTerminal {
   int inner() const { return inner_.get(); }
   /// From now on passes keys in and output out, until this object goes.
   void connect();
+  /// The user's terminal was closed.
+  bool is_gone() const { return *gone_; }
 
  private:
   PseudoTerminal(system::UniqueFd outer, system::UniqueFd inner)
@@ -34,6 +38,7 @@ class PseudoTerminal {
   system::UniqueFd inner_;
   system::UniqueFd stop_;
   termios before_{};
+  std::unique_ptr<std::atomic<bool>> gone_ = std::make_unique<std::atomic<bool>>(false);
   std::thread relay_;
 };
 

@@ -8,6 +8,8 @@
 
 #include <goldmill/guest/dpkg_database.hpp>
 
+#include "file_sums.hpp"
+
 namespace goldmill::guest {
 
 namespace {
@@ -205,6 +207,9 @@ Result<void> DpkgDatabase::add_control_files(const PackageSet::Member& member) {
         0) {
       return system_error("cannot set the time of " + path, errno);
     }
+  }
+  if (member.deb.control_file("md5sums") == nullptr) {
+    TRY(tree_.write(kAdmin + "/info/" + member.file_name + ".md5sums", TRY(file_sums(member))));
   }
   return {};
 }

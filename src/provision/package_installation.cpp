@@ -29,6 +29,7 @@ Result<void> install_packages(const std::vector<std::string>& arguments,
                                      "install",
                                      "--yes",
                                      "--allow-downgrades",
+                                     "--purge",  // of -NAME nothing is left, as in a recipe's list
                                      "--option=Dpkg::Options::=--force-confdef",
                                      "--option=Dpkg::Options::=--force-confold",
                                      "--option=Dpkg::Options::=--force-unsafe-io"}};

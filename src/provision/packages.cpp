@@ -44,7 +44,7 @@ std::string names_of(const std::vector<recipe::PackageRequest>& requests) {
 class Packages final : public Provisioner {
  public:
   std::string_view name() const override { return "provision.packages"; }
-  int version() const override { return 1; }
+  int version() const override { return 2; }
 
   Result<plan::Step> make_step(const recipe::Recipe& /*recipe*/,
                                const recipe::ProvisionStep& entry) const override {
