@@ -132,11 +132,13 @@ class Faults(OwnHome):
 
     def test_repair(self):
         image = goldmill("show", "web", "--json", home=self.pristine).json
+        # The first layer comes back by ten thousand changes in a directory that nobody looks into.
+        packed = image["layers"][1 if MOMENTS == "every" else 0]
 
         def damage():
             (self.home / "blobs/sha256" / image["digest"].removeprefix("sha256:")).unlink()
             (self.home / "index.json").unlink()
-            for layer in (image["layers"][0], image["layers"][-1]):  # packed and not
+            for layer in (packed, image["layers"][-1]):
                 product.run(*product.AS_GUEST_ROOT, "rm", "-r",
                             self.home / "trees" / layer.removeprefix("sha256:"))
         self.sweep("check", "--repair", prepare=damage)
