@@ -34,6 +34,11 @@ bool is_debian(const HostSource& source) {
                                   (source.origin == "Debian" && source.label == "Debian"));
 }
 
+bool is_ubuntu(const HostSource& source) {
+  return without_slash(source.uri).ends_with("/ubuntu") ||
+         (source.origin == "Ubuntu" && source.label == "Ubuntu");
+}
+
 /// The one with the wanted suite, otherwise the first of the kind.
 template <typename Kind>
 const HostSource* find_source(const std::vector<HostSource>& host,
@@ -96,11 +101,16 @@ Result<ArchivePlace> security_place(const std::vector<HostSource>& host,
   return ArchivePlace{without_slash(source->uri), key_of(source, keyring)};
 }
 
+/// The machine's own, or what a mirror of Debian has beside it.
 Result<ArchivePlace> ubuntu_place(const std::vector<HostSource>& host,
+                                  const std::string& suite,
                                   const ArchiveSettings& settings,
                                   const fs::path& keyring) {
   if (!settings.ubuntu_uri.empty()) {
     return ArchivePlace{without_slash(settings.ubuntu_uri), keyring};
+  }
+  if (const HostSource* const own = find_source(host, suite, is_ubuntu)) {
+    return ArchivePlace{without_slash(own->uri), key_of(own, keyring)};
   }
   const HostSource* const source = find_source(host, "", is_debian);
   if (source != nullptr) {
@@ -225,12 +235,12 @@ Result<std::vector<Source>> choose_sources(const DebianRelease& release,
   const ArchiveSettings& settings = request.settings;
   const bool has_security =
       !release.security_suites.empty() && settings.debian_security_uri != "none";
-  const bool is_ubuntu = release.family == "ubuntu";
+  const bool of_ubuntu = release.family == "ubuntu";
   const ArchivePlace main =
-      is_ubuntu ? TRY(ubuntu_place(host, settings, keyring))
+      of_ubuntu ? TRY(ubuntu_place(host, release.suites.front(), settings, keyring))
                 : TRY(debian_place(host, release.suites.front(), settings.debian_uri, keyring));
   const ArchivePlace security =
-      is_ubuntu || !has_security
+      of_ubuntu || !has_security
           ? main
           : TRY(security_place(
                 host, release.security_suites.front(), settings.debian_security_uri, keyring));

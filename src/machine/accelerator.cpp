@@ -25,11 +25,16 @@ using system::UniqueFd;
 
 // The size and time of the program: it changes with every upgrade, and costs no start.
 std::string qemu_version() {
-  struct stat status {};
-  if (::stat("/usr/bin/qemu-system-x86_64", &status) != 0) {
-    return "";
+  std::string version;
+  // Its firmware is a package of its own, and is part of what runs in a saved machine.
+  for (const char* file : {"/usr/bin/qemu-system-x86_64", "/usr/share/seabios/bios-256k.bin"}) {
+    struct stat status {};
+    if (::stat(file, &status) == 0) {
+      version += (version.empty() ? "" : " ") + std::to_string(status.st_size) + "-" +
+                 std::to_string(status.st_mtime);
+    }
   }
-  return std::to_string(status.st_size) + "-" + std::to_string(status.st_mtime);
+  return version;
 }
 
 namespace {

@@ -64,6 +64,12 @@ def ping(name):
             answer += channel.recv(4096)
 
 
+def processor_seconds(processes):
+    """That all threads of these have used so far."""
+    return sum(int((thread / "schedstat").read_text().split()[0]) for process in processes
+               for thread in pathlib.Path(f"/proc/{process}/task").iterdir()) / 1e9
+
+
 def look(name):
     before = time.time()
     lines = goldmill("ssh", name, "--", LOOK + "date +%s").out.split("\n")
@@ -91,6 +97,19 @@ class Warm(Case):
     def test_2_all_answer_their_control_channel(self):
         for name in self.names:
             ping(name)
+
+    @unittest.skipUnless(product.IS_ROOT, "others may not look at QEMU's memory")
+    def test_2_they_take_little(self):
+        """Of memory at most what the fleet of 400 may take of it, each; of processors, idle, at most four
+        times as much: they began a moment ago."""
+        memory = [row["memory_bytes"] for row in rows(FLEET).values()]
+        self.assertLess(sum(memory) / COUNT, 32 << 20)
+        processes = [record(name)["process"]["id"] for name in self.names]
+        before, seconds = processor_seconds(processes), 15
+        time.sleep(seconds)
+        used = (processor_seconds(processes) - before) / seconds
+        print(f"{COUNT} idle ones: {used:.3f} cores", flush=True)
+        self.assertLess(used, 4 * 0.5 * COUNT / 400)
 
     def test_3_inside_nothing_is_shared(self):
         sample = self.names[:: max(1, COUNT // 4)][:4]

@@ -18,7 +18,7 @@ namespace goldmill::cli {
 namespace {
 
 Result<Bytes> memory_from(const std::string& text, bool elsewhere) {
-  const Bytes memory = TRY(parse_bytes(text));
+  const Bytes memory = TRY(parse_bytes(text).context("--memory"));
   const Bytes here{static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
                    static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE))};
   if (memory < 64_MiB || (memory > here && !elsewhere)) {
@@ -325,7 +325,7 @@ Result<launch::LaunchRequest> launch_request(const Parsed& parsed) {
     request.memory = TRY(memory_from(*memory, parsed.value("engine").value_or("qemu") != "qemu"));
   }
   if (const auto size = parsed.value("disk-size")) {
-    request.disk_size = TRY(parse_bytes(*size));
+    request.disk_size = TRY(parse_bytes(*size).context("--disk-size"));
   }
   return request;
 }

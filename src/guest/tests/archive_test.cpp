@@ -54,6 +54,16 @@ TEST(Sources, OfUbuntuStandBesideDebians) {
   EXPECT_EQ(sources->at(1).architectures, std::vector<std::string>{"arm64"});
 }
 
+TEST(Sources, OfUbuntuAreTheMachinesOwnWhereItHasSome) {
+  const HostSource own = {
+      "http://own.example.org/ubuntu/", "jammy", {"main"}, "/etc/apt/own.gpg", "Ubuntu", "Ubuntu"};
+  const auto sources =
+      choose_sources(release("ubuntu", "24.04"), {kHost[0], own}, {}, "/ubuntu.gpg");
+  ASSERT_TRUE(sources) << sources.error().text();
+  EXPECT_EQ(sources->at(0).uri, "http://own.example.org/ubuntu");
+  EXPECT_EQ(sources->at(0).signed_by, "/etc/apt/own.gpg");
+}
+
 TEST(Sources, SettingsComeFirst) {
   ArchiveRequest request;
   request.settings.debian_uri = "https://own.example.org/debian";
