@@ -13,6 +13,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+// Refused as a host that cannot be reached: at ECONNREFUSED from connect() libslirp 4.7 sends the
+// guest's packet back as its answer and frees it once more, at which QEMU was seen to abort.
 namespace {
 constexpr std::uint16_t kDns = 53;
 
@@ -33,7 +35,7 @@ extern "C" {
 
 int connect(int socket, const sockaddr* address, socklen_t length) {
   if (is_loopback(address, length)) {
-    errno = ECONNREFUSED;
+    errno = EHOSTUNREACH;
     return -1;
   }
   return static_cast<int>(::syscall(SYS_connect, socket, address, length));
@@ -46,7 +48,7 @@ ssize_t sendto(int socket,
                const sockaddr* address,
                socklen_t length) {
   if (is_loopback(address, length)) {
-    errno = ECONNREFUSED;
+    errno = EHOSTUNREACH;
     return -1;
   }
   return ::syscall(SYS_sendto, socket, data, size, flags, address, length);
