@@ -39,17 +39,6 @@ Result<void> prepare_home(const fs::path& home) {
   return {};
 }
 
-Result<WorkDirectory> WorkDirectory::make(const fs::path& home) {
-  // Until the new directory has its lock, reclaim() must not see it.
-  const FileLock quiet = TRY(FileLock::acquire(home / "work.lock", FileLock::Mode::shared));
-  std::string name = (home / "work" / "XXXXXX").string();
-  if (::mkdtemp(name.data()) == nullptr || ::chmod(name.c_str(), 0777) != 0) {
-    return system_error("cannot make a directory in " + (home / "work").string(), errno);
-  }
-  return WorkDirectory(name,
-                       TRY(FileLock::acquire(fs::path(name) / "lock", FileLock::Mode::exclusive)));
-}
-
 namespace {
 /// What guest ids own in a home that stands in a work directory.
 Result<void> clear_inner_home(const fs::path& home) {
@@ -74,14 +63,12 @@ Result<void> remove_work(const fs::path& path) {
 }
 }  // namespace
 
-WorkDirectory::~WorkDirectory() {
-  if (path_.empty()) {
-    return;
+Result<WorkDirectory> WorkDirectory::make(const fs::path& home) {
+  WorkDirectory made(TRY(system::LockedDirectory::make(home / "work", "", remove_work)));
+  if (::chmod(made.path().c_str(), 0777) != 0) {
+    return system_error("cannot open " + made.path().string() + " to guest ids", errno);
   }
-  // While it goes, its lock goes too: a reclaim() at that moment must not see half of it.
-  const auto quiet =
-      FileLock::acquire(path_.parent_path().parent_path() / "work.lock", FileLock::Mode::shared);
-  (void)remove_work(path_);
+  return made;
 }
 
 Result<int> reclaim(const fs::path& home) {
@@ -90,27 +77,11 @@ Result<int> reclaim(const fs::path& home) {
   if (!alone) {
     return alone.error().kind == ErrorKind::conflict ? Result<int>(0) : Result<int>(alone.error());
   }
-  std::error_code failure;
-  int count = 0;
-  std::vector<fs::path> dead;
-  {
-    const FileLock quiet = TRY(FileLock::acquire(home / "work.lock", FileLock::Mode::exclusive));
-    for (const auto& entry : fs::directory_iterator(home / "work", failure)) {
-      if (FileLock::try_acquire(entry.path() / "lock", FileLock::Mode::exclusive)) {
-        dead.push_back(entry.path());
-      }
-    }
-  }
+  const std::vector<fs::path> dead = TRY(system::abandoned(home / "work"));
   for (const fs::path& path : dead) {
     TRY(remove_work(path).context("reclaiming " + path.string()));
-    ++count;
   }
-  return count;
-}
-
-bool is_alive(const fs::path& work_directory) {
-  const auto lock = FileLock::try_acquire(work_directory / "lock", FileLock::Mode::shared);
-  return !lock && lock.error().kind == ErrorKind::conflict;
+  return static_cast<int>(dead.size());
 }
 
 namespace {

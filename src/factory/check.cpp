@@ -9,6 +9,7 @@
 #include <goldmill/factory/check.hpp>
 #include <goldmill/launch/launch.hpp>
 #include <goldmill/system/file.hpp>
+#include <goldmill/system/locked_directory.hpp>
 
 #include "holdings.hpp"
 #include "oci_index.hpp"
@@ -97,7 +98,7 @@ Result<void> Inspection::know() {
   }
   claims_.clear();
   for (const auto& [owner, object] : TRY(session_.catalogue.claims())) {
-    if (build::is_alive(session_.home.work() / owner)) {
+    if (system::is_owned(session_.home.work() / owner)) {
       claims_.insert(object);
     }
   }

@@ -14,6 +14,7 @@
 #include <goldmill/factory/image_jobs.hpp>
 #include <goldmill/launch/launch.hpp>
 #include <goldmill/system/file.hpp>
+#include <goldmill/system/locked_directory.hpp>
 
 #include "holdings.hpp"
 #include "oci_index.hpp"
@@ -182,7 +183,7 @@ Result<void> Collection::hold_images() {
 /// A claim holds while its owner's work directory is locked.
 Result<void> Collection::hold_claims() {
   for (const auto& [owner, object] : TRY(session_.catalogue.claims())) {
-    if (build::is_alive(session_.home.work() / owner)) {
+    if (system::is_owned(session_.home.work() / owner)) {
       held_.insert(object);
     } else if (!request_.dry_run) {
       TRY(session_.catalogue.remove_claims(owner));
@@ -257,7 +258,7 @@ Result<void> Collection::remove_files(const fs::path& directory,
 bool Collection::builds_run() const {
   std::error_code ignored;
   for (const fs::directory_entry& entry : fs::directory_iterator(session_.home.work(), ignored)) {
-    if (entry.path() != trash_ && build::is_alive(entry.path())) {
+    if (entry.path() != trash_ && system::is_owned(entry.path())) {
       return true;
     }
   }

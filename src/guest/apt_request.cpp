@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "apt_request.hpp"
 
-#include "apt_scratch.hpp"
-
 namespace goldmill::guest {
 
 Json to_json(const Source& source) {
@@ -122,6 +120,10 @@ Result<ResolveRequest> resolve_request_from_json(const Json& json) {
                                TRY(string_at(wanted, "file"))});
   }
   return request;
+}
+
+std::filesystem::path work_beside(const std::filesystem::path& directory) {
+  return directory.parent_path() / "work";
 }
 
 }  // namespace goldmill::guest

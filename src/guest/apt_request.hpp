@@ -2,6 +2,9 @@
 // What goldmill and its "apt" worker say to each other, as JSON.
 #pragma once
 
+#include <filesystem>
+#include <vector>
+
 #include <goldmill/base/json.hpp>
 #include <goldmill/base/result.hpp>
 #include <goldmill/guest/archive.hpp>
@@ -18,5 +21,9 @@ Error located(const ResolveRequest& request, const std::string& name, Error erro
 Result<ResolveRequest> resolve_request_from_json(const Json& json);
 
 Result<std::vector<Source>> sources_from_json(const Json& json);
+
+/// The `work` of the home that a directory such as its `packages` stands in: where libapt, its
+/// methods and an unpacked package write meanwhile.
+std::filesystem::path work_beside(const std::filesystem::path& directory);
 
 }  // namespace goldmill::guest

@@ -4,9 +4,9 @@
 
 #include <goldmill/guest/apt_worker.hpp>
 #include <goldmill/system/file.hpp>
+#include <goldmill/system/locked_directory.hpp>
 
 #include "apt_request.hpp"
-#include "apt_scratch.hpp"
 #include "apt_session.hpp"
 
 namespace goldmill::guest {
@@ -68,7 +68,8 @@ Result<Json> apt_worker(system::WorkerContext& context) {
   if (operation == "host_sources") {
     return list_host_sources(context);
   }
-  const AptScratch scratch = TRY(AptScratch::make(TRY(string_at(context.request(), "work"))));
+  const auto scratch =
+      TRY(system::LockedDirectory::make(TRY(string_at(context.request(), "work")), "apt-"));
   // Whom libapt starts to check signatures writes there, too: it dies with us and clears nothing.
   ::setenv("TMPDIR", scratch.path().c_str(), 1);
   if (operation == "resolve") {

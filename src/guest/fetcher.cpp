@@ -15,7 +15,7 @@
 #include <goldmill/system/file.hpp>
 #include <goldmill/system/worker.hpp>
 
-#include "apt_scratch.hpp"
+#include "apt_request.hpp"
 #include "package_file.hpp"
 
 namespace goldmill::guest {

@@ -5,9 +5,8 @@
 #include <goldmill/guest/fetcher.hpp>
 #include <goldmill/guest/resolver.hpp>
 #include <goldmill/system/file.hpp>
+#include <goldmill/system/locked_directory.hpp>
 #include <goldmill/system/process.hpp>
-
-#include "apt_scratch.hpp"
 
 namespace goldmill::guest {
 
@@ -33,7 +32,7 @@ Result<std::string> fetch_keyring(const std::vector<HostSource>& host,
   ArchiveRequest request{.architecture = "amd64", .repositories = {}, .settings = settings};
   request.settings.debian_security_uri = "none";
   const std::vector<Source> sources = TRY(choose_sources(*trixie, host, request, trixie->keyring));
-  const auto scratch = TRY(AptScratch::make(settings.home / "work"));
+  const auto scratch = TRY(system::LockedDirectory::make(settings.home / "work", "apt-"));
   ResolveRequest resolution{.architecture = "amd64",
                             .sources = {sources.front()},
                             .install = {{.name = "ubuntu-archive-keyring"}},

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Work directories: NAME in the home's `work`, where a step's changes collect. They are locked
-// while their owner lives; what a dead one left is reclaimed by the next command.
+// Work directories: NAME in the home's `work`, where a step's changes collect. They go with
+// their owner; what a dead one left is reclaimed by the next command.
 #pragma once
 
 #include <filesystem>
@@ -11,7 +11,7 @@
 
 #include <goldmill/base/bytes.hpp>
 #include <goldmill/base/result.hpp>
-#include <goldmill/system/file.hpp>
+#include <goldmill/system/locked_directory.hpp>
 
 namespace goldmill::build {
 
@@ -22,30 +22,17 @@ Result<void> prepare_home(const std::filesystem::path& home);
 /// A second home, which may stand in a work directory under this name and goes with it.
 inline constexpr const char* kInnerHome = "home";
 
-class WorkDirectory {
+class WorkDirectory : public system::LockedDirectory {
  public:
   static Result<WorkDirectory> make(const std::filesystem::path& home);
-  WorkDirectory(WorkDirectory&& other) noexcept
-      : path_(std::exchange(other.path_, {})), lock_(std::move(other.lock_)) {}
-  WorkDirectory& operator=(WorkDirectory&&) = delete;
-  /// Removes it with everything in it.
-  ~WorkDirectory();
-
-  const std::filesystem::path& path() const { return path_; }
 
  private:
-  WorkDirectory(std::filesystem::path path, system::FileLock lock)
-      : path_(std::move(path)), lock_(std::move(lock)) {}
-
-  std::filesystem::path path_;
-  system::FileLock lock_;
+  explicit WorkDirectory(system::LockedDirectory&& directory)
+      : system::LockedDirectory(std::move(directory)) {}
 };
 
 /// Removes the work directories of dead owners. Returns how many there were.
 Result<int> reclaim(const std::filesystem::path& home);
-
-/// Does its owner live? False for one that is not there.
-bool is_alive(const std::filesystem::path& work_directory);
 
 /// Bytes on disk that go with these trees, which belong to guest ids: not of files that another
 /// tree shares.
