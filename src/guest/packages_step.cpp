@@ -258,4 +258,21 @@ Result<Json> PackagesStep::run(const plan::Step& step, plan::StepContext& contex
   return Installation(step, context, cache.get()).run();
 }
 
+std::string unpacked_by(const Resolution& resolution, bool new_root) {
+  if (new_root) {
+    return "unpacked by goldmill into an empty tree";
+  }
+  if (!resolution.removed.empty()) {
+    return "unpacked by the image's dpkg, since packages are removed";
+  }
+  const auto upgraded = std::find_if(
+      resolution.packages.begin(), resolution.packages.end(), [](const PackageFile& package) {
+        return !package.upgrades_from.empty();
+      });
+  if (upgraded != resolution.packages.end()) {
+    return "unpacked by the image's dpkg, since " + upgraded->name + " is there in another version";
+  }
+  return "unpacked by goldmill if they only add paths, else by the image's dpkg";
+}
+
 }  // namespace goldmill::guest

@@ -279,13 +279,16 @@ bool Plan::is_done() const {
 Json Plan::to_json() const {
   Json rows = Json::array();
   for (const PlannedStep& planned : steps) {
-    rows.push_back({{"name", planned.step.name},
-                    {"kind", planned.step.kind},
-                    {"key", planned.key ? Json(planned.key->text()) : Json()},
-                    {"result", planned.done ? "cached" : "runs"},
-                    {"reason", planned.reason.empty() ? Json() : Json(planned.reason)},
-                    {"expected_seconds",
-                     planned.expected_seconds ? Json(*planned.expected_seconds) : Json()}});
+    rows.push_back(
+        {{"name", planned.step.name},
+         {"kind", planned.step.kind},
+         {"key", planned.key ? Json(planned.key->text()) : Json()},
+         {"result", planned.done ? "cached" : "runs"},
+         {"reason", planned.reason.empty() ? Json() : Json(planned.reason)},
+         {"manner",
+          planned.done || planned.step.manner.empty() ? Json() : Json(planned.step.manner)},
+         {"expected_seconds",
+          planned.expected_seconds ? Json(*planned.expected_seconds) : Json()}});
   }
   return {{"image", image}, {"steps", std::move(rows)}};
 }

@@ -71,6 +71,7 @@ class Packages(Case):
         make_packages(cls.room)  # of this moment: no build before knows them
         for name, text in RECIPES.items():
             (cls.room / f"{name}.yaml").write_text(f"recipe: {name}\n{text}\n")
+        cls.plan = goldmill("plan", "added", "--json", cwd=cls.room).json
         cls.report = goldmill("build", *RECIPES, "--json", cwd=cls.room).json
         versions = {image["name"]: image["version"] for image in cls.report["images"]}
         for name in RECIPES:  # from the last to the first
@@ -102,6 +103,9 @@ class Packages(Case):
         return (self.trees[name] / "srv/scripts").read_text().splitlines()
 
     def test_the_way_that_was_taken(self):
+        planned = next(step for step in self.plan["images"][-1]["steps"] if step["name"] == "packages")
+        self.assertEqual("unpacked by goldmill if they only add paths, else by the image's dpkg",
+                         planned["manner"])
         ways = {"added": ("added", "None"), "removed": ("dpkg", "packages are removed"),
                 "upgraded": ("dpkg", "tool")}
         for name, (way, why) in ways.items():

@@ -17,6 +17,11 @@ void show(const plan::Plan& plan, Terminal& terminal) {
          planned.expected_seconds && !planned.done ? seconds_text(*planned.expected_seconds) : ""});
   }
   terminal.print_table(table);
+  for (const plan::PlannedStep& planned : plan.steps) {
+    if (!planned.done && !planned.step.manner.empty()) {
+      terminal.print_line(planned.step.name + " of " + plan.image + ": " + planned.step.manner);
+    }
+  }
 }
 
 int run_plan(const Parsed& parsed, Terminal& terminal) {
@@ -55,7 +60,8 @@ Command plan_command() {
       .description =
           {"Reads recipes and their ancestors and shows each step of the build: cached, because "
            "it was done before with exactly these inputs, or to be run, with the first input "
-           "that differs from the last time and the seconds that it took then.",
+           "that differs from the last time and the seconds that it took then. Of packages it says "
+           "who unpacks them: goldmill, or the image's own dpkg.",
            "Changes nothing. Without a lock file the archive's indexes are read to decide on "
            "packages; with one, nothing is read but the recipe, the lock and the catalogue."},
       .arguments = {recipes_argument()},

@@ -5,6 +5,7 @@
 
 #include <goldmill/base/digest.hpp>
 #include <goldmill/guest/fetcher.hpp>
+#include <goldmill/guest/packages_step.hpp>
 #include <goldmill/guest/resolver.hpp>
 #include <goldmill/system/file.hpp>
 
@@ -44,6 +45,18 @@ TEST(Resolution, SurvivesJson) {
   const auto again = resolution_from_json(to_json(resolution()));
   ASSERT_TRUE(again) << again.error().text();
   EXPECT_EQ(*again, resolution());
+}
+
+TEST(Resolution, TellsWhoUnpacksIt) {
+  Resolution wanted = resolution();
+  EXPECT_EQ(unpacked_by(wanted, true), "unpacked by goldmill into an empty tree");
+  EXPECT_EQ(unpacked_by(wanted, false), "unpacked by the image's dpkg, since packages are removed");
+  wanted.removed.clear();
+  EXPECT_EQ(unpacked_by(wanted, false),
+            "unpacked by the image's dpkg, since tool is there in another version");
+  wanted.packages[0].upgrades_from.clear();
+  EXPECT_EQ(unpacked_by(wanted, false),
+            "unpacked by goldmill if they only add paths, else by the image's dpkg");
 }
 
 TEST(Resolution, ADamagedLockIsRefused) {

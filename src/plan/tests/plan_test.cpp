@@ -117,6 +117,20 @@ TEST(Plan, AStepWhoseNameIsItsTextIsComparedWithWhatStoodThere) {
   EXPECT_EQ(make_plan("base", {packages("1"), elsewhere}, {}, memory)->steps[1].reason, "new");
 }
 
+TEST(Plan, TellsTheMannerOfWhatRuns) {
+  Memory memory;
+  Step step = packages("1");
+  step.manner = "by dpkg";
+  const auto told = [&] {
+    return make_plan("base", {step, script("a")}, {}, memory)->to_json().at("steps");
+  };
+  EXPECT_EQ(told()[0].at("manner"), "by dpkg");
+  EXPECT_TRUE(told()[1].at("manner").is_null());
+  memory.remember(packages("1"), {}, sha256("layer 1"));
+  EXPECT_EQ(told()[0].at("result"), "cached") << "it is in no key";
+  EXPECT_TRUE(told()[0].at("manner").is_null());
+}
+
 TEST(Plan, SameLayerAfterARerunEndsTheChain) {
   Memory memory;
   memory.remember(packages("2"), {}, sha256("layer 1"));  // another version, the same bytes

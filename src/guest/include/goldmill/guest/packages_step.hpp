@@ -4,7 +4,9 @@
 
 #include <filesystem>
 #include <functional>
+#include <string>
 
+#include <goldmill/guest/resolver.hpp>
 #include <goldmill/plan/step_kind.hpp>
 
 namespace goldmill::guest {
@@ -30,5 +32,9 @@ class PackagesStep : public plan::StepKind {
  private:
   FetchPackages fetch_;
 };
+
+/// By which of these ways a resolution will be unpacked, in words. What the packages' own contents
+/// decide is known only when they are there.
+std::string unpacked_by(const Resolution& resolution, bool new_root);
 
 }  // namespace goldmill::guest

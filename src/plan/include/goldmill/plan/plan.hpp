@@ -61,7 +61,7 @@ struct Plan {
 
   bool is_done() const;
   /// {"image", "steps": [{"name", "kind", "key", "result": "cached"|"runs", "reason",
-  /// "expected_seconds"}]}
+  /// "manner", "expected_seconds"}]}
   Json to_json() const;
 };
 
