@@ -21,6 +21,7 @@ constexpr std::array kSeeds = {Paths("var/lib/systemd/random-seed"),
                                Paths("boot/efi/loader/random-seed")};
 constexpr std::array kCredential = {Paths("var/lib/systemd/credential.secret")};
 constexpr std::array kMachineInfo = {Paths("etc/machine-info")};
+constexpr std::array kHostName = {Paths("etc/hostname")};
 constexpr std::array kLeases = {Paths("var/lib/dhcp/*.leases"),
                                 Paths("var/lib/dhcp/*.leases~"),
                                 Paths("var/lib/dhcp/*.lease"),
@@ -189,6 +190,12 @@ constexpr std::array kRules = {
              "describes one machine",
              "machine-info(5)",
              kMachineInfo},
+    SealRule{"host-name",
+             SealAction::declare,
+             "the host name",
+             "a name that no recipe gave is the builder's, or one instance's",
+             "hostname(5)",
+             kHostName},
     SealRule{"dhcp-leases",
              SealAction::remove,
              "DHCP leases and keys of network daemons",

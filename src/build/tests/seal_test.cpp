@@ -40,6 +40,7 @@ TEST(Seal, NamesIdentityAndResidue) {
       {"etc/netplan/01-static.yaml", "network-profiles"},
       {"etc/apt/apt.conf.d/00-proxy", "archive-proxies"},
       {"etc/sudoers.d/vagrant", "sudo-rules"},
+      {"etc/hostname", "host-name"},
   };
   for (const auto& [path, rule] : expected) {
     EXPECT_EQ(rule_name(path), rule) << path;
