@@ -167,8 +167,7 @@ Result<AgentReport> LibvirtEngine::greet(Record& record,
 void LibvirtEngine::fail(Record& record,
                          const std::string& why,
                          const std::function<void(const Record&)>& changed) {
-  record.instance.state = State::failed;
-  record.instance.error = why;
+  set_failed(record, why);
   (void)records_.save(record);
   changed(record);
 }
@@ -188,6 +187,7 @@ void LibvirtEngine::start_one(Record& record,
     return fail(record, report.error().text(), changed);
   }
   take_report(record, *report);
+  note_run(record, host.run_number(record));
   record.instance.ready_seconds = seconds_since(begin);
   (void)records_.save(record);
   changed(record);
@@ -317,8 +317,10 @@ void LibvirtEngine::reconcile(Record& record, const LibvirtHost& host, Clock::ti
     record.instance.error.clear();
   }
   if (*state == DomainState::running || *state == DomainState::paused) {
+    note_run(record, host.run_number(record));
     ask_agent(record, host, *state);
   } else {
+    note_run(record, std::nullopt);
     record.instance.state = State::stopped;
     record.instance.error = *state == DomainState::absent ? "its host has no such machine any more"
                                                           : "its machine was ended";
@@ -383,6 +385,7 @@ void LibvirtEngine::look_at(std::vector<Record>& records) {
     } else if (!is_over(record) || !remove_from(*host, record)) {
       reconcile(record, *host, end);
       record.instance.memory = host->memory(record);
+      record.instance.uptime_seconds = uptime_of(record);
     }
   }
   std::erase_if(records, [this](const Record& record) { return !has(record.instance.name); });
@@ -437,6 +440,7 @@ Result<void> LibvirtEngine::stop(const std::string& instance, std::chrono::secon
   if (record.instance.state != State::prepared) {
     record.instance.state = State::stopped;
     record.instance.error.clear();
+    note_run(record, std::nullopt);
   }
   return records_.save(record);
 }

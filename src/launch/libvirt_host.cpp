@@ -28,6 +28,8 @@ constexpr int kKeepAliveSeconds = 5;
 constexpr unsigned kKeepAliveTries = 3;
 
 constexpr std::chrono::seconds kConnectLimit(20);
+/// libvirt's word for a machine that does not run.
+constexpr auto kNoId = static_cast<unsigned>(-1);
 
 /// Hosts are entered by keys: ssh asks nobody for a password.
 std::string without_questions(const std::string& uri) {
@@ -289,6 +291,12 @@ Result<DomainState> LibvirtHost::state(const Record& record) const {
     default:
       return DomainState::running;
   }
+}
+
+std::optional<std::int64_t> LibvirtHost::run_number(const Record& record) const {
+  const auto domain = this->domain(record);
+  const unsigned id = domain ? virDomainGetID(domain->get()) : kNoId;
+  return id == kNoId ? std::nullopt : std::optional<std::int64_t>(id);
 }
 
 std::optional<Bytes> LibvirtHost::memory(const Record& record) const {

@@ -44,6 +44,8 @@ class LibvirtHost {
   Result<system::UniqueFd> console(const Record& record) const;
 
   Result<DomainState> state(const Record& record) const;
+  /// Another one for each start, while it runs.
+  std::optional<std::int64_t> run_number(const Record& record) const;
   /// Of its process, while it runs.
   std::optional<Bytes> memory(const Record& record) const;
   /// Presses the power button.

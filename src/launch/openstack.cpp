@@ -161,8 +161,7 @@ Result<Records::Prepared> OpenStackEngine::prepare(const LaunchRequest& request,
       continue;
     }
     if (--left < 0 && !request.prepare_only) {
-      record.instance.state = State::failed;
-      record.instance.error = "the project's quota has no room for it: " + terms.room.limit;
+      set_failed(record, "the project's quota has no room for it: " + terms.room.limit);
     } else {
       note_terms(record, project.cloud(), terms.spec);
     }
@@ -243,6 +242,7 @@ void OpenStackEngine::look_at(std::vector<Record>& records) {
     } else {
       record.instance.error = alone.error().text();
     }
+    record.instance.uptime_seconds = uptime_of(record);
   }
   std::erase_if(records, [this](const Record& record) { return !has(record.instance.name); });
 }

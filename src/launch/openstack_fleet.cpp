@@ -108,6 +108,7 @@ void take_server(Record& record, const Server& server) {
     instance.address = server.address;
   }
   instance.error.clear();
+  note_run(record, is_running(server) ? std::optional<std::int64_t>(0) : std::nullopt);
   if (is_running(server)) {
     instance.state = State::ready;
   } else if (server.status == "BUILD" || server.status == "REBUILD") {
@@ -128,6 +129,7 @@ void take_absence(Record& record) {
   if (!was_asked_for(record) || may_still_come(record) || instance.state == State::failed) {
     return;
   }
+  note_run(record, std::nullopt);
   instance.state = State::stopped;
   instance.error = noted(record, "id").empty()
                        ? "goldmill ended before Nova had taken the request for it"
@@ -177,8 +179,7 @@ Result<void> wait_until_running(const CloudProject& project,
 }
 
 void FleetLaunch::fail(Record& record, const std::string& why) {
-  record.instance.state = State::failed;
-  record.instance.error = why;
+  set_failed(record, why);
   (void)records_.save(record);
   progress_(record.instance);
 }

@@ -394,9 +394,7 @@ std::string QemuEngine::start_one(Record& record,
   record.instance.dossier = Json();
   record.resumes = around.snapshot != nullptr;
   const auto fail = [this, &record, &changed](const Error& error) {
-    record.instance.state = State::failed;
-    record.instance.error = error.text();
-    record.process.reset();
+    set_failed(record, error.text());
     (void)records_.save(record);
     changed(record);
   };
@@ -454,9 +452,8 @@ void QemuEngine::start_all(const LaunchRequest& request,
       return;
     }
     if (!around || i >= static_cast<std::size_t>(budget.instances)) {
-      record.instance.state = State::failed;
-      record.instance.error =
-          (!around ? around.error() : no_room(budget.available, budget.each)).text();
+      set_failed(record,
+                 (!around ? around.error() : no_room(budget.available, budget.each)).text());
       (void)records_.save(record);
       changed(record);
       return;

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <thread>
 
 #include <arpa/inet.h>
@@ -131,6 +132,9 @@ Json to_json(const Record& record) {
                        {"start_time", record.process->start_time},
                        {"boot_id", record.process->boot_id}};
   }
+  if (record.run) {
+    json["run"] = {{"number", record.run->number}, {"since", record.run->since}};
+  }
   return json;
 }
 
@@ -196,6 +200,9 @@ Result<Record> record_of(const Json& json) {
         static_cast<pid_t>(TRY(integer_at(*process, "id"))),
         static_cast<std::uint64_t>(TRY(integer_at(*process, "start_time"))),
         TRY(string_at(*process, "boot_id"))};
+  }
+  if (const Json* run = find_value(json, "run")) {
+    record.run = Run{TRY(integer_at(*run, "number")), TRY(integer_at(*run, "since"))};
   }
   return record;
 }
@@ -425,13 +432,17 @@ Result<system::FileLock> Records::lock_until(std::chrono::steady_clock::time_poi
   }
 }
 
+fs::path Records::fleet_file(const std::string& fleet) const {
+  return root() / (kFleet + fleet);
+}
+
 bool Records::has_fleet(const std::string& fleet) const {
   std::error_code ignored;
-  return fs::exists(root() / (kFleet + fleet), ignored);
+  return fs::exists(fleet_file(fleet), ignored);
 }
 
 bool Records::is_being_launched(const std::string& fleet) const {
-  const fs::path file = root() / (kFleet + fleet);
+  const fs::path file = fleet_file(fleet);
   std::error_code ignored;
   return fs::exists(file, ignored) &&
          !system::FileLock::try_acquire(file, system::FileLock::Mode::exclusive);
@@ -495,6 +506,28 @@ bool should_run(const Record& record) {
   return record.instance.state == State::starting || record.instance.state == State::ready;
 }
 
+void set_failed(Record& record, std::string why) {
+  record.instance.state = State::failed;
+  record.instance.error = std::move(why);
+  record.process.reset();
+  record.run.reset();
+}
+
+void note_run(Record& record, std::optional<std::int64_t> number) {
+  if (!number) {
+    record.run.reset();
+  } else if (!record.run || record.run->number != *number) {
+    record.run = Run{*number, ::time(nullptr)};
+  }
+}
+
+std::optional<double> uptime_of(const Record& record) {
+  if (!record.run || !should_run(record)) {
+    return std::nullopt;
+  }
+  return static_cast<double>(std::max<std::int64_t>(::time(nullptr) - record.run->since, 0));
+}
+
 Result<Bytes> disk_size_of(const LaunchRequest& request) {
   const Bytes image_size = TRY(machine::virtual_size(request.disk, request.disk_format));
   const Bytes size = request.disk_size.value_or(image_size);
@@ -520,7 +553,7 @@ Result<Records::Prepared> Records::prepare(const LaunchRequest& request,
   }
   const std::string fleet = TRY(choose_fleet(request, fleets));
   Prepared prepared{
-      TRY(system::FileLock::acquire(root() / (kFleet + fleet), system::FileLock::Mode::exclusive)),
+      TRY(system::FileLock::acquire(fleet_file(fleet), system::FileLock::Mode::exclusive)),
       fleet,
       {}};
   Allocation allocation(existing);
@@ -543,8 +576,7 @@ Result<Records::Prepared> Records::prepare(const LaunchRequest& request,
                         : Result<void>(Error{ErrorKind::unavailable,
                                              "no free port between 20000 and 32767 is left"});
     if (!written) {
-      record.instance.state = State::failed;
-      record.instance.error = written.error().text();
+      set_failed(record, written.error().text());
     }
     prepared.records.push_back(std::move(record));
   }
@@ -660,7 +692,7 @@ Result<void> Records::erase(const std::string& name) const {
     }
   }
   if (!is_being_launched(fleet)) {
-    fs::remove(root() / (kFleet + fleet), ignored);
+    fs::remove(fleet_file(fleet), ignored);
   }
   return {};
 }

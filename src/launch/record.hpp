@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <mutex>
 #include <optional>
@@ -16,6 +17,12 @@
 #include <goldmill/system/file.hpp>
 
 namespace goldmill::launch {
+
+/// One start of a machine that a host or a cloud runs.
+struct Run {
+  std::int64_t number = 0;  ///< by which libvirt tells starts apart; 0 in a cloud, which does not
+  std::int64_t since = 0;   ///< when it was first seen to run, seconds since 1970
+};
 
 struct Record {
   Instance instance;
@@ -35,6 +42,7 @@ struct Record {
   std::vector<UserKey> keys;
   std::string user_data;
   std::optional<machine::ProcessIdentity> process;
+  std::optional<Run> run;
 };
 
 Json to_json(const Record& record);
@@ -74,7 +82,8 @@ class Records {
   Result<void> change_port(Record& record) const;
   /// Removes the directory. A crash in between leaves a name that load_all clears away.
   Result<void> erase(const std::string& name) const;
-  /// Whether an instance of it is left.
+  /// There while an instance of it is left; its launcher's lock.
+  std::filesystem::path fleet_file(const std::string& fleet) const;
   bool has_fleet(const std::string& fleet) const;
   /// True while a launcher works on the fleet.
   bool is_being_launched(const std::string& fleet) const;
@@ -105,6 +114,12 @@ class Records {
 bool is_over(const Record& record);
 /// It was started, and nobody has stopped it.
 bool should_run(const Record& record);
+/// That it failed, and so runs no more.
+void set_failed(Record& record, std::string why);
+/// That it runs, by the start's number, or does not.
+void note_run(Record& record, std::optional<std::int64_t> number);
+/// Seconds that its run has lasted, while it should run.
+std::optional<double> uptime_of(const Record& record);
 /// What an instance's disk shows. Errors: invalid_input (smaller than the image's).
 Result<Bytes> disk_size_of(const LaunchRequest& request);
 /// "10.A.B.0/24" that belongs to the port alone.

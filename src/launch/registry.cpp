@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <thread>
 
@@ -10,6 +11,7 @@
 #include <goldmill/launch/engine.hpp>
 #include <goldmill/machine/ssh.hpp>
 
+#include "expiry.hpp"
 #include "lan_worker.hpp"
 #include "side_by_side.hpp"
 #include "tcp.hpp"
@@ -52,12 +54,26 @@ Result<std::unique_ptr<Engine>> make_engine(std::string_view name, const fs::pat
 Result<Fleet> launch(const fs::path& home, const LaunchRequest& request, const Progress& progress) {
   const auto engine = TRY(make_engine(request.engine, home));
   std::mutex one_at_a_time;
-  return engine->launch(request, [&](const Instance& instance) {
+  std::optional<Result<void>> watched;
+  // As soon as there is something that will be over, in case that we are killed.
+  const auto watch = [&](const Instance& instance) {
+    if (instance.expires && !watched) {
+      watched = end_in_time(home, instance.fleet, *instance.expires);
+    }
+  };
+  Fleet fleet = TRY(engine->launch(request, [&](const Instance& instance) {
+    const std::lock_guard guard(one_at_a_time);
+    watch(instance);
     if (progress) {
-      const std::lock_guard guard(one_at_a_time);
       progress(instance);
     }
-  });
+  }));
+  std::for_each(fleet.instances.begin(), fleet.instances.end(), watch);
+  if (watched && !*watched) {
+    fleet.warnings.push_back("the fleet is removed by the next command after its time: " +
+                             watched->error().text());
+  }
+  return fleet;
 }
 
 Result<Warmth> warm(const fs::path& home, const LaunchRequest& request) {
@@ -209,7 +225,7 @@ Result<system::UniqueFd> connect(const fs::path& home,
 }
 
 std::span<const system::WorkerEntry> workers() {
-  static const std::array kWorkers = {lan_worker()};
+  static const std::array kWorkers = {lan_worker(), expiry_worker()};
   return kWorkers;
 }
 

@@ -2,6 +2,7 @@
 """Fleets on hosts of libvirt: two real daemons, each with files of its own, on one bridge; one is
 reached by TLS, the other by SSH."""
 import filecmp
+import json
 import os
 import shutil
 import signal
@@ -257,17 +258,42 @@ class OnTwoHosts(Case):
         self.assertIn(base.name, chain)
 
     def test_6_an_orderly_stop_and_a_start(self):
+        self.assertGreater(self.rows()["kept-001"]["uptime_seconds"], 0)
         self.goldmill("stop", "kept-001")
         self.assertEqual("stopped", self.rows()["kept-001"]["state"])
+        self.assertIsNone(self.rows()["kept-001"]["uptime_seconds"])
         self.assertEqual("shut off", self.daemons["one"].virsh("domstate", "kept-001").strip())
         before = self.rows()["kept-001"]
+        moment = time.time()
         self.goldmill("start", "kept-001")
         row = self.rows()["kept-001"]
+        self.assertLessEqual(row["uptime_seconds"], time.time() - moment + 1)
         self.assertEqual("ready", row["state"], row)
         for part in ("machine_id", "ssh_host_key", "hostname"):
             self.assertEqual(before[part], row[part])
 
-    def test_7_a_lost_host_takes_only_its_own(self):
+    def test_7_a_host_that_falls_silent_in_the_middle_of_a_launch_takes_only_its_own(self):
+        launch = start("launch", "base", "-n", 2, "--fleet", "split", "--engine", "libvirt",
+                       "--network", "bridge=br0", "--json", home=self.home, before=self.inside,
+                       stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.addCleanup(launch.stdout.close)
+        limit = time.monotonic() + 120
+        while not all("split" in daemon.virsh("list", "--name") for daemon in self.daemons.values()):
+            self.assertLess(time.monotonic(), limit, "both hosts start one")
+            time.sleep(0.1)
+        silent = self.daemons["two"].process
+        silent.send_signal(signal.SIGSTOP)
+        try:
+            out, _ = launch.communicate(timeout=400)
+        finally:
+            silent.send_signal(signal.SIGCONT)
+        self.assertEqual(1, launch.returncode)
+        rows = {row["host"]: row for row in json.loads(out)["instances"]}
+        self.assertEqual(("ready", None), (rows["one"]["state"], rows["one"]["error"]))
+        self.assertEqual("failed", rows["two"]["state"])
+        self.assertIn("host two", rows["two"]["error"])
+
+    def test_8_a_lost_host_takes_only_its_own(self):
         self.daemons["two"].end()
         rows = self.rows()
         self.assertEqual("ready", rows["kept-001"]["state"])
@@ -278,12 +304,12 @@ class OnTwoHosts(Case):
         self.assertIn("host two cannot be reached", fleet.err)
         self.assertEqual("one", self.rows()["next-001"]["host"])
         refused = self.goldmill("hosts", "remove", "two", status=None)
-        self.assertIn("has 1 instances, lost-001", refused.err)
+        self.assertIn("has 2 instances, lost-001", refused.err)
         self.goldmill("hosts", "remove", "two", "--forget")
         self.assertNotIn("lost-001", self.rows())
 
-    def test_8_nothing_is_left(self):
-        self.goldmill("rm", "--force", "kept", "made", "next")
+    def test_9_nothing_is_left(self):
+        self.goldmill("rm", "--force", "kept", "made", "next", "split")
         self.assertEqual([], self.daemons["one"].machines())
         self.assertEqual([], self.daemons["one"].guests())
         images = {os.path.basename(self.goldmill("show", name, "--json").json["qcow2"])

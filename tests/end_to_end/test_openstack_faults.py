@@ -95,8 +95,11 @@ class InAFakeCloud(OwnHome):
         asked = [when for when, method, path in self.cloud.seen
                  if method == "POST" and path.endswith("/servers")][1:]
         self.assertGreaterEqual(asked[1] - asked[0], 2, "a Retry-After is kept")
-        self.assertEqual(rows, {name: row for name, row in self.rows().items()
-                                if row["fleet"] == "fates"})
+        seen = {name: row for name, row in self.rows().items() if row["fleet"] == "fates"}
+        uptimes = {name: row.pop("uptime_seconds") for name, row in seen.items()}
+        self.assertEqual({name for name, row in seen.items() if row["state"] == "ready"},
+                         {name for name, uptime in uptimes.items() if uptime is not None})
+        self.assertEqual({name: row | {"uptime_seconds": None} for name, row in seen.items()}, rows)
         self.assertEqual({"fates-002", "fates-003", "fates-004", "fates-005", "fates-006",
                           "first-001"},
                          {one["name"] for one in self.cloud.servers.values()})

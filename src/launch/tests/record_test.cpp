@@ -2,6 +2,7 @@
 #include "../record.hpp"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <set>
 #include <thread>
@@ -9,6 +10,7 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -59,11 +61,31 @@ TEST_F(RecordTest, SurvivesTheWayThroughItsFile) {
   record.instance.ready_seconds = 1.5;
   record.instance.error = "none";
   record.process = machine::ProcessIdentity{12, 34, "boot"};
+  record.run = launch::Run{7, 1'700'000'000};
   ASSERT_TRUE(records_.save(record));
   const Record read = records_.load(record.instance.name).value();
   EXPECT_EQ(to_json(read).dump(-1, ' ', false, Json::error_handler_t::replace),
             to_json(record).dump(-1, ' ', false, Json::error_handler_t::replace));
   EXPECT_EQ(read.process->start_time, 34U);
+  EXPECT_EQ(read.run->number, 7);
+}
+
+TEST_F(RecordTest, UptimeIsThatOfTheLastStart) {
+  Record record;
+  record.instance.state = State::ready;
+  EXPECT_FALSE(uptime_of(record)) << "nobody has seen it run";
+  note_run(record, 1);
+  record.run->since -= 100;
+  note_run(record, 1);
+  EXPECT_GE(*uptime_of(record), 100);
+  note_run(record, 2);
+  EXPECT_LT(*uptime_of(record), 100) << "somebody has started it anew";
+  record.run->since += 3600;
+  EXPECT_EQ(*uptime_of(record), 0) << "the clock was set back";
+  record.instance.state = State::stopped;
+  EXPECT_FALSE(uptime_of(record));
+  note_run(record, std::nullopt);
+  EXPECT_FALSE(record.run);
 }
 
 TEST_F(RecordTest, GivesEachItsOwnNamePortAndAddress) {
@@ -115,15 +137,18 @@ TEST_F(RecordTest, LaunchesAtOnceNeverTakeTheSame) {
   EXPECT_EQ(ports.size(), 80U);
 }
 
-TEST_F(RecordTest, PreparingIsQuickAndSmall) {
-  request_.count = 200;
-  const auto begin = std::chrono::steady_clock::now();
-  ASSERT_TRUE(launch(home_, request_));
-  const double each =
-      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count() /
-      200;
-  RecordProperty("milliseconds_each", std::to_string(each));
-  EXPECT_LT(each, 25) << "the goal is 2.5 ms on a quiet machine";
+TEST_F(RecordTest, OneOfManyIsPreparedAsQuicklyAsOneOfFewAndSmall) {
+  const auto milliseconds_each = [&](int count) {
+    request_.count = count;
+    const auto begin = std::chrono::steady_clock::now();
+    EXPECT_TRUE(launch(home_, request_));
+    const std::chrono::duration<double, std::milli> all = std::chrono::steady_clock::now() - begin;
+    return all.count() / count;
+  };
+  const double of_few = milliseconds_each(20);
+  const double of_many = milliseconds_each(200);
+  RecordProperty("milliseconds_each", std::to_string(of_many));
+  EXPECT_LT(of_many, 4 * of_few);
   std::uintmax_t bytes = 0;
   for (const auto& entry : fs::directory_iterator(home_ / "instances/java-app-001")) {
     bytes += entry.file_size();
@@ -371,7 +396,7 @@ TEST_F(RecordTest, ADamagedSnapshotGoesUnlessADiskStandsOnIt) {
 TEST_F(RecordTest, WhatIsOverIsRemovedByTheNextLook) {
   request_.count = 3;
   request_.lifetime = std::chrono::hours(1);
-  ASSERT_TRUE(launch(home_, request_));
+  ASSERT_TRUE(records_.prepare(request_));
   EXPECT_EQ(list(home_)->size(), 3U);
   Record record = records_.load("java-app-002").value();
   EXPECT_GT(*record.instance.expires, ::time(nullptr) + 3500);
@@ -413,18 +438,27 @@ TEST_F(RecordTest, SnapshotsThatServeNobodyAreUseless) {
   EXPECT_EQ(useless_snapshots(home_)->size(), 1U) << "one in the making";
 }
 
-TEST_F(RecordTest, RemovingALargeFleetReadsNoOther) {
-  request_.count = 300;
+TEST_F(RecordTest, RemovingOneReadsNoOther) {
+  request_.count = 20;
   ASSERT_TRUE(launch(home_, request_));
   request_.fleet = "java-app-001";
   request_.count = 1;
   ASSERT_TRUE(launch(home_, request_));
   const auto names = expand(home_, "java-app").value();
-  const auto begin = std::chrono::steady_clock::now();
-  for (const std::string& name : names) {
-    ASSERT_TRUE(remove(home_, name));
+  ASSERT_EQ(names.size(), 20U);
+  const system::UniqueFd watch(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+  const auto is_seen = [&] {
+    std::array<char, 4096> events{};
+    return ::read(watch.get(), events.data(), events.size()) > 0;
+  };
+  const std::string last = home_ / "instances" / names.back() / "instance.json";
+  ASSERT_GE(::inotify_add_watch(watch.get(), last.c_str(), IN_OPEN), 0);
+  for (auto name = names.begin(); name + 1 != names.end(); ++name) {
+    ASSERT_TRUE(remove(home_, *name));
   }
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(15));
+  EXPECT_FALSE(is_seen());
+  ASSERT_TRUE(remove(home_, names.back()));
+  EXPECT_TRUE(is_seen());
   EXPECT_FALSE(fs::exists(home_ / "instances" / ".fleet-java-app"));
   EXPECT_TRUE(fs::exists(home_ / "instances" / ".fleet-java-app-001")) << "of another fleet";
 }

@@ -115,7 +115,7 @@ struct Instance {
   std::uint16_t ssh_port = 0;
   State state = State::prepared;
   std::optional<double> ready_seconds;   ///< from its start to its agent's "ready"
-  std::optional<double> uptime_seconds;  ///< of its QEMU process, while it runs
+  std::optional<double> uptime_seconds;  ///< of its machine, while it runs
   std::optional<Bytes> memory;           ///< its share of this machine's, while it runs
   std::string error;                     ///< "" or why it failed
   std::optional<std::int64_t> expires;   ///< seconds since 1970
