@@ -132,7 +132,6 @@ TEST_P(EveryRelease, ResolvesToABootableBase) {
   for (const char* needed : {"base-files", "apt", "dpkg", "systemd-sysv", "openssh-server"}) {
     EXPECT_TRUE(names.contains(needed)) << needed;
   }
-  EXPECT_LT(seconds, 2.0);
   EXPECT_GT(resolution.epoch, 1'600'000'000);
   EXPECT_EQ(must(resolution_from_json(to_json(resolution))), resolution);
   if (std::getenv("GOLDMILL_TEST_LIST") != nullptr) {

@@ -180,13 +180,13 @@ TEST_F(Bomb, AControlFileOfManyFieldsIsRefused) {
   EXPECT_THAT(paragraph.error().message, HasSubstr("more than 500 fields"));
 }
 
-TEST_F(Bomb, AMillionEmptyEntriesAreRefused) {
+TEST_F(Bomb, MoreEmptyEntriesThanAPackageHasAreRefused) {
   const std::string entry = one_header({.name = "./usr/d/", .type = '5', .mode = 0755});
   std::string piece;
   for (int i = 0; i < 1000; ++i) {
     piece += entry;
   }
-  expect_refused(with_data("data.tar.zst", zstd_of({.piece = piece, .times = 1000})),
+  expect_refused(with_data("data.tar.zst", zstd_of({.piece = piece, .times = 401})),
                  "more than 400000 entries");
 }
 
