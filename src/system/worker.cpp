@@ -129,6 +129,17 @@ int reopen_here(int descriptor) {
   return again;
 }
 
+/// Whoever started us may hold a lock or a secret open: neither a service, which outlives them, nor
+/// a package's script is to have it.
+void leave_behind_what_is_open() {
+  if (::syscall(SYS_close_range, 3U, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */) == 0) {
+    return;
+  }
+  for (int number = 3; number < 1024; ++number) {  // a kernel before 5.11
+    ::fcntl(number, F_SETFD, FD_CLOEXEC);
+  }
+}
+
 /// In the child, between clone and exec: system calls only.
 [[noreturn]] void become(Start& start) {
   char byte = 0;
@@ -171,6 +182,7 @@ int reopen_here(int descriptor) {
     }
   }
   const int program = ::fcntl(start.program, F_DUPFD_CLOEXEC, 600);
+  leave_behind_what_is_open();
   for (std::size_t i = 0; i < start.descriptors.size(); ++i) {
     if (::dup2(moved.at(i), start.descriptors[i].theirs) < 0) {
       fail_start("descriptors");

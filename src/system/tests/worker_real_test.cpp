@@ -39,6 +39,11 @@ Result<Json> hang(WorkerContext& /*context*/) {
 Result<Json> throws(WorkerContext& /*context*/) {
   throw std::runtime_error("third party");
 }
+/// Whether it has the descriptor of this number.
+Result<Json> has(WorkerContext& context) {
+  return Json(::fcntl(static_cast<int>(TRY(integer_at(context.request(), "number"))), F_GETFD) >=
+              0);
+}
 /// Hand 0: a directory that guest ids cannot reach by its path.
 Result<Json> bind(WorkerContext& context) {
   const int tree = ::open_tree(context.hand(0), "", OPEN_TREE_CLONE | AT_EMPTY_PATH);
@@ -63,6 +68,7 @@ constexpr std::array kWorkers = {WorkerEntry{"echo", &echo},
                                  WorkerEntry{"die", &die},
                                  WorkerEntry{"hang", &hang},
                                  WorkerEntry{"throws", &throws},
+                                 WorkerEntry{"has", &has},
                                  WorkerEntry{"bind", &bind},
                                  WorkerEntry{"serve", &serve},
                                  WorkerEntry{"refuses", &refuses_to_serve}};
@@ -195,6 +201,17 @@ TEST_P(WorkerReal, AServiceGoesOnWithoutItsCaller) {
   EXPECT_EQ(answer->kind, 'x');
   ours.reset();
   EXPECT_EQ(read_all(said.get()).value(), "ended");  // and nothing else holds the pipe open
+}
+
+TEST_P(WorkerReal, HasNothingOfWhatItsCallerLeftOpen) {
+  constexpr int kLeftOpen = 77;  // as of a script that has a lock: exec 77>lock
+  const UniqueFd left(::dup2(STDERR_FILENO, kLeftOpen));
+  const auto has = [](int number) {
+    return run_worker({.name = "has", .request = {{"number", number}}, .confinement = GetParam()});
+  };
+  ASSERT_TRUE(has(kLeftOpen)) << has(kLeftOpen).error().text();
+  EXPECT_EQ(*has(kLeftOpen), Json(false));
+  EXPECT_EQ(*has(STDERR_FILENO), Json(true));
 }
 
 TEST_P(WorkerReal, AServiceThatDoesNotComeUpIsAnError) {
