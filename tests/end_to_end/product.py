@@ -34,6 +34,9 @@ AS_GUEST_ROOT = () if IS_ROOT else ("unshare", "--map-auto", "--map-root-user")
 WITHOUT_ARCHIVE = ({"before": ("unshare", "--net")} if IS_ROOT else
                    {"env": {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}})
 
+# A shell that starts something beside itself has it ignore Ctrl-C, and all that this starts, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 class Failed(AssertionError):
     """A goldmill that ended in another way than the test says."""
