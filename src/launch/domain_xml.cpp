@@ -2,6 +2,7 @@
 #include "domain_xml.hpp"
 
 #include <goldmill/base/xml.hpp>
+#include <goldmill/machine/machine.hpp>
 
 namespace goldmill::launch {
 
@@ -26,16 +27,12 @@ std::string interface_xml(const Record& record) {
          "'/><model type='virtio'/></interface>\n";
 }
 
-}  // namespace
-
-namespace {
-/// Emulated, without what costs a guest and gives it nothing, as on this machine.
 std::string processor_xml(const std::string& type) {
   if (type != "qemu") {
     return "  <cpu mode='host-passthrough'/>\n";
   }
   std::string features;
-  for (const char* name : {"svm", "la57", "erms"}) {
+  for (const char* name : machine::kCostlyFeatures) {
     features += std::string("<feature policy='disable' name='") + name + "'/>";
   }
   return "  <cpu mode='maximum'>" + features + "</cpu>\n";

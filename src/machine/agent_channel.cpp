@@ -260,7 +260,7 @@ Result<void> AgentChannel::handle(const AgentLine& line, const std::string& iden
     report_.agent_version = line.value("agent").substr(0, 64);
     report_.protocol = line.value("protocol") == "2" ? 2 : 1;
     if (line.value("state") == "waiting") {
-      return system::write_all(socket_.get(), identity);
+      return system::send_all(socket_.get(), identity);
     }
     return {};
   }
@@ -313,7 +313,7 @@ Result<AgentReport> AgentChannel::personalise(const Identity& identity, const Wa
 
 Result<void> AgentChannel::demand(const std::string& verb, std::chrono::milliseconds limit) {
   const auto end = Clock::now() + limit;
-  TRY(system::write_all(socket_.get(), verb + "\n"));
+  TRY(system::send_all(socket_.get(), verb + "\n"));
   for (int count = 0; count < 100; ++count) {
     const AgentLine line = TRY(next_line(end, {}));
     if (line.verb == "ok" && line.value("for") == verb) {
@@ -332,7 +332,7 @@ Result<void> AgentChannel::power_off(std::chrono::milliseconds limit) {
 
 Result<AgentReport> AgentChannel::status(std::chrono::milliseconds limit) {
   const auto end = Clock::now() + limit;
-  TRY(system::write_all(socket_.get(), "status\n"));
+  TRY(system::send_all(socket_.get(), "status\n"));
   report_.ready = false;
   for (int count = 0; !report_.ready || !report_.personalised; ++count) {
     if (count > 100) {
@@ -356,7 +356,7 @@ Result<AgentReport> AgentChannel::resume(const Resumption& resumption,
                                          std::chrono::milliseconds limit,
                                          const std::function<std::optional<Error>()>& give_up) {
   // At once, without its hello: of a settled guest it is known what it waits for.
-  TRY(system::write_all(socket_.get(), TRY(resumption_lines(resumption))));
+  TRY(system::send_all(socket_.get(), TRY(resumption_lines(resumption))));
   const auto end = Clock::now() + limit;
   bool renewed = false;
   for (int count = 0; !renewed || !report_.ready; ++count) {

@@ -328,7 +328,7 @@ void close_others(const std::vector<int>& kept) {
   for (std::size_t i = 0; i < prepared.descriptors.size(); ++i) {
     moved.at(i) = ::fcntl(prepared.descriptors[i].ours, F_DUPFD_CLOEXEC, 400);
   }
-  ::syscall(SYS_close_range, 0U, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */);
+  system::close_at_exec(0);
   for (std::size_t i = 0; i < prepared.descriptors.size(); ++i) {
     if (::dup2(moved.at(i), prepared.descriptors[i].theirs) < 0) {
       fail(report, "hand over descriptors");

@@ -23,10 +23,14 @@ using system::UniqueFd;
 
 namespace {
 constexpr const char* kQemu = "/usr/bin/qemu-system-x86_64";
-// All that QEMU can emulate but for what costs a guest and gives it nothing: virtualization, for
-// which its kernel loads KVM, a fifth level of page tables to walk, and "fast" copies of strings,
-// for which it moves bytes instead of words: QEMU emulates each move by itself.
-constexpr const char* kEmulatedProcessor = "max,svm=off,la57=off,erms=off";
+/// All that QEMU can emulate, but for kCostlyFeatures.
+std::string emulated_processor() {
+  std::string text = "max";
+  for (const char* feature : kCostlyFeatures) {
+    text += std::string(",") + feature + "=off";
+  }
+  return text;
+}
 // QEMU's default of 1 GiB lets one guest's translations fill a host that runs hundreds.
 constexpr int kTranslationMiB = 256;
 // A resumed guest runs little, and hundreds of them are idle. What a login runs has room, or else
@@ -100,7 +104,7 @@ class Arguments {
       add("-accel", "tcg,thread=multi,tb-size=" + std::to_string(translation));
       // A kernel without another clock to compare its TSC with would look twice a second whether it
       // still goes right: hundreds of idle guests must not.
-      const std::string processor = kEmulatedProcessor;
+      const std::string processor = emulated_processor();
       add("-cpu", spec_.memory_file ? processor + ",tsc=off" : processor);
     }
     add_memory();

@@ -89,7 +89,7 @@ Result<Qmp> Qmp::connect(const fs::path& socket, std::chrono::milliseconds limit
 
 Result<void> Qmp::send(const std::string& line, int descriptor) {
   if (descriptor < 0) {
-    return system::write_all(socket_.get(), line);
+    return system::send_all(socket_.get(), line);
   }
   iovec piece{const_cast<char*>(line.data()), line.size()};  // sendmsg reads only
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};

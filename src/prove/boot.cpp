@@ -106,7 +106,7 @@ class Network {
     if (!thread_.joinable()) {
       return answer_;
     }
-    (void)system::write_all(ours_.get(), facts);
+    (void)system::send_all(ours_.get(), facts);
     ::shutdown(ours_.get(), SHUT_WR);
     thread_.join();
     return answer_;

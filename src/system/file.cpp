@@ -6,8 +6,10 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -30,6 +32,15 @@ void UniqueFd::reset() {
   if (number_ >= 0) {
     ::close(number_);
     number_ = -1;
+  }
+}
+
+void close_at_exec(unsigned first) {
+  constexpr unsigned kUsuallyAll = 1024;  // for a kernel before 5.11
+  if (::close_range(first, ~0U, CLOSE_RANGE_CLOEXEC) != 0) {
+    for (unsigned number = first; number < kUsuallyAll; ++number) {
+      ::fcntl(static_cast<int>(number), F_SETFD, FD_CLOEXEC);
+    }
   }
 }
 
@@ -101,9 +112,11 @@ Result<Digest> digest_of(int descriptor) {
   return hash.finish();
 }
 
-Result<void> write_all(int descriptor, std::string_view content) {
+namespace {
+template <typename Write>
+Result<void> all_by(const Write& write, std::string_view content) {
   while (!content.empty()) {
-    const ssize_t count = ::write(descriptor, content.data(), content.size());
+    const ssize_t count = write(content);
     if (count < 0) {
       if (errno == EINTR) {
         continue;
@@ -113,6 +126,21 @@ Result<void> write_all(int descriptor, std::string_view content) {
     content.remove_prefix(static_cast<std::size_t>(count));
   }
   return {};
+}
+}  // namespace
+
+Result<void> write_all(int descriptor, std::string_view content) {
+  return all_by(
+      [descriptor](std::string_view rest) { return ::write(descriptor, rest.data(), rest.size()); },
+      content);
+}
+
+Result<void> send_all(int socket, std::string_view content) {
+  return all_by(
+      [socket](std::string_view rest) {
+        return ::send(socket, rest.data(), rest.size(), MSG_NOSIGNAL);
+      },
+      content);
 }
 
 Result<UniqueFd> memory_file(std::string_view content, mode_t mode) {

@@ -129,17 +129,6 @@ int reopen_here(int descriptor) {
   return again;
 }
 
-/// Whoever started us may hold a lock or a secret open: neither a service, which outlives them, nor
-/// a package's script is to have it.
-void leave_behind_what_is_open() {
-  if (::syscall(SYS_close_range, 3U, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */) == 0) {
-    return;
-  }
-  for (int number = 3; number < 1024; ++number) {  // a kernel before 5.11
-    ::fcntl(number, F_SETFD, FD_CLOEXEC);
-  }
-}
-
 /// In the child, between clone and exec: system calls only.
 [[noreturn]] void become(Start& start) {
   char byte = 0;
@@ -182,7 +171,9 @@ void leave_behind_what_is_open() {
     }
   }
   const int program = ::fcntl(start.program, F_DUPFD_CLOEXEC, 600);
-  leave_behind_what_is_open();
+  // Whoever started us may hold a lock or a secret open: neither a service, which outlives them,
+  // nor a package's script is to have it.
+  close_at_exec(3);
   for (std::size_t i = 0; i < start.descriptors.size(); ++i) {
     if (::dup2(moved.at(i), start.descriptors[i].theirs) < 0) {
       fail_start("descriptors");
@@ -531,13 +522,13 @@ Result<void> mount_private_places() {
 }
 
 void become_worker_if_asked(int argc, char** argv, std::span<const WorkerEntry> workers) {
+  ::signal(SIGPIPE, SIG_IGN);
   if (argc != 2 || std::string_view(argv[0]) != kMark) {
     return;
   }
   for (const int number : {kRequest, kAnswers, kLifeline, kOwnLifeline}) {
     ::fcntl(number, F_SETFD, FD_CLOEXEC);  // not for the programs that the worker runs
   }
-  ::signal(SIGPIPE, SIG_IGN);
   known_workers = workers;
   hold_lifeline();
   Result<Json> answer = Error{ErrorKind::internal, std::string("no worker named ") + argv[1]};

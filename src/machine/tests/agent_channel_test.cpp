@@ -214,6 +214,7 @@ TEST(AgentChannel, EndlessTalkSilenceAndHangUpEnd) {
   Port gone;
   gone.hang_up();
   EXPECT_EQ(gone.personalise().error().kind, ErrorKind::unavailable);
+  EXPECT_FALSE(gone.channel().status(std::chrono::milliseconds(50)));
 }
 
 TEST(IdentityLines, RefuseWhatTheProtocolForbids) {

@@ -187,4 +187,13 @@ TEST_F(QmpTest, NeverWaitsWithoutLimit) {
   EXPECT_EQ(connect_unix(scratch_.path() / "none").error().kind, ErrorKind::unavailable);
 }
 
+TEST_F(QmpTest, AMachineThatEndsIsAnErrorAndNoSignal) {
+  auto server = serve({"{\"QMP\": {}}\n", "{\"return\": {}}\n"});
+  auto qmp = Qmp::connect(socket_);
+  ASSERT_TRUE(qmp) << qmp.error().text();
+  EXPECT_FALSE(qmp->execute("query-status"));
+  server.join();  // its end of the connection is closed now
+  EXPECT_FALSE(qmp->execute("query-status"));
+}
+
 }  // namespace goldmill::machine

@@ -2,6 +2,7 @@
 // A virtual machine that runs here, under QEMU in its cage: MachineSpec says what, Machine does.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -19,6 +20,11 @@
 #include <goldmill/system/file.hpp>
 
 namespace goldmill::machine {
+
+/// Of an emulated processor, what costs a guest and gives it nothing: virtualization, for which its
+/// kernel loads KVM, a fifth level of page tables to walk, and "fast" copies of strings, for which
+/// it moves bytes instead of words: QEMU emulates each move by itself.
+inline constexpr std::array kCostlyFeatures = {"svm", "la57", "erms"};
 
 enum class Firmware : std::uint8_t { bios, uefi, uefi_secure };
 enum class Controller : std::uint8_t { virtio, nvme, pvscsi };

@@ -40,6 +40,10 @@ class UniqueFd {
 Result<UniqueFd> open_file(const std::filesystem::path& path, int flags, mode_t mode = 0644);
 Result<UniqueFd> open_directory(const std::filesystem::path& path);
 
+/// Descriptors from `first` on stay behind at the next exec. System calls only: for a child between
+/// clone and exec.
+void close_at_exec(unsigned first);
+
 /// Reads from where the descriptor stands to the end, and hands over piece after piece. Errors: the
 /// taker's own, which ends it.
 using PieceTaker = std::function<Result<void>(std::string_view piece)>;
@@ -54,6 +58,8 @@ Result<std::string> read_all(int descriptor, Bytes limit = 256_MiB);
 /// The SHA-256 of what follows from where the descriptor stands.
 Result<Digest> digest_of(int descriptor);
 Result<void> write_all(int descriptor, std::string_view content);
+/// As write_all(), to a socket: a peer that has gone is an error here, too, and never a signal.
+Result<void> send_all(int socket, std::string_view content);
 
 /// Replaces the file as a whole: temporary file, fsync, rename, fsync of the directory, so that
 /// after a crash there is the old content or the new one.

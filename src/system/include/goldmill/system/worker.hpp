@@ -101,7 +101,9 @@ Result<void> start_service(const WorkerJob& job);
 /// that it writes there outlives it.
 Result<void> mount_private_places();
 
-/// First thing in main(): when this process was started as a worker, runs it and exits.
+/// First thing in main(): when this process was started as a worker, runs it and exits. A pipe
+/// whose reader has gone is an error of its writer from now on, never a signal: neither a launch
+/// nor a worker ends half way for it.
 void become_worker_if_asked(int argc, char** argv, std::span<const WorkerEntry> workers);
 
 }  // namespace goldmill::system
