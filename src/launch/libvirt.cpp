@@ -187,7 +187,9 @@ void LibvirtEngine::start_one(Record& record,
     return fail(record, report.error().text(), changed);
   }
   take_report(record, *report);
-  note_run(record, host.run_number(record));
+  if (const auto look = host.look(record)) {
+    note_run(record, look->run);
+  }
   record.instance.ready_seconds = seconds_since(begin);
   (void)records_.save(record);
   changed(record);
@@ -302,13 +304,14 @@ void LibvirtEngine::reconcile(Record& record, const LibvirtHost& host, Clock::ti
   if (!guard) {
     return;
   }
-  const auto state = host.state(record);
-  if (!state) {
-    record.instance.error = state.error().text();
+  const auto look = host.look(record);
+  if (!look) {
+    record.instance.error = look.error().text();
     return;
   }
+  const DomainState state = look->state;
   if (!should_run(record)) {
-    if (*state != DomainState::running) {
+    if (state != DomainState::running) {
       return;
     }
     // Its host was lost for a while, or virsh has started it. One that has an identity keeps it,
@@ -316,14 +319,13 @@ void LibvirtEngine::reconcile(Record& record, const LibvirtHost& host, Clock::ti
     record.instance.state = record.instance.machine_id.empty() ? State::starting : State::ready;
     record.instance.error.clear();
   }
-  if (*state == DomainState::running || *state == DomainState::paused) {
-    note_run(record, host.run_number(record));
-    ask_agent(record, host, *state);
+  note_run(record, look->run);
+  if (state == DomainState::running || state == DomainState::paused) {
+    ask_agent(record, host, state);
   } else {
-    note_run(record, std::nullopt);
     record.instance.state = State::stopped;
-    record.instance.error = *state == DomainState::absent ? "its host has no such machine any more"
-                                                          : "its machine was ended";
+    record.instance.error = state == DomainState::absent ? "its host has no such machine any more"
+                                                         : "its machine was ended";
   }
   (void)records_.save(record);
 }

@@ -273,16 +273,9 @@ Result<UniqueFd> LibvirtHost::console(const Record& record) const {
   });
 }
 
-Result<DomainState> LibvirtHost::state(const Record& record) const {
-  const auto domain = this->domain(record);
-  if (!domain && domain.error().kind == ErrorKind::not_found) {
-    return DomainState::absent;
-  }
-  int state = 0;
-  if (!domain || virDomainGetState(domain->get(), &state, nullptr, 0) < 0) {
-    return domain ? failure("cannot ask about " + record.instance.name) : domain.error();
-  }
-  switch (state) {
+namespace {
+DomainState state_of(int libvirts) {
+  switch (libvirts) {
     case VIR_DOMAIN_PAUSED:
       return DomainState::paused;
     case VIR_DOMAIN_SHUTOFF:
@@ -292,11 +285,23 @@ Result<DomainState> LibvirtHost::state(const Record& record) const {
       return DomainState::running;
   }
 }
+}  // namespace
 
-std::optional<std::int64_t> LibvirtHost::run_number(const Record& record) const {
+Result<DomainLook> LibvirtHost::look(const Record& record) const {
   const auto domain = this->domain(record);
-  const unsigned id = domain ? virDomainGetID(domain->get()) : kNoId;
-  return id == kNoId ? std::nullopt : std::optional<std::int64_t>(id);
+  if (!domain && domain.error().kind == ErrorKind::not_found) {
+    return DomainLook{};
+  }
+  int state = 0;
+  if (!domain || virDomainGetState(domain->get(), &state, nullptr, 0) < 0) {
+    return domain ? failure("cannot ask about " + record.instance.name) : domain.error();
+  }
+  const unsigned id = virDomainGetID(domain->get());  // came with the domain: asks nobody
+  return DomainLook{state_of(state), id == kNoId ? std::nullopt : std::optional<std::int64_t>(id)};
+}
+
+Result<DomainState> LibvirtHost::state(const Record& record) const {
+  return TRY(look(record)).state;
 }
 
 std::optional<Bytes> LibvirtHost::memory(const Record& record) const {

@@ -21,6 +21,10 @@ namespace goldmill::launch {
 
 /// What libvirt says of an instance's machine.
 enum class DomainState : std::uint8_t { absent, off, paused, running };
+struct DomainLook {
+  DomainState state = DomainState::absent;
+  std::optional<std::int64_t> run;  ///< while it runs: another number for each start
+};
 
 class LibvirtHost {
  public:
@@ -43,9 +47,8 @@ class LibvirtHost {
   Result<system::UniqueFd> agent_port(const Record& record) const;
   Result<system::UniqueFd> console(const Record& record) const;
 
+  Result<DomainLook> look(const Record& record) const;
   Result<DomainState> state(const Record& record) const;
-  /// Another one for each start, while it runs.
-  std::optional<std::int64_t> run_number(const Record& record) const;
   /// Of its process, while it runs.
   std::optional<Bytes> memory(const Record& record) const;
   /// Presses the power button.

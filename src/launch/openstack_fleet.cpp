@@ -108,8 +108,9 @@ void take_server(Record& record, const Server& server) {
     instance.address = server.address;
   }
   instance.error.clear();
-  note_run(record, is_running(server) ? std::optional<std::int64_t>(0) : std::nullopt);
-  if (is_running(server)) {
+  const bool runs = is_running(server);
+  note_run(record, runs ? std::optional<std::int64_t>(0) : std::nullopt);
+  if (runs) {
     instance.state = State::ready;
   } else if (server.status == "BUILD" || server.status == "REBUILD") {
     instance.state = State::starting;
