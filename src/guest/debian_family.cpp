@@ -391,7 +391,7 @@ Result<DebianFamily::Steps> DebianFamily::steps(const RecipeView& view,
       packages.options["debconf"].push_back(answer.package + " " + answer.question + " " +
                                             answer.type + " " + answer.value);
     }
-    packages.manner = unpacked_by(pinned.packages, view.parent == nullptr);
+    packages.manner = unpacked_by(packages.options["resolution"], view.parent == nullptr);
     steps.before.push_back(std::move(packages));
   }
   if (view.parent == nullptr) {

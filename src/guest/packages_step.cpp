@@ -16,6 +16,19 @@ namespace {
 constexpr std::array kAccountFiles = {"passwd", "group", "shadow", "gshadow"};
 constexpr const char* kPackages = "/run/goldmill/packages";
 
+/// Why dpkg must unpack them, as far as it can be told before they are here.
+std::optional<std::string> reason_told_by(const Json& resolution) {
+  if (!resolution.value("removed", Json::array()).empty()) {
+    return "packages are removed";
+  }
+  for (const Json& package : resolution.at("packages")) {
+    if (!find_string(package, "upgrades_from").value_or("").empty()) {
+      return find_string(package, "name").value_or("") + " is there in another version";
+    }
+  }
+  return std::nullopt;
+}
+
 /// One run of the step.
 class Installation {
  public:
@@ -118,8 +131,8 @@ class Installation {
     case_ = "added";
     TRY(answer_questions());
     show("unpack", 0, 1);
-    if (!resolution_.value("removed", Json::array()).empty()) {
-      why_dpkg_ = "packages are removed";
+    if (auto reason = reason_told_by(resolution_)) {
+      why_dpkg_ = *reason;
       return install_with_dpkg();
     }
     const Json answer = TRY(call({"inspect"}));
@@ -258,21 +271,13 @@ Result<Json> PackagesStep::run(const plan::Step& step, plan::StepContext& contex
   return Installation(step, context, cache.get()).run();
 }
 
-std::string unpacked_by(const Resolution& resolution, bool new_root) {
+std::string unpacked_by(const Json& resolution, bool new_root) {
   if (new_root) {
     return "unpacked by goldmill into an empty tree";
   }
-  if (!resolution.removed.empty()) {
-    return "unpacked by the image's dpkg, since packages are removed";
-  }
-  const auto upgraded = std::find_if(
-      resolution.packages.begin(), resolution.packages.end(), [](const PackageFile& package) {
-        return !package.upgrades_from.empty();
-      });
-  if (upgraded != resolution.packages.end()) {
-    return "unpacked by the image's dpkg, since " + upgraded->name + " is there in another version";
-  }
-  return "unpacked by goldmill if they only add paths, else by the image's dpkg";
+  const auto reason = reason_told_by(resolution);
+  return reason ? "unpacked by the image's dpkg, since " + *reason
+                : "unpacked by goldmill if they only add paths, else by the image's dpkg";
 }
 
 }  // namespace goldmill::guest

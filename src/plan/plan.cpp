@@ -234,6 +234,7 @@ class Planner {
     planned.key = key_of(planned.step, parents);
     planned.done = TRY(history_.find(*planned.key));
     if (planned.done) {
+      planned.step.manner.clear();
       return {};
     }
     const Json description = describe(planned.step, parents);
@@ -279,16 +280,14 @@ bool Plan::is_done() const {
 Json Plan::to_json() const {
   Json rows = Json::array();
   for (const PlannedStep& planned : steps) {
-    rows.push_back(
-        {{"name", planned.step.name},
-         {"kind", planned.step.kind},
-         {"key", planned.key ? Json(planned.key->text()) : Json()},
-         {"result", planned.done ? "cached" : "runs"},
-         {"reason", planned.reason.empty() ? Json() : Json(planned.reason)},
-         {"manner",
-          planned.done || planned.step.manner.empty() ? Json() : Json(planned.step.manner)},
-         {"expected_seconds",
-          planned.expected_seconds ? Json(*planned.expected_seconds) : Json()}});
+    rows.push_back({{"name", planned.step.name},
+                    {"kind", planned.step.kind},
+                    {"key", planned.key ? Json(planned.key->text()) : Json()},
+                    {"result", planned.done ? "cached" : "runs"},
+                    {"reason", planned.reason.empty() ? Json() : Json(planned.reason)},
+                    {"manner", planned.step.manner.empty() ? Json() : Json(planned.step.manner)},
+                    {"expected_seconds",
+                     planned.expected_seconds ? Json(*planned.expected_seconds) : Json()}});
   }
   return {{"image", image}, {"steps", std::move(rows)}};
 }

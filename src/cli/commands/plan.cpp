@@ -18,7 +18,7 @@ void show(const plan::Plan& plan, Terminal& terminal) {
   }
   terminal.print_table(table);
   for (const plan::PlannedStep& planned : plan.steps) {
-    if (!planned.done && !planned.step.manner.empty()) {
+    if (!planned.step.manner.empty()) {
       terminal.print_line(planned.step.name + " of " + plan.image + ": " + planned.step.manner);
     }
   }

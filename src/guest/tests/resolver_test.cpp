@@ -49,13 +49,14 @@ TEST(Resolution, SurvivesJson) {
 
 TEST(Resolution, TellsWhoUnpacksIt) {
   Resolution wanted = resolution();
-  EXPECT_EQ(unpacked_by(wanted, true), "unpacked by goldmill into an empty tree");
-  EXPECT_EQ(unpacked_by(wanted, false), "unpacked by the image's dpkg, since packages are removed");
+  EXPECT_EQ(unpacked_by(to_json(wanted), true), "unpacked by goldmill into an empty tree");
+  EXPECT_EQ(unpacked_by(to_json(wanted), false),
+            "unpacked by the image's dpkg, since packages are removed");
   wanted.removed.clear();
-  EXPECT_EQ(unpacked_by(wanted, false),
+  EXPECT_EQ(unpacked_by(to_json(wanted), false),
             "unpacked by the image's dpkg, since tool is there in another version");
   wanted.packages[0].upgrades_from.clear();
-  EXPECT_EQ(unpacked_by(wanted, false),
+  EXPECT_EQ(unpacked_by(to_json(wanted), false),
             "unpacked by goldmill if they only add paths, else by the image's dpkg");
 }
 

@@ -6,7 +6,6 @@
 #include <functional>
 #include <string>
 
-#include <goldmill/guest/resolver.hpp>
 #include <goldmill/plan/step_kind.hpp>
 
 namespace goldmill::guest {
@@ -35,6 +34,6 @@ class PackagesStep : public plan::StepKind {
 
 /// By which of these ways a resolution will be unpacked, in words. What the packages' own contents
 /// decide is known only when they are there.
-std::string unpacked_by(const Resolution& resolution, bool new_root);
+std::string unpacked_by(const Json& resolution, bool new_root);
 
 }  // namespace goldmill::guest

@@ -43,7 +43,8 @@ struct Step {
   bool boots = false;
   /// "file:line:column" of the recipe's entry that it comes from, for messages; in no key.
   std::string asked_at = {};
-  /// Where there are several ways to run it, the one that it will take, in words; in no key.
+  /// Where there are several ways to run it, the one that it will take, in words; "" of one that
+  /// is done. In no key.
   std::string manner = {};
 };
 
