@@ -49,7 +49,8 @@ std::string grub_config(const Layout& layout) {
          "serial --unit=0 --speed=115200\n"
          "terminal_input console serial\n"
          "terminal_output console serial\n"
-         "set timeout=1\n"
+         // A key is looked for once and not waited for: Esc, held since the start, shows the menu.
+         "set timeout=0\n"
          "set timeout_style=hidden\n"
          "set default=0\n"
          "set fallback=1\n"
