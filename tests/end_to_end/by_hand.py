@@ -25,6 +25,7 @@ class Guest:
         self.port = free_port()
         self.serial = room / f"{name}.serial"
         self.known_hosts = room / f"{name}.hosts"
+        self.shared = room / f"{name}.%r.ssh"
         self.overlay = room / f"{name}.qcow2"
         product.run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", disk, self.overlay)
         self.command = ["qemu-system-x86_64", "-m", "512", "-display", "none", "-accel", "tcg",
@@ -40,6 +41,7 @@ class Guest:
         return self
 
     def __exit__(self, *_):
+        self.hang_up()
         self.process.kill()
         self.process.wait()
         self.process.stderr.close()
@@ -47,15 +49,21 @@ class Guest:
     def console(self):
         return self.serial.read_text(errors="replace") if self.serial.exists() else ""
 
-    def wait(self, what, probe, seconds=420):
-        end = time.monotonic() + seconds
+    def wait(self, what, probe):
+        """As long as the guest may need by its own measure, processor time: beside others it gets less
+        of that. The clock ends the wait for one that hangs without any work."""
+        begin = product.processor_seconds(self.process.pid)
+        end = time.monotonic() + 1200
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 raise product.Failed(f"QEMU ended: {self.process.stderr.read().decode()}")
+            used = product.processor_seconds(self.process.pid) - begin
             if found := probe():
                 return found
+            if used > 300:
+                break
             time.sleep(1)
-        raise product.Failed(f"no {what} within {seconds} s\n{self.console()[-3000:]}")
+        raise product.Failed(f"no {what} by {used:.0f} s of processor\n{self.console()[-3000:]}")
 
     def wait_for_login(self):
         return self.wait("login", lambda: re.search(r"(\S+) login:", self.console())).group(1)
@@ -70,9 +78,17 @@ class Guest:
         return self.wait("host key", scan)
 
     def ssh(self, words, user="ops", key=None, **options):
-        """As the user that the recipe names, with the recipe's key; options as of product.run."""
+        """As the user that the recipe names, with the recipe's key; options as of product.run. All words
+        of a user go over one connection: to log in takes an emulated guest seconds."""
         key = key or product.RECIPES / "ops"
         return product.run(
             "ssh", "-p", self.port, "-i", key, "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes",
             "-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={self.known_hosts}",
+            "-o", "ControlMaster=auto", "-o", "ControlPersist=yes", "-o", f"ControlPath={self.shared}",
             "-o", "ConnectTimeout=60", f"{user}@127.0.0.1", words, **options)
+
+    def hang_up(self):
+        """The guest goes down: it may not find the time to end the connections."""
+        for shared in self.shared.parent.glob(self.shared.name.replace("%r", "*")):
+            subprocess.run(["ssh", "-o", f"ControlPath={shared}", "-O", "exit", "127.0.0.1"],
+                           capture_output=True, check=False)

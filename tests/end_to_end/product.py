@@ -226,6 +226,25 @@ def gone_within(home, seconds, sessions=None):
     return found
 
 
+def workers(name):
+    """Numbers of the processes of goldmill's that do this job."""
+    found = set()
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            words = pathlib.Path("/proc", process, "cmdline").read_bytes().split(b"\0")
+            if words[:2] == [b"goldmill-worker", name.encode()]:
+                found.add(int(process))
+    return found
+
+
+def ended_within(seconds, processes):
+    """Whether all of them end in that time."""
+    limit = time.monotonic() + seconds
+    while any(map(is_running, processes)) and time.monotonic() < limit:
+        time.sleep(0.1)
+    return not any(map(is_running, processes))
+
+
 class Case(unittest.TestCase):
     """A test on the shared images."""
     maxDiff = None
@@ -283,6 +302,11 @@ def is_running(process):
     except OSError:
         return False
     return stat.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def processor_seconds(process):
+    """What it has used so far, also by threads that ended: its clock, clock_getcpuclockid(3)."""
+    return time.clock_gettime(~process << 3 | 2)
 
 
 def start(*arguments, home=HOME, before=(), **options):

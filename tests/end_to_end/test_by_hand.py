@@ -9,7 +9,6 @@ import contextlib
 import pathlib
 import re
 import shlex
-import time
 import unittest
 
 from by_hand import Guest
@@ -103,6 +102,7 @@ class ByHand(Case):
         boot = self.inside("cat /proc/sys/kernel/random/boot_id")
         with contextlib.suppress(Failed):
             self.inside("systemctl reboot")
+        self.one.hang_up()
         self.wait_for_another_boot(boot)
         self.assertEqual(release, self.inside("uname -r").strip())
         self.assertEqual("", self.inside("systemctl --failed --no-legend").strip())
@@ -114,14 +114,12 @@ class ByHand(Case):
             self.assertEqual(release, guest.ssh("uname -r").strip())
             self.assertEqual("yes", guest.ssh("test -d /sys/firmware/efi && echo yes").strip())
 
-    def wait_for_another_boot(self, boot, seconds=420):
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+    def wait_for_another_boot(self, boot):
+        def booted():
             with contextlib.suppress(Failed):
-                if self.inside("cat /proc/sys/kernel/random/boot_id") != boot:
-                    return
-            time.sleep(2)
-        self.fail("the guest did not come back")
+                return self.inside("cat /proc/sys/kernel/random/boot_id") != boot
+            return False
+        self.one.wait("other boot", booted)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ class Exports(Case):
         recipe.write_text("recipe: wide\nfrom: base\nhardware: [virtio, nvme, vmware, hyperv]\n")
         goldmill("build", recipe)
         cls.raw = cls.room / "wide.raw"
-        goldmill("export", "wide", "-F", "raw", "-o", cls.raw)
+        cls.exported = goldmill("export", "wide", "-F", "raw", "-o", cls.raw)
 
     def partitions(self, disk):
         """number -> (first sector, sectors, name)"""
@@ -161,6 +161,7 @@ class Exports(Case):
                 answer = goldmill("export", image, "-F", form, "-o", file, status=status)
                 self.assertIn(words, answer.err)
                 self.assertIn("hint: ", answer.err)
+                self.assertLess(answer.seconds, self.exported.seconds, "said before anything slow")
                 self.assertEqual(before, sorted(self.room.iterdir()))
 
     @unittest.skipUnless(product.IS_ROOT, "mounts a small file system")

@@ -19,23 +19,7 @@ LAB = f"lab-{os.getpid()}"
 
 def keepers():
     """The processes that keep a network of the shared home."""
-    found = []
-    for process in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{process}/cmdline", "rb") as file:
-                words = file.read().split(b"\0")
-        except OSError:
-            continue
-        if words[:2] == [b"goldmill-worker", b"launch_lan"]:
-            found.append(int(process))
-    return set(found)
-
-
-def ended_within(seconds, processes):
-    limit = time.monotonic() + seconds
-    while any(map(product.is_running, processes)) and time.monotonic() < limit:
-        time.sleep(0.1)
-    return not any(map(product.is_running, processes))
+    return product.workers("launch_lan")
 
 
 @unittest.skipUnless(os.access("/dev/net/tun", os.R_OK | os.W_OK), "/dev/net/tun is not for us")
@@ -111,10 +95,10 @@ class OwnNetworks(Case):
 
     def test_6_a_network_ends_with_the_last_on_it(self):
         for row in self.pair:
-            self.assertFalse(ended_within(0, self.keepers))
+            self.assertFalse(product.ended_within(0, self.keepers))
             os.kill(record(row["name"])["process"]["id"], signal.SIGKILL)
         goldmill("rm", "--force", FLEET + "x")
-        self.assertTrue(ended_within(15, self.keepers), "a keeper without a network")
+        self.assertTrue(product.ended_within(15, self.keepers), "a keeper without a network")
         goldmill("rm", "--force", FLEET)
         left = {FLEET, LAB} & set(os.listdir(product.HOME / "networks"))
         self.assertEqual(set(), left)

@@ -64,12 +64,6 @@ def ping(name):
             answer += channel.recv(4096)
 
 
-def processor_seconds(processes):
-    """That all threads of these have used so far."""
-    return sum(int((thread / "schedstat").read_text().split()[0]) for process in processes
-               for thread in pathlib.Path(f"/proc/{process}/task").iterdir()) / 1e9
-
-
 def look(name):
     before = time.time()
     lines = goldmill("ssh", name, "--", LOOK + "date +%s").out.split("\n")
@@ -105,9 +99,9 @@ class Warm(Case):
         memory = [row["memory_bytes"] for row in rows(FLEET).values()]
         self.assertLess(sum(memory) / COUNT, 32 << 20)
         processes = [record(name)["process"]["id"] for name in self.names]
-        before, seconds = processor_seconds(processes), 15
+        before, seconds = sum(map(product.processor_seconds, processes)), 15
         time.sleep(seconds)
-        used = (processor_seconds(processes) - before) / seconds
+        used = (sum(map(product.processor_seconds, processes)) - before) / seconds
         print(f"{COUNT} idle ones: {used:.3f} cores", flush=True)
         self.assertLess(used, 4 * 0.5 * COUNT / 400)
 
