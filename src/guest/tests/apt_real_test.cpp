@@ -189,8 +189,9 @@ TEST(Archive12, ABaseIsFetched) {
   wanted.verify = true;
   start = std::chrono::steady_clock::now();
   must(fetch(wanted));
-  std::cout << "again: " << looked << " s, verified: " << seconds_since(start) << " s\n";
-  EXPECT_LT(looked, 0.2);
+  const double verified = seconds_since(start);
+  std::cout << "again: " << looked << " s, verified: " << verified << " s\n";
+  EXPECT_LT(looked, verified) << "what is there is not read again unless asked";
 }
 
 /// The judge: apt-get itself, with a configuration and an empty root of its own.
