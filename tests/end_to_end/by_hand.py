@@ -19,7 +19,7 @@ def free_port():
 
 class Guest:
     """Its writes go into an overlay of its own beside its log: the disk stays as it is. Another
-    guest may go on with that overlay. Use it with `with`."""
+    guest may go on with that overlay. Use it with `with`; it also ends when the test is killed."""
 
     def __init__(self, disk, room, name, uefi=False):
         self.port = free_port()
@@ -28,8 +28,8 @@ class Guest:
         self.shared = room / f"{name}.%r.ssh"
         self.overlay = room / f"{name}.qcow2"
         product.run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", disk, self.overlay)
-        self.command = ["qemu-system-x86_64", "-m", "512", "-display", "none", "-accel", "tcg",
-                        "-serial", f"file:{self.serial}",
+        self.command = ["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64",
+                        "-m", "512", "-display", "none", "-accel", "tcg", "-serial", f"file:{self.serial}",
                         "-drive", f"if=virtio,format=qcow2,file={self.overlay},cache=unsafe",
                         "-nic", f"user,model=virtio,hostfwd=tcp:127.0.0.1:{self.port}-:22"]
         if uefi:
