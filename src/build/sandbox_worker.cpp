@@ -236,9 +236,8 @@ Result<void> build_view(const system::WorkerContext& context, const SandboxReque
   std::string resolver;
   if (request.network) {
     plan.files.emplace_back("etc/resolv.conf");
-    resolver = system::read_file("/etc/resolv.conf", 1_MiB).has_value()
-                   ? *system::read_file("/etc/resolv.conf", 1_MiB)
-                   : "";
+    auto text = system::read_file("/etc/resolv.conf", 1_MiB);
+    resolver = text ? *std::move(text) : "";
   }
   for (const BindRequest& bind : request.binds) {
     auto& list = bind.kind == BindKind::directory ? plan.directories : plan.files;

@@ -83,7 +83,9 @@ Result<std::optional<int>> Parsed::integer(std::string_view option, int lowest, 
 
 std::vector<Option> all_options(const Command& command) {
   std::vector<Option> options = command.options;
-  options.push_back({.name = "json", .doc = "Print one JSON object on standard output."});
+  if (command.answers_json) {
+    options.push_back({.name = "json", .doc = "Print one JSON object on standard output."});
+  }
   options.push_back({.name = "help", .letter = 'h', .doc = "Show this help."});
   return options;
 }

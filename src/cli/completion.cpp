@@ -88,8 +88,8 @@ std::string bash_command(const Program& program, const Command& command) {
   text += "      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W " + shell_quoted(options) +
           " -- \"$cur\")); return; fi\n";
   text +=
-      "      for ((i = first + 1; i < COMP_CWORD; i++)); do\n"
-      "        case ${COMP_WORDS[i]} in\n";
+      "      for ((i = 2; i < last; i++)); do\n"
+      "        case ${words[i]} in\n";
   if (!with_value.empty()) {
     text += "          " + with_value + ") ((i++));;\n";
   }
@@ -104,21 +104,35 @@ std::string bash_command(const Program& program, const Command& command) {
   return text + "        *) ;;\n      esac;;\n";
 }
 
+/// Bash splits words also at '=', '@' and ':' and replaces only what follows the last of these.
+constexpr const char* kBashWords =
+    "  local line=${COMP_LINE:0:COMP_POINT} words=() last cur prev kept='' mark\n"
+    "  read -ra words <<<\"$line\"\n"
+    "  [[ $line == *[[:space:]] ]] && words+=('')\n"
+    "  last=$((${#words[@]} - 1))\n"
+    "  cur=${words[last]} prev=${words[last - 1]}\n"
+    "  [[ $cur == --*=* ]] && prev=${cur%%=*} cur=${cur#*=}\n"
+    "  for mark in = @ :; do\n"
+    "    if [[ $COMP_WORDBREAKS == *\"$mark\"* && ${cur#\"$kept\"} == *\"$mark\"* ]]; then\n"
+    "      kept=${cur%\"${cur##*\"$mark\"}\"}\n"
+    "    fi\n"
+    "  done\n";
+
 std::string bash_script(const Program& program) {
   const std::string function = "_" + program.name;
   std::string text = "# bash completion of " + program.name +
-                     ", generated from its table of commands\n" + function +
-                     "() {\n"
-                     "  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
-                     "  local first=1 position=0 i\n"
-                     "  COMPREPLY=()\n"
-                     "  if ((COMP_CWORD == first)); then\n"
+                     ", generated from its table of commands\n" + function + "() {\n" + kBashWords +
+                     "  COMPREPLY=()\n  " + function + "_offer\n" +
+                     "  COMPREPLY=(\"${COMPREPLY[@]#\"$kept\"}\")\n}\n" + function +
+                     "_offer() {\n"
+                     "  local position=0 i\n"
+                     "  if ((last == 1)); then\n"
                      "    COMPREPLY=($(compgen -W " +
                      shell_quoted(command_names(program) + " --help --version") +
                      " -- \"$cur\"))\n"
                      "    return\n"
                      "  fi\n"
-                     "  case ${COMP_WORDS[first]} in\n";
+                     "  case ${words[1]} in\n";
   for (const Command* command : shown_commands(program)) {
     text += bash_command(program, *command);
   }

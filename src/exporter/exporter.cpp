@@ -32,9 +32,9 @@ Result<const Format*> find_format(std::string_view name) {
                did_you_mean(name, known)};
 }
 
-std::string option_of(const Job& job, const Format& format, std::string_view name) {
-  const auto given = job.options.find(std::string(name));
-  if (given != job.options.end()) {
+std::string option_of(const Options& options, const Format& format, std::string_view name) {
+  const auto given = options.find(std::string(name));
+  if (given != options.end()) {
     return given->second;
   }
   const auto found = std::find_if(format.options.begin(),
@@ -77,7 +77,7 @@ Result<void> check_options(const Export& wanted, const Format& format) {
                    known.empty() ? "it has none" : did_you_mean(name, known)};
     }
   }
-  return {};
+  return format.check == nullptr ? Result<void>() : format.check(wanted.options);
 }
 }  // namespace
 

@@ -11,7 +11,7 @@ namespace goldmill::exporter {
 #undef EXPORTER
 
 /// The option's value, or its default.
-std::string option_of(const Job& job, const Format& format, std::string_view name);
+std::string option_of(const Options& options, const Format& format, std::string_view name);
 
 /// A whole number within [least, most]. Errors: invalid_input, naming the option.
 Result<int> number_option(const std::string& value, std::string_view name, int least, int most);

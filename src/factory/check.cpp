@@ -235,7 +235,9 @@ Result<void> Inspection::instances() {
   for (const launch::Instance& instance : TRY(launch::list(session_.home.root()))) {
     ++report_.checked["instances"];
     if (!images.contains(instance.image)) {
-      add(Kind::damaged, "instances/" + instance.name, "its image " + instance.image + " is gone");
+      add(Kind::damaged,
+          "instances/" + instance.name,
+          instance.image.empty() ? instance.error : "its image " + instance.image + " is gone");
     }
   }
   return {};

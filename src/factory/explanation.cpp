@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <goldmill/factory/answering.hpp>
 #include <goldmill/factory/explanation.hpp>
 #include <goldmill/guest/baseline_step.hpp>
 #include <goldmill/guest/debian_family.hpp>
 #include <goldmill/guest/security_policy.hpp>
 #include <goldmill/image/layout.hpp>
 #include <goldmill/recipe/load.hpp>
-#include <goldmill/recipe/settings.hpp>
 
 namespace goldmill::factory {
 
@@ -102,19 +102,12 @@ Result<std::vector<std::string>> package_lines(const Session& session,
 }  // namespace
 
 Result<Json> explain(Session& session, const BuildRequest& request) {
-  const auto lineage = TRY(recipe::load_lineage(
-      request.recipes.front(), {request.set, request.os, recipe::settings_files()}));
-  const recipe::Recipe& own = lineage.recipes.back();
-  const recipe::Recipe merged = recipe::merged(lineage.recipes);
-  if (!merged.os) {
-    return Error{ErrorKind::not_found,
-                 "the recipe of '" + lineage.missing_parent + "' is not beside " +
-                     own.file.filename().string(),
-                 "put it into the same directory"};
-  }
+  const auto lineage = TRY(whole_lineage(session, request));
+  const recipe::Recipe& own = lineage.back();
+  const recipe::Recipe merged = recipe::merged(lineage);
   std::optional<recipe::Recipe> parent;
-  if (lineage.recipes.size() > 1) {
-    parent = recipe::merged({lineage.recipes.begin(), lineage.recipes.end() - 1});
+  if (lineage.size() > 1) {
+    parent = recipe::merged({lineage.begin(), lineage.end() - 1});
   }
   const auto layout =
       TRY(image::Layout::make(merged.disk.value_or(recipe::Disk{}), *merged.os, merged.hardware));
@@ -129,7 +122,7 @@ Result<Json> explain(Session& session, const BuildRequest& request) {
               TRY(package_lines(session, own, merged, parent ? &*parent : nullptr))));
   sections.push_back(section("Disk", disk_lines(layout)));
   sections.push_back(section("What `goldmill test` checks", promise_lines(merged.promises)));
-  if (const auto lines = part_lines(lineage.recipes); !lines.empty()) {
+  if (const auto lines = part_lines(lineage); !lines.empty()) {
     sections.push_back(section("Parts", lines));
   }
   return Json{{"recipe", own.name}, {"sections", std::move(sections)}};

@@ -452,9 +452,11 @@ Result<void> check_removable(Session& session,
     }
   }
   for (const launch::Instance& instance : TRY(launch::list(session.home.root()))) {
-    if (instance.image == image.reference()) {
+    const bool unknown = instance.image.empty();  // its record is damaged
+    if (unknown || instance.image == image.reference()) {
       return Error{ErrorKind::conflict,
-                   "instance " + instance.name + " is linked to " + image.reference(),
+                   "instance " + instance.name + (unknown ? " may be" : " is") + " linked to " +
+                       image.reference(),
                    "remove it first: goldmill rm " + instance.name};
     }
   }

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "lineages.hpp"
 
+#include <filesystem>
+#include <set>
+
+#include <goldmill/base/suggestion.hpp>
 #include <goldmill/guest/foreign_programs.hpp>
 #include <goldmill/recipe/load.hpp>
 #include <goldmill/recipe/settings.hpp>
@@ -11,11 +15,28 @@
 
 namespace goldmill::factory {
 
+namespace fs = std::filesystem;
+
 namespace {
 
 bool is_pinned(const recipe::Recipe& own) {
   const auto reference = store::ImageReference::parse(own.from);
   return reference && (reference->version > 0 || !reference->channel.empty());
+}
+
+/// What `from:` could have meant: images, and recipes beside this one.
+Result<std::vector<std::string>> possible_parents(Session& session, const recipe::Recipe& own) {
+  std::set<std::string> names;
+  for (const store::ImageRecord& image : TRY(session.catalogue.images())) {
+    names.insert(image.name);
+  }
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(own.file.parent_path(), ignored)) {
+    if (entry.path().extension() == ".yaml" && entry.path() != own.file) {
+      names.insert(entry.path().stem());
+    }
+  }
+  return std::vector<std::string>(names.begin(), names.end());
 }
 
 }  // namespace
@@ -26,7 +47,8 @@ Result<store::ImageRecord> stored_parent(Session& session, const recipe::Recipe&
     return Error{ErrorKind::not_found,
                  own.origin.text() + ": there is neither an image " + own.from +
                      " nor a recipe of that name beside " + own.file.filename().string(),
-                 "build it first, or put its recipe into the same directory"};
+                 "build it first, or put its recipe into the same directory; " +
+                     did_you_mean(own.from, TRY(possible_parents(session, own)))};
   }
   return image;
 }

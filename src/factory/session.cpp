@@ -36,7 +36,13 @@ Result<StepLimits> StepLimits::from_environment() {
 }
 
 Result<Session> Session::open(Observer& observer) {
-  return open(observer, TRY(store::Home::open()));
+  auto home = store::Home::open();
+  auto session = home ? open(observer, *std::move(home)) : Result<Session>(std::move(home).error());
+  if (!session && session.error().hint.empty()) {
+    session.error().hint =
+        "it is in goldmill's home: make room there, or set GOLDMILL_HOME to a directory of yours";
+  }
+  return session;
 }
 
 Result<Session> Session::open(Observer& observer, store::Home home) {

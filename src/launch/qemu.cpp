@@ -654,7 +654,11 @@ Result<void> QemuEngine::stop(const std::string& instance, std::chrono::seconds 
 }
 
 Result<void> QemuEngine::remove(const std::string& instance) {
-  Record record = TRY(records_.load(instance));
+  auto loaded = records_.load(instance);
+  if (!loaded && loaded.error().kind == ErrorKind::corrupt) {
+    return records_.erase(instance);  // nobody knows more of it
+  }
+  Record record = TRY(std::move(loaded));
   const auto kill = [&record]() -> Result<void> {
     const bool alive = record.process && machine::is_alive(*record.process);
     return alive ? kill_process(*record.process) : Result<void>();

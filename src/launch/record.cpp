@@ -34,6 +34,7 @@ namespace {
 constexpr std::uint16_t kFirstPort = 20000;
 constexpr std::uint16_t kLastPort = 32767;
 constexpr Bytes kLongestRecord = 4_MiB;
+constexpr const char* kEmbeddedEngine = "qemu";
 constexpr std::size_t kLongestFleet = 48;
 constexpr const char* kNew = ".new-";      // + an instance's name, while it is made
 constexpr const char* kFleet = ".fleet-";  // + a fleet's name: its launcher's lock
@@ -301,23 +302,44 @@ std::string numbered(const std::string& fleet, int number) {
   return fleet + "-" + digits;
 }
 
-Result<std::string> choose_fleet(const LaunchRequest& request, const std::set<std::string>& taken) {
+/// What would share a name with this fleet or an instance of it, so that nobody could name either
+/// alone; "": nothing.
+std::string namesake_of(const std::string& fleet, int count, const std::vector<Record>& existing) {
+  std::set<std::string> names = {fleet};
+  for (int number = 1; number <= count; ++number) {
+    names.insert(numbered(fleet, number));
+  }
+  for (const Record& record : existing) {
+    if (names.contains(record.instance.fleet)) {
+      return "a fleet " + record.instance.fleet;
+    }
+    if (record.instance.name == fleet) {
+      return "an instance " + fleet;
+    }
+  }
+  return "";
+}
+
+Result<std::string> choose_fleet(const LaunchRequest& request,
+                                 const std::vector<Record>& existing) {
   if (!request.fleet.empty()) {
     if (!is_name(request.fleet)) {
       return Error{ErrorKind::invalid_input,
                    "'" + request.fleet + "' is no name for a fleet",
                    "use a-z, 0-9 and - (not first or last), at most 48 characters"};
     }
-    if (taken.contains(request.fleet)) {
+    const std::string namesake = namesake_of(request.fleet, request.count, existing);
+    if (!namesake.empty()) {
       return Error{ErrorKind::conflict,
-                   "there is a fleet " + request.fleet + " already",
-                   "choose another name or remove it: goldmill rm " + request.fleet};
+                   "there is " + namesake + " already",
+                   "choose another name, or remove it: goldmill rm " +
+                       namesake.substr(namesake.rfind(' ') + 1)};
     }
     return request.fleet;
   }
   const std::string base = fleet_from(request.image);
   std::string name = base;
-  for (int number = 2; taken.contains(name); ++number) {
+  for (int number = 2; !namesake_of(name, request.count, existing).empty(); ++number) {
     name = base + "-" + std::to_string(number);
   }
   return name;
@@ -544,14 +566,11 @@ Result<Records::Prepared> Records::prepare(const LaunchRequest& request,
                                            const fs::path& snapshot,
                                            const std::vector<std::string>& hosts) {
   const Bytes size = TRY(disk_size_of(request));
+  TRY(hosts.empty() ? machine::check_overlay_size(size) : Result<void>());
   const auto allocation_guard = TRY(allocation_lock());
   clear_away();
   const std::vector<Record> existing = TRY(load_all());
-  std::set<std::string> fleets;
-  for (const Record& record : existing) {
-    fleets.insert(record.instance.fleet);
-  }
-  const std::string fleet = TRY(choose_fleet(request, fleets));
+  const std::string fleet = TRY(choose_fleet(request, existing));
   Prepared prepared{
       TRY(system::FileLock::acquire(fleet_file(fleet), system::FileLock::Mode::exclusive)),
       fleet,
@@ -588,21 +607,65 @@ Result<Records::Prepared> Records::prepare(const LaunchRequest& request,
   return prepared;
 }
 
-Result<Record> Records::load(const std::string& name) const {
-  const bool plain = !name.empty() && name.front() != '.' && name.find('/') == std::string::npos;
-  std::error_code ignored;
-  if (!plain || !fs::exists(directory(name) / "instance.json", ignored)) {
-    std::vector<std::string> names;
-    for (const Record& record : TRY(load_all())) {
-      names.push_back(record.instance.name);
-    }
-    return Error{ErrorKind::not_found,
-                 "there is no instance '" + name + "'",
-                 names.empty() ? "nothing is launched" : did_you_mean(name, names)};
+namespace {
+/// "FLEET-NUMBER"
+bool is_of_fleet(const std::string& name, const std::string& fleet) {
+  return name.size() > fleet.size() + 1 && name.starts_with(fleet + "-") &&
+         name.find_first_not_of("0123456789", fleet.size() + 1) == std::string::npos;
+}
+
+std::string fleet_of(const std::string& instance) {
+  return instance.substr(0, instance.rfind('-'));
+}
+
+bool is_instance_name(const std::string& name) {
+  return !name.empty() && name.front() != '.' && name.find('/') == std::string::npos &&
+         is_of_fleet(name, fleet_of(name));
+}
+
+/// For one whose record cannot be read. What its disk stands on is not known.
+Record damaged_one(const std::string& name, const Error& damage) {
+  Record record;
+  record.instance.name = name;
+  record.instance.fleet = fleet_of(name);
+  record.instance.engine = kEmbeddedEngine;
+  set_failed(record, damage.message + "; " + damage.hint);
+  return record;
+}
+}  // namespace
+
+Result<Record> Records::read(const std::string& name) const {
+  const auto content = system::read_file(directory(name) / "instance.json", kLongestRecord);
+  const auto json = content ? parse_json(*content, "instance.json") : Result<Json>(content.error());
+  auto record = json ? record_of(*json) : Result<Record>(json.error());
+  if (record && record->instance.name == name) {
+    return record;
   }
-  const std::string content =
-      TRY(system::read_file(directory(name) / "instance.json", kLongestRecord));
-  return record_of(TRY(parse_json(content, name + "/instance.json"))).context(name);
+  return Error{ErrorKind::corrupt,
+               "its record is damaged: " +
+                   (record ? "it is that of " + record->instance.name : record.error().message),
+               "goldmill rm " + name + " removes what is left of it"};
+}
+
+Result<Record> Records::load(const std::string& name) const {
+  std::error_code ignored;
+  if (is_instance_name(name)) {
+    auto record = read(name);
+    if (record || fs::exists(directory(name), ignored)) {
+      return std::move(record).context(name);
+    }
+  }
+  std::vector<std::string> names;
+  for (const Record& record : TRY(load_all())) {
+    names.push_back(record.instance.name);
+  }
+  return Error{ErrorKind::not_found,
+               "there is no instance '" + name + "'",
+               names.empty() ? "nothing is launched" : did_you_mean(name, names)};
+}
+
+bool is_damaged(const Record& record) {
+  return record.disk.empty();
 }
 
 Result<std::vector<Record>> Records::load_all() const {
@@ -620,11 +683,11 @@ Result<std::vector<Record>> Records::load_all() const {
       }
       continue;
     }
-    const auto content = system::read_file(entry.path() / "instance.json", kLongestRecord);
-    const auto json = parse_json(content ? *content : "", name);
-    auto record = json ? record_of(*json) : Result<Record>(json.error());
-    if (record && record->instance.name == name) {
+    auto record = read(name);
+    if (record) {
       records.push_back(*std::move(record));
+    } else if (is_instance_name(name) && fs::exists(entry.path(), failure)) {
+      records.push_back(damaged_one(name, record.error()));
     }
   }
   std::sort(records.begin(), records.end(), [](const Record& a, const Record& b) {
@@ -650,7 +713,8 @@ Result<std::vector<Record>> Records::load_all(std::string_view engine) const {
 
 bool Records::has(const std::string& name, std::string_view engine) const {
   const auto record = load(name);
-  return record && record->instance.engine == engine;
+  return record ? record->instance.engine == engine
+                : record.error().kind == ErrorKind::corrupt && engine == kEmbeddedEngine;
 }
 
 Result<void> Records::save(const Record& record) const {
@@ -668,17 +732,9 @@ Result<void> Records::change_port(Record& record) const {
   return save(record);
 }
 
-namespace {
-/// "FLEET-NUMBER"
-bool is_of_fleet(const std::string& name, const std::string& fleet) {
-  return name.size() > fleet.size() + 1 && name.starts_with(fleet + "-") &&
-         name.find_first_not_of("0123456789", fleet.size() + 1) == std::string::npos;
-}
-}  // namespace
-
 Result<void> Records::erase(const std::string& name) const {
   const auto guard = TRY(allocation_lock());
-  const std::string fleet = name.substr(0, name.rfind('-'));
+  const std::string fleet = fleet_of(name);
   const fs::path gone = root() / (".gone-" + name);
   TRY(system::remove_tree(gone));
   if (::rename(directory(name).c_str(), gone.c_str()) != 0 && errno != ENOENT) {

@@ -69,8 +69,9 @@ class Records {
                            const std::filesystem::path& snapshot = {},
                            const std::vector<std::string>& hosts = {});
 
-  /// Errors: not_found, with a suggestion.
+  /// Errors: not_found, with a suggestion; corrupt.
   Result<Record> load(const std::string& name) const;
+  /// By name. One that is damaged stands among them as a failed one of the embedded engine.
   Result<std::vector<Record>> load_all() const;
   /// Those that the engine runs.
   Result<std::vector<Record>> load_all(std::string_view engine) const;
@@ -102,6 +103,8 @@ class Records {
     return directory(name) / "lock";
   }
   Result<system::FileLock> allocation_lock() const;
+  /// Errors: corrupt, with what to do.
+  Result<Record> read(const std::string& name) const;
   /// Removes what launchers that died left of instances that never came to be. The caller has the
   /// allocation lock.
   void clear_away() const;
@@ -110,6 +113,8 @@ class Records {
   std::filesystem::path home_;
 };
 
+/// Its file cannot be read: what its disk stands on is not known.
+bool is_damaged(const Record& record);
 /// Its time has passed.
 bool is_over(const Record& record);
 /// It was started, and nobody has stopped it.

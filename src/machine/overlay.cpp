@@ -59,13 +59,18 @@ Result<void> fill(int file, const OverlaySpec& spec) {
 }
 }  // namespace
 
-Result<void> write_overlay(const std::filesystem::path& path, const OverlaySpec& spec) {
+Result<void> check_overlay_size(Bytes size) {
   constexpr Bytes kLargest{1ULL << 43U};  // 8 TiB: the level-1 table stays in two clusters
-  if (spec.size.value == 0 || spec.size.value % 512 != 0 || spec.size > kLargest) {
+  if (size.value == 0 || size.value % 512 != 0 || size > kLargest) {
     return Error{ErrorKind::invalid_input,
-                 "no disk can have " + to_text(spec.size),
+                 "no disk can have " + to_text(size),
                  "choose a multiple of 512 bytes, at most 8 TiB"};
   }
+  return {};
+}
+
+Result<void> write_overlay(const std::filesystem::path& path, const OverlaySpec& spec) {
+  TRY(check_overlay_size(spec.size));
   const auto file = TRY(system::open_file(path, O_RDWR | O_CREAT | O_EXCL, 0600));
   auto filled = fill(file.get(), spec);
   if (!filled) {

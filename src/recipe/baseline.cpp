@@ -60,10 +60,36 @@ Result<std::vector<std::string>> read_keys(const Source& source, const Node& lis
   return keys;
 }
 
+/// Of Debian's base-passwd: every image has them.
+constexpr std::array kSystemAccounts = {"_apt",
+                                        "backup",
+                                        "bin",
+                                        "daemon",
+                                        "games",
+                                        "gnats",
+                                        "irc",
+                                        "list",
+                                        "lp",
+                                        "mail",
+                                        "man",
+                                        "news",
+                                        "nobody",
+                                        "proxy",
+                                        "sync",
+                                        "sys",
+                                        "uucp",
+                                        "www-data"};
+
 Result<User> read_user(const Source& source, const Node& node) {
   User user;
   user.position = source.document.position(node);
   read_text(node, "name", user.name);
+  if (std::find(kSystemAccounts.begin(), kSystemAccounts.end(), user.name) !=
+      kSystemAccounts.end()) {
+    return source.document.error(*node.find("name"),
+                                 as_quote(user.name) + " is an account of the system",
+                                 "choose another name");
+  }
   if (user.name == "root") {
     return source.document.error(*node.find("name"),
                                  "'root' is not a user to add",

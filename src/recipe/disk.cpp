@@ -205,7 +205,11 @@ Result<Disk> read_disk(const Source& source, const Node& node) {
   if (const Node* boot = node.find("boot")) {
     disk.boot.clear();
     for (const Node& item : boot->items) {
-      disk.boot.push_back(item.text == "bios" ? Firmware::bios : Firmware::uefi);
+      const Firmware firmware = item.text == "bios" ? Firmware::bios : Firmware::uefi;
+      if (std::find(disk.boot.begin(), disk.boot.end(), firmware) != disk.boot.end()) {
+        return source.document.error(item, as_quote(item.text) + " is there twice", "keep one");
+      }
+      disk.boot.push_back(firmware);
     }
     if (disk.boot.empty()) {
       return source.document.error(*boot, "'disk.boot' is empty", "write bios, uefi or both");
@@ -213,6 +217,13 @@ Result<Disk> read_disk(const Source& source, const Node& node) {
   }
   if (const Node* options = node.find("kernel_options")) {
     disk.kernel_options = texts_of(*options);
+    for (const Node& option : options->items) {
+      if (option.text.starts_with("root=")) {
+        return source.document.error(option,
+                                     as_quote(option.text) + " is not the recipe's to say",
+                                     "leave it out: the disk's own root is the kernel's");
+      }
+    }
   }
   if (const Node* list = node.find("partitions")) {
     if (const Node* filesystem = node.find("filesystem")) {

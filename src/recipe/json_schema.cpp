@@ -35,9 +35,6 @@ Ordered map_schema(const Value& value) {
   Ordered schema = {{"type", "object"}, {"properties", Ordered::object()}};
   Ordered required = Ordered::array();
   for (const Field& field : value.fields) {
-    if (!field.not_yet.empty()) {
-      continue;
-    }
     Ordered property = {{"description", field.doc}};
     if (!field.standard.empty()) {
       property["description"] = field.doc + " Default: " + field.standard + ".";

@@ -81,7 +81,7 @@ const Shape kMode{
 const Shape kUnit{"a systemd unit", "[A-Za-z0-9:_.@\\\\-]{1,200}", "write such as nginx.service"};
 const Shape kKernelOption{"a word of the kernel's command line",
                           "[A-Za-z0-9][A-Za-z0-9._,:=/@+%-]{0,200}",
-                          "write one word, such as mitigations=auto; root= and console= are set"};
+                          "write one word, such as mitigations=auto"};
 const Shape kLabel{"a label", "[A-Za-z0-9._-]{1,11}", "at most 11 letters, digits, '.', '-', '_'"};
 const Shape kPartitionName{
     "a partition's name", "[A-Za-z0-9._-]{1,36}", "at most 36 letters, digits, '.', '-', '_'"};

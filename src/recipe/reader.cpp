@@ -100,7 +100,12 @@ Os read_os(const Node& root, const Node& node) {
   return os;
 }
 
-std::vector<Hardware> read_hardware(const Node& list) {
+Result<std::vector<Hardware>> read_hardware(const Document& document, const Node& list) {
+  if (list.items.empty()) {
+    return document.error(list,
+                          "'hardware' is empty: the image would start nowhere",
+                          "leave it out for all, or name what it has to start on");
+  }
   std::vector<Hardware> hardware;
   for (const Node& item : list.items) {
     for (const Hardware kind : kAllHardware) {
@@ -183,7 +188,7 @@ Result<Recipe> read_recipe(const Source& source) {
   TRY(read_origin(source, recipe));
   TRY(read_package_sources(source, recipe));
   if (const Node* list = root.find("hardware")) {
-    recipe.hardware = read_hardware(*list);
+    recipe.hardware = TRY(read_hardware(source.document, *list));
   }
   if (const Node* list = root.find("clouds")) {
     recipe.clouds = texts_of(*list);

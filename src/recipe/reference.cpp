@@ -66,9 +66,6 @@ void add_section(std::string& page, const Value& value, const std::string& path)
   }
   page += "| key | value | default | meaning | example |\n|---|---|---|---|---|\n";
   for (const Field& field : value.fields) {
-    if (!field.not_yet.empty()) {
-      continue;
-    }
     const std::string standard = field.required ? "required" : in_cell(field.standard);
     page += "| `" + field.key + "` | " + in_cell(type_of(field.value)) + " | " + standard + " | " +
             in_cell(field.doc) + " | " +

@@ -61,7 +61,6 @@ struct Field {
   std::string standard = {};  ///< the default, as the recipe would write it
   std::string example = {};   ///< YAML, as it follows "key: "
   bool required = false;
-  std::string not_yet = {};  ///< known but not there yet: the hint
 };
 
 /// The whole recipe, a map.

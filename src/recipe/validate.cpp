@@ -237,9 +237,7 @@ Result<void> check_duplicates(const Document& document, const Node& node, const 
 std::vector<std::string> keys_of(const Value& value) {
   std::vector<std::string> keys;
   for (const Field& field : value.fields) {
-    if (field.not_yet.empty()) {
-      keys.push_back(field.key);
-    }
+    keys.push_back(field.key);
   }
   return keys;
 }
@@ -252,10 +250,6 @@ Result<void> check_entry(const Document& document,
   for (const Field& field : value.fields) {
     if (field.key != key.text) {
       continue;
-    }
-    if (!field.not_yet.empty()) {
-      return document.error(
-          key, "'" + child_path(path, field.key) + "' is not there yet", field.not_yet);
     }
     return validate(document, item, field.value, child_path(path, field.key));
   }

@@ -126,7 +126,11 @@ class Wrong(unittest.TestCase):
 
     def test_missing_parent(self):
         (self.room / "v.yaml").write_text("recipe: v\nfrom: gone\n")
-        self.assertIn("gone", self.refused("build", self.room / "v.yaml", status=3).err)
+        (self.room / "one.yaml").write_text("recipe: one\nos: debian/12\n")
+        for command in ("build", "plan", "explain"):
+            said = self.refused(command, self.room / "v.yaml", status=3).err
+            self.assertIn("v.yaml:2:7: there is neither an image gone nor a recipe", said)
+            self.assertIn("did you mean 'one'?", said)
 
     def test_package_that_nobody_has(self):
         copy_recipes(self.room / "recipes")

@@ -20,7 +20,8 @@ void show(const factory::CheckReport& report, Terminal& terminal) {
     }
   }
   const std::string counts = counts_text(report.checked);
-  terminal.print_line((report.findings.empty() ? "all is right: " : "looked at ") + counts);
+  const std::string looked_at = counts.empty() ? "nothing, the store is empty" : counts;
+  terminal.print_line((report.findings.empty() ? "all is right: " : "looked at ") + looked_at);
   if (report.without_digest > 0) {
     terminal.print_line(std::to_string(report.without_digest) +
                         " of them are from before their digests were recorded");

@@ -57,6 +57,7 @@ Command completion_command() {
                          Completes::nothing,
                          {"bash", "zsh", "fish"}}},
           .examples = {{"goldmill completion bash > /etc/bash_completion.d/goldmill", ""}},
+          .answers_json = false,
           .run = print_completion};
 }
 
@@ -65,6 +66,7 @@ Command man_command() {
           .summary = "print the man page",
           .description = {"The page is made from the same table as --help."},
           .examples = {{"goldmill man | man -l -", ""}},
+          .answers_json = false,
           .run = print_man_page};
 }
 
@@ -72,6 +74,7 @@ Command complete_command() {
   return {.name = "__complete",
           .summary = "names for shell completion",
           .arguments = {{"WHAT", "images or instances", Argument::Count::one}},
+          .answers_json = false,
           .hidden = true,
           .run = print_names};
 }

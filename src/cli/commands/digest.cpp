@@ -35,9 +35,13 @@ Result<void> check_raw(int file, const std::string& name) {
 
 int run_digest(const Parsed& parsed, Terminal& terminal) {
   const auto digest = [&]() -> Result<Digest> {
-    const system::UniqueFd file = TRY(system::open_file(parsed.argument(0), O_RDONLY | O_NONBLOCK));
-    TRY(check_raw(file.get(), parsed.argument(0)));
-    return image::disk_digest(file.get());
+    auto file = system::open_file(parsed.argument(0), O_RDONLY | O_NONBLOCK);
+    if (!file) {
+      file.error().hint = "name a raw disk that you can read";
+      return std::move(file).error();
+    }
+    TRY(check_raw(file->get(), parsed.argument(0)));
+    return image::disk_digest(file->get());
   }();
   if (!digest) {
     return terminal.fail(digest.error());

@@ -29,8 +29,17 @@ Result<Bytes> memory_from(const std::string& text, bool elsewhere) {
   return memory;
 }
 
+/// A file that an option names.
+Result<std::string> file_of(const std::string& option, const std::string& file, Bytes limit) {
+  auto text = system::read_plain_file(file, limit);
+  if (!text && text.error().hint.empty()) {
+    text.error().hint = option + " takes the name of a file of at most " + to_text(limit);
+  }
+  return text;
+}
+
 Result<std::vector<std::string>> keys_from(const std::string& file) {
-  const std::string text = TRY(system::read_file(file, 64_KiB));
+  const std::string text = TRY(file_of("--ssh-key", file, 64_KiB));
   auto keys = recipe::find_public_keys(text);
   if (!keys.empty()) {
     return keys;
@@ -105,7 +114,7 @@ Result<launch::LaunchRequest> fleet_request(const Parsed& parsed) {
     request.network = TRY(launch::Network::parse(*network));
   }
   if (const auto file = parsed.value("user-data")) {
-    request.user_data = TRY(system::read_file(*file, 256_KiB));
+    request.user_data = TRY(file_of("--user-data", *file, 256_KiB));
   }
   for (const std::string& file : parsed.values("ssh-key")) {
     for (std::string& line : TRY(keys_from(file))) {
@@ -139,7 +148,7 @@ class FleetView {
       ready_.push_back(instance.ready_seconds.value_or(0));
       terminal_.progress().show("ready", ready_.size(), total);
     } else if (instance.state == launch::State::failed) {
-      terminal_.progress().show("failed", ++failed_, total);
+      ++failed_;
     }
     if (count_ <= kNamed || instance.state == launch::State::failed) {
       terminal_.progress().log(instance.name + ": " + launch::name_of(instance.state));

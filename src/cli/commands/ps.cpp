@@ -106,8 +106,12 @@ Table table_of(const std::vector<launch::Instance>& instances) {
 
 int run_ps(const Parsed& parsed, Terminal& terminal) {
   return run_job(terminal, [&](factory::Session& session) -> Result<int> {
+    const auto format = parsed.value("format");
+    if (format && terminal.json()) {
+      return Error{ErrorKind::invalid_input, "--format and --json exclude each other", "say one"};
+    }
     const auto instances = TRY(launch::list(session.home.root()));
-    if (const auto format = parsed.value("format")) {
+    if (format) {
       terminal.print(TRY(listing(session.home.root(), instances, *format)));
     } else if (terminal.json()) {
       Json rows = Json::array();

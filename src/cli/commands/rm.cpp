@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <algorithm>
+#include <optional>
 #include <set>
 
 #include <goldmill/factory/image_jobs.hpp>
@@ -27,62 +29,74 @@ Result<void> remove_image(factory::Session& session,
   return unknown;
 }
 
-/// An instance or a fleet by name, else an image version.
-Result<void> remove(factory::Session& session, const std::string& word, bool force, Json& removed) {
-  const auto names = launch::expand(session.home.root(), word);
-  if (!names) {
-    TRY(remove_image(session, word, names.error()));
-    removed.push_back(word);
-    return {};
+/// What became of all that was asked for.
+struct Removal {
+  std::set<std::string> removed;
+  Json failed = Json::array();
+  std::optional<Error> first_error;
+
+  void take(const std::string& name, const Result<void>& outcome) {
+    if (outcome) {
+      removed.insert(name);
+      return;
+    }
+    failed.push_back({{"name", name}, {"error", outcome.error().text()}});
+    if (!first_error) {
+      first_error = outcome.error();
+    }
   }
-  const auto instances = TRY(launch::list(session.home.root()));
-  for (const launch::Instance& instance : instances) {
+};
+
+Result<void> check_none_runs(factory::Session& session, const std::vector<std::string>& names) {
+  for (const launch::Instance& instance : TRY(launch::list(session.home.root()))) {
     const bool runs =
         instance.state == launch::State::ready || instance.state == launch::State::starting;
-    if (runs && !force && std::find(names->begin(), names->end(), instance.name) != names->end()) {
+    if (runs && std::find(names.begin(), names.end(), instance.name) != names.end()) {
       return Error{ErrorKind::conflict,
                    "instance " + instance.name + " is running",
                    "stop it first (goldmill stop " + instance.name + "), or say --force"};
     }
   }
-  Result<void> first_failure;
-  std::set<std::string> gone;
-  launch::remove(
-      session.home.root(), *names, [&](const std::string& name, const Result<void>& outcome) {
-        if (outcome) {
-          gone.insert(name);
-        } else if (first_failure) {
-          first_failure = outcome.error();
-        }
-      });
-  for (const std::string& name : gone) {  // by name, whichever went first
-    removed.push_back(name);
+  return {};
+}
+
+/// An instance or a fleet by name, else an image version.
+void remove(factory::Session& session, const std::string& word, bool force, Removal& removal) {
+  const auto names = launch::expand(session.home.root(), word);
+  if (!names) {
+    removal.take(word, remove_image(session, word, names.error()));
+    return;
   }
-  return first_failure;
+  const Result<void> allowed = force ? Result<void>() : check_none_runs(session, *names);
+  if (!allowed) {
+    removal.take(word, allowed);
+    return;
+  }
+  launch::remove(session.home.root(),
+                 *names,
+                 [&removal](const std::string& name, const Result<void>& outcome) {
+                   removal.take(name, outcome);
+                 });
 }
 
 int run_rm(const Parsed& parsed, Terminal& terminal) {
   return run_job(terminal, [&](factory::Session& session) -> Result<int> {
-    Json removed = Json::array();
-    Result<void> outcome;
+    Removal removal;
     for (const std::string& word : parsed.arguments()) {
-      const auto gone = remove(session, word, parsed.has("force"), removed);
-      if (!gone && !outcome) {  // the first is told at the end, the others as they come
-        terminal.warn(gone.error().text());
-      } else if (!gone) {
-        outcome = gone;
-      }
+      remove(session, word, parsed.has("force"), removal);
     }
-    if (!terminal.json()) {  // also what went before a failure
-      for (const Json& name : removed) {
-        terminal.print_line("removed " + name.get<std::string>());
-      }
+    if (terminal.json() && !removal.removed.empty()) {
+      terminal.print_json({{"removed", removal.removed}, {"failed", removal.failed}});
+      return removal.first_error ? exit_status(removal.first_error->kind) : 0;
     }
-    TRY(outcome);
-    if (terminal.json()) {
-      terminal.print_json({{"removed", removed}});
+    for (const std::string& name : removal.removed) {
+      terminal.print_line("removed " + name);
     }
-    return 0;
+    for (std::size_t i = 1; i < removal.failed.size();
+         ++i) {  // the first comes last, with its hint
+      terminal.warn(removal.failed[i]["error"].get<std::string>());
+    }
+    return removal.first_error ? Result<int>(*removal.first_error) : 0;
   });
 }
 

@@ -44,13 +44,13 @@ Result<system::Output> shell(const std::vector<std::string>& argv, const std::st
 
 /// What bash offers for a command line whose last word is being completed.
 std::string offered(const std::vector<std::string>& words) {
-  std::string line =
-      script("bash") + "goldmill() { echo \"$2-one $2-two\"; }\nCOMP_WORDS=(goldmill";
+  std::string line = script("bash") +
+                     "goldmill() { echo \"$2-one $2-two $2@3\"; }\n"
+                     "COMP_WORDBREAKS=$' \\t\\n\"\\'><=;|&(:@'\nCOMP_LINE='goldmill";
   for (const std::string& word : words) {
-    line += " '" + word + "'";
+    line += " " + word;
   }
-  line += ")\nCOMP_CWORD=" + std::to_string(words.size()) +
-          "\n_goldmill 2>/dev/null\necho \"${COMPREPLY[*]}\"\n";
+  line += "'\nCOMP_POINT=${#COMP_LINE}\n_goldmill 2>/dev/null\necho \"${COMPREPLY[*]}\"\n";
   const auto output = shell({"bash", "--norc", "-s"}, line);
   return output ? output->text : output.error().text();
 }
@@ -106,10 +106,14 @@ TEST(CompletionTest, BashOffersWhatFits) {
   EXPECT_EQ(offered({"export", "--fo"}), "--format\n");
   EXPECT_EQ(offered({"export", "--format", ""}), "qcow2 raw\n");
   EXPECT_EQ(offered({"export", "-f", "r"}), "raw\n");
-  EXPECT_EQ(offered({"export", ""}), "images-one images-two\n");
-  EXPECT_EQ(offered({"export", "-f", "raw", ""}), "images-one images-two\n");
+  EXPECT_EQ(offered({"export", ""}), "images-one images-two images@3\n");
+  EXPECT_EQ(offered({"export", "-f", "raw", ""}), "images-one images-two images@3\n");
   EXPECT_EQ(offered({"export", "x", ""}), "\n") << "only one image is exported";
   EXPECT_EQ(offered({"ssh", "instances-t"}), "instances-two\n");
+  EXPECT_EQ(offered({"ssh", "images@"}), "\n");
+  EXPECT_EQ(offered({"export", "images@"}), "3\n") << "bash replaces what follows the @";
+  EXPECT_EQ(offered({"export", "--format=q"}), "qcow2\n");
+  EXPECT_EQ(offered({"export", "--format=raw", "images-o"}), "images-one\n");
   EXPECT_EQ(offered({"completion", "z"}), "zsh\n");
   EXPECT_EQ(offered({"help", "ss"}), "ssh\n");
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
+#include <cstdlib>
 #include <sstream>
 
 #include <goldmill/guest/baseline_step.hpp>
@@ -11,6 +12,7 @@ namespace {
 
 constexpr const char* kBaselineKind = "debian.baseline";
 constexpr const char* kKeys = "/.ssh/authorized_keys";  // below a home
+constexpr long kFirstOfPeople = 1000;                   // UID_MIN of Debian's login.defs
 
 Json to_json(const recipe::User& user) {
   return {{"name", user.name},
@@ -107,7 +109,7 @@ class Accounts {
 
   Result<void> apply(const Json& user) {
     const std::string name = TRY(string_at(user, "name"));
-    const bool exists = TRY(has_account(name));
+    const bool exists = TRY(find_account(name));
     std::vector<std::string> argv = {exists ? "usermod" : "useradd"};
     if (!exists) {
       argv.insert(argv.end(), {"--create-home", "--user-group"});
@@ -146,9 +148,25 @@ class Accounts {
     return text;
   }
 
-  Result<bool> has_account(const std::string& name) {
-    const std::string passwd = "\n" + TRY(sandbox_.read("/etc/passwd"));
-    return passwd.find("\n" + name + ":") != std::string::npos;
+  /// Whether it is there. Errors: conflict, of one that packages made for a service: its home and
+  /// shell are theirs.
+  Result<bool> find_account(const std::string& name) {
+    std::istringstream lines(TRY(sandbox_.read("/etc/passwd")));
+    for (std::string line; std::getline(lines, line);) {  // NAME:PASSWORD:ID:...
+      if (!line.starts_with(name + ":")) {
+        continue;
+      }
+      const std::string id = line.substr(line.find(':', name.size() + 1) + 1);
+      const long number = std::strtol(id.c_str(), nullptr, 10);
+      if (number < kFirstOfPeople && number != 0) {
+        return Error{ErrorKind::conflict,
+                     "the user '" + name + "' is an account of the system, with number " +
+                         std::to_string(number),
+                     "choose another name under 'users'; a script can change what a package made"};
+      }
+      return true;
+    }
+    return false;
   }
 
   /// The recipe's, and those that packages and steps of the parent gave the user. What the parent's

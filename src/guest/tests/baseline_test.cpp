@@ -362,6 +362,17 @@ TEST(Baseline, RunsTheGuestsOwnProgramsInOrder) {
   EXPECT_THAT(again.commands, Contains("usermod --password * --shell /bin/bash ops"));
 }
 
+TEST(Baseline, AnAccountOfAPackageIsNobodysUser) {
+  const auto step = make_baseline_step({.merged = make_recipe(), .os = kBookworm});
+  ASSERT_TRUE(step && step->has_value());
+  FakeSandbox sandbox;
+  sandbox.passwd += "ops:x:105:110::/var/lib/ops:/usr/sbin/nologin\n";
+  const auto refused = run_step(*baseline_step_kind(), **step, sandbox);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message, "the user 'ops' is an account of the system, with number 105");
+  EXPECT_THAT(sandbox.commands, Not(Contains(HasSubstr("ops"))));
+}
+
 TEST(Baseline, AZoneThatTheGuestLacksIsNamed) {
   recipe::Recipe base = make_recipe();
   base.baseline.timezone = "Europe/Berln";

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include <arpa/inet.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/inotify.h>
@@ -163,8 +164,10 @@ TEST_F(RecordTest, RefusesBadRequestsBeforeAnythingIsMade) {
   request_.count = 0;
   EXPECT_EQ(launch(home_, request_).error().kind, ErrorKind::invalid_input);
   request_.count = 1;
-  request_.disk_size = 512_KiB;
-  EXPECT_EQ(launch(home_, request_).error().kind, ErrorKind::invalid_input);
+  for (const Bytes impossible : {512_KiB, Bytes{900ULL << 40U}, Bytes{(1ULL << 30U) + 1}}) {
+    request_.disk_size = impossible;
+    EXPECT_EQ(launch(home_, request_).error().kind, ErrorKind::invalid_input);
+  }
   request_.disk_size.reset();
   request_.engine = "qemy";
   const auto refused = launch(home_, request_);
@@ -317,6 +320,26 @@ TEST_F(RecordTest, WhatStartedWhileStopAndRemoveWaitedEnds) {
   }
 }
 
+TEST_F(RecordTest, AFleetAndAnInstanceNeverShareAName) {
+  request_.image = "web@1";
+  request_.count = 2;
+  ASSERT_TRUE(records_.prepare(request_));
+  request_.fleet = "web-002";
+  EXPECT_EQ(records_.prepare(request_).error().message, "there is an instance web-002 already");
+  request_.fleet = "web-003";
+  ASSERT_TRUE(records_.prepare(request_));
+  request_.fleet = "";
+  request_.image = "web-001@1";
+  EXPECT_EQ(records_.prepare(request_)->fleet, "web-001-2");
+  ASSERT_TRUE(remove(home_, "web-001"));
+  ASSERT_TRUE(remove(home_, "web-002"));
+  request_.count = 3;
+  request_.fleet = "web";  // its third would be called as a fleet
+  EXPECT_EQ(records_.prepare(request_).error().message, "there is a fleet web-003 already");
+  request_.count = 2;
+  EXPECT_TRUE(records_.prepare(request_));
+}
+
 TEST_F(RecordTest, DamagedRecordsHurtNobodyElse) {
   ASSERT_TRUE(launch(home_, request_));
   const fs::path bad = home_ / "instances" / "bad-001";
@@ -324,8 +347,20 @@ TEST_F(RecordTest, DamagedRecordsHurtNobodyElse) {
   for (const char* text :
        {"", "{", "[]", R"({"name":"other"})", R"({"name":"bad-001","state":7})"}) {
     ASSERT_TRUE(system::write_file(bad / "instance.json", text));
-    EXPECT_EQ(list(home_)->size(), 1U) << text;
+    const auto instances = list(home_).value();
+    ASSERT_EQ(instances.size(), 2U) << text;
+    EXPECT_EQ(instances[0].name, "bad-001");
+    EXPECT_EQ(instances[0].state, State::failed);
+    EXPECT_THAT(instances[0].error, testing::HasSubstr("goldmill rm bad-001")) << text;
+    EXPECT_EQ(start(home_, "bad-001").error().kind, ErrorKind::corrupt) << text;
   }
+  request_.fleet = "bad";
+  EXPECT_EQ(launch(home_, request_).error().kind, ErrorKind::conflict);
+  EXPECT_TRUE(remove(home_, "bad-001"));
+  EXPECT_FALSE(fs::exists(bad));
+  EXPECT_EQ(list(home_)->size(), 1U);
+  ASSERT_TRUE(system::make_directories(home_ / "instances" / "lost+found"));
+  EXPECT_EQ(list(home_)->size(), 1U) << "it is nobody's";
 }
 
 TEST(FleetJson, HasTheKeysThatScriptsRelyOn) {
@@ -436,12 +471,14 @@ TEST_F(RecordTest, SnapshotsThatServeNobodyAreUseless) {
       system::FileLock::acquire(image / "died.lock", system::FileLock::Mode::exclusive);
   ASSERT_TRUE(maker);
   EXPECT_EQ(useless_snapshots(home_)->size(), 1U) << "one in the making";
+  ASSERT_TRUE(system::make_directories(home_ / "instances" / "lost-001"));
+  EXPECT_TRUE(useless_snapshots(home_)->empty()) << "of a damaged record nobody knows on which";
 }
 
 TEST_F(RecordTest, RemovingOneReadsNoOther) {
   request_.count = 20;
   ASSERT_TRUE(launch(home_, request_));
-  request_.fleet = "java-app-001";
+  request_.fleet = "java-app-101";
   request_.count = 1;
   ASSERT_TRUE(launch(home_, request_));
   const auto names = expand(home_, "java-app").value();
@@ -460,7 +497,7 @@ TEST_F(RecordTest, RemovingOneReadsNoOther) {
   ASSERT_TRUE(remove(home_, names.back()));
   EXPECT_TRUE(is_seen());
   EXPECT_FALSE(fs::exists(home_ / "instances" / ".fleet-java-app"));
-  EXPECT_TRUE(fs::exists(home_ / "instances" / ".fleet-java-app-001")) << "of another fleet";
+  EXPECT_TRUE(fs::exists(home_ / "instances" / ".fleet-java-app-101")) << "of another fleet";
 }
 
 }  // namespace goldmill::launch

@@ -1,13 +1,27 @@
 # bash completion of goldmill, generated from its table of commands
 _goldmill() {
-  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-  local first=1 position=0 i
+  local line=${COMP_LINE:0:COMP_POINT} words=() last cur prev kept='' mark
+  read -ra words <<<"$line"
+  [[ $line == *[[:space:]] ]] && words+=('')
+  last=$((${#words[@]} - 1))
+  cur=${words[last]} prev=${words[last - 1]}
+  [[ $cur == --*=* ]] && prev=${cur%%=*} cur=${cur#*=}
+  for mark in = @ :; do
+    if [[ $COMP_WORDBREAKS == *"$mark"* && ${cur#"$kept"} == *"$mark"* ]]; then
+      kept=${cur%"${cur##*"$mark"}"}
+    fi
+  done
   COMPREPLY=()
-  if ((COMP_CWORD == first)); then
+  _goldmill_offer
+  COMPREPLY=("${COMPREPLY[@]#"$kept"}")
+}
+_goldmill_offer() {
+  local position=0 i
+  if ((last == 1)); then
     COMPREPLY=($(compgen -W 'export ssh completion --help --version' -- "$cur"))
     return
   fi
-  case ${COMP_WORDS[first]} in
+  case ${words[1]} in
     export)
       case $prev in
         --format|-f) COMPREPLY=($(compgen -W 'qcow2 raw' -- "$cur")); return;;
@@ -15,8 +29,8 @@ _goldmill() {
         --set) :; return;;
       esac
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--format --output --set --quiet --verbose --json --help' -- "$cur")); return; fi
-      for ((i = first + 1; i < COMP_CWORD; i++)); do
-        case ${COMP_WORDS[i]} in
+      for ((i = 2; i < last; i++)); do
+        case ${words[i]} in
           --format|-f|--output|-o|--set) ((i++));;
           -*) ;;
           *) ((position++));;
@@ -28,8 +42,8 @@ _goldmill() {
       esac;;
     ssh)
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --help' -- "$cur")); return; fi
-      for ((i = first + 1; i < COMP_CWORD; i++)); do
-        case ${COMP_WORDS[i]} in
+      for ((i = 2; i < last; i++)); do
+        case ${words[i]} in
           -*) ;;
           *) ((position++));;
         esac
@@ -41,8 +55,8 @@ _goldmill() {
       esac;;
     completion)
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --help' -- "$cur")); return; fi
-      for ((i = first + 1; i < COMP_CWORD; i++)); do
-        case ${COMP_WORDS[i]} in
+      for ((i = 2; i < last; i++)); do
+        case ${words[i]} in
           -*) ;;
           *) ((position++));;
         esac

@@ -64,13 +64,14 @@ struct Command {
   std::string summary;                        ///< half a line, no full stop
   std::vector<std::string> description = {};  ///< paragraphs
   std::vector<Argument> arguments = {};
-  std::vector<Option> options = {};  ///< beside --help and --json, which every command has
+  std::vector<Option> options = {};  ///< beside --help, which every command has, and --json
   std::vector<Example> examples = {};
   std::vector<ExitStatus> exit_statuses = {};  ///< beside the ones per error kind
   std::vector<std::string> see_also = {};      ///< names of other commands
   /// After this many arguments everything is an argument, dashes or not: `ssh NAME ls -l`.
   std::optional<std::size_t> options_end_after = {};
-  bool hidden = false;  ///< not in help, completion and man page
+  bool answers_json = true;  ///< has --json
+  bool hidden = false;       ///< not in help, completion and man page
   std::function<int(const Parsed&, Terminal&)> run = {};
 };
 
@@ -117,7 +118,7 @@ Result<Parsed> parse(const Program& program,
 
 const Command* find_command(const Program& program, std::string_view name);
 
-/// The options that a command really has: its own, --json and --help.
+/// The options that a command really has.
 std::vector<Option> all_options(const Command& command);
 
 /// main() without its argv[0]: finds the command, parses, runs; `--help`, `help COMMAND` and

@@ -28,6 +28,9 @@ struct Progress {
   std::function<bool()> is_cancelled = {};
 };
 
+/// Values by the names of a format's settings; those that are left out have their defaults.
+using Options = std::map<std::string, std::string>;
+
 /// What an artifact is made from. `disk` is always there; `write_tree` only for formats of trees.
 struct Source {
   std::filesystem::path disk;          ///< the raw disk
@@ -38,7 +41,7 @@ struct Source {
 
 struct Job {
   const Source& source;
-  const std::map<std::string, std::string>& options;  ///< checked: only names that the format has
+  const Options& options;  ///< checked
   const Progress& progress;
   /// Name of the artifact as it will be: some formats hold it.
   std::string file_name;
@@ -55,6 +58,8 @@ struct Format {
   std::optional<recipe::Hardware> needs;
   std::vector<OptionInfo> options;
   Result<void> (*write)(const Job& job);
+  /// Whether the options' values can be. Absent: where there are none.
+  Result<void> (*check)(const Options& options) = nullptr;
 };
 
 /// All formats, in the order of exporters.def.
@@ -68,7 +73,7 @@ struct Export {
   std::vector<recipe::Hardware> hardware;  ///< what the image supports
   std::string format;
   std::filesystem::path output;
-  std::map<std::string, std::string> options = {};
+  Options options = {};
   Progress progress = {};
 };
 

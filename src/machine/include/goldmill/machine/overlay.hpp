@@ -18,6 +18,9 @@ struct OverlaySpec {
   Bytes size;  ///< what the guest sees, a multiple of 512; at least the backing's
 };
 
+/// Errors: invalid_input, for more than an overlay can show or no whole sectors.
+Result<void> check_overlay_size(Bytes size);
+
 /// Writes a new overlay file of at most 200 KiB (it takes 12 KiB on disk for 4 GiB).
 /// Errors: conflict (exists), invalid_input (name longer than 1023 bytes, size too large).
 /// Source: QEMU's docs/interop/qcow2.txt, version 3.
