@@ -12,7 +12,7 @@ import shlex
 import unittest
 
 from by_hand import Guest
-from product import Case, Failed, goldmill, run
+from product import Case, goldmill, run
 
 META = "linux-image-cloud-amd64"
 NEWER = "99:1"
@@ -99,27 +99,22 @@ class ByHand(Case):
         links = self.inside("readlink -f /vmlinuz /initrd.img; readlink -f /vmlinuz.old").split()
         self.assertEqual([f"/boot/vmlinuz-{release}", f"/boot/initrd.img-{release}",
                           f"/boot/vmlinuz-{own.removeprefix('linux-image-')}"], links)
-        boot = self.inside("cat /proc/sys/kernel/random/boot_id")
-        with contextlib.suppress(Failed):
-            self.inside("systemctl reboot")
-        self.one.hang_up()
-        self.wait_for_another_boot(boot)
-        self.assertEqual(release, self.inside("uname -r").strip())
-        self.assertEqual("", self.inside("systemctl --failed --no-legend").strip())
-        with contextlib.suppress(Failed):
-            self.inside("systemctl poweroff")
-        self.one.process.wait(timeout=300)
-        with Guest(self.one.overlay, self.room, "uefi", uefi=True) as guest:
-            guest.wait_for_login()
-            self.assertEqual(release, guest.ssh("uname -r").strip())
-            self.assertEqual("yes", guest.ssh("test -d /sys/firmware/efi && echo yes").strip())
+        self.cut_power()
+        for firmware in ("bios", "uefi"):
+            with self.subTest(firmware), \
+                    Guest(self.one.overlay, self.room, firmware, uefi=firmware == "uefi") as guest:
+                guest.wait_for_login()
+                self.assertEqual(release, guest.ssh("uname -r").strip())
+                self.assertEqual("", guest.ssh("systemctl --failed --no-legend").strip())
+                efi = guest.ssh("test -d /sys/firmware/efi && echo uefi || echo bios").strip()
+                self.assertEqual(firmware, efi)
 
-    def wait_for_another_boot(self, boot):
-        def booted():
-            with contextlib.suppress(Failed):
-                return self.inside("cat /proc/sys/kernel/random/boot_id") != boot
-            return False
-        self.one.wait("other boot", booted)
+    def cut_power(self):
+        """With all on the disk, also for GRUB, which reads no journal. To shut down in order takes an
+        emulated guest long, and on a busy machine one was seen that never came to its end."""
+        self.inside("echo u > /proc/sysrq-trigger")
+        self.one.wait("remounted disk", lambda: "Emergency Remount complete" in self.one.console())
+        self.one.__exit__()
 
 
 if __name__ == "__main__":
