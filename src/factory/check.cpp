@@ -237,7 +237,8 @@ Result<void> Inspection::instances() {
     if (!images.contains(instance.image)) {
       add(Kind::damaged,
           "instances/" + instance.name,
-          instance.image.empty() ? instance.error : "its image " + instance.image + " is gone");
+          launch::is_damaged(instance) ? instance.error
+                                       : "its image " + instance.image + " is gone");
     }
   }
   return {};

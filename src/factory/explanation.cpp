@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <goldmill/factory/answering.hpp>
 #include <goldmill/factory/explanation.hpp>
 #include <goldmill/guest/baseline_step.hpp>
 #include <goldmill/guest/debian_family.hpp>
 #include <goldmill/guest/security_policy.hpp>
 #include <goldmill/image/layout.hpp>
 #include <goldmill/recipe/load.hpp>
+
+#include "lineages.hpp"
 
 namespace goldmill::factory {
 

@@ -452,7 +452,7 @@ Result<void> check_removable(Session& session,
     }
   }
   for (const launch::Instance& instance : TRY(launch::list(session.home.root()))) {
-    const bool unknown = instance.image.empty();  // its record is damaged
+    const bool unknown = launch::is_damaged(instance);
     if (unknown || instance.image == image.reference()) {
       return Error{ErrorKind::conflict,
                    "instance " + instance.name + (unknown ? " may be" : " is") + " linked to " +

@@ -53,6 +53,18 @@ Result<store::ImageRecord> stored_parent(Session& session, const recipe::Recipe&
   return image;
 }
 
+Result<std::vector<recipe::Recipe>> whole_lineage(Session& session, const BuildRequest& request) {
+  recipe::Lineage lineage = TRY(recipe::load_lineage(
+      request.recipes.front(), {request.set, request.os, recipe::settings_files()}));
+  if (!lineage.missing_parent.empty()) {
+    const store::ImageRecord image = TRY(stored_parent(session, lineage.recipes.front()));
+    recipe::Recipe parent = TRY(recipe_of(image));
+    parent.name = image.reference();
+    lineage.recipes.insert(lineage.recipes.begin(), std::move(parent));
+  }
+  return std::move(lineage.recipes);
+}
+
 Result<Lineages> Lineages::read(const BuildRequest& request) {
   if (request.recipes.size() > 1 && !request.set.empty()) {
     return Error{ErrorKind::invalid_input,

@@ -43,6 +43,10 @@ class Lineages {
 /// The image that a variant is built on. Errors: not_found.
 Result<store::ImageRecord> stored_parent(Session& session, const recipe::Recipe& own);
 
+/// A recipe and its ancestors, base first; one that has no recipe there by its image in the store.
+/// Errors: those of recipes; not_found (neither recipe nor image).
+Result<std::vector<recipe::Recipe>> whole_lineage(Session& session, const BuildRequest& request);
+
 /// A recipe with its parent's image: `built` when this build made or found it, else the one in
 /// the store.
 Result<Subject> subject_of(Session& session,

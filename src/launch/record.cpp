@@ -302,22 +302,44 @@ std::string numbered(const std::string& fleet, int number) {
   return fleet + "-" + digits;
 }
 
-/// What would share a name with this fleet or an instance of it, so that nobody could name either
-/// alone; "": nothing.
-std::string namesake_of(const std::string& fleet, int count, const std::vector<Record>& existing) {
+/// "FLEET-NUMBER"
+bool is_of_fleet(const std::string& name, const std::string& fleet) {
+  return name.size() > fleet.size() + 1 && name.starts_with(fleet + "-") &&
+         name.find_first_not_of("0123456789", fleet.size() + 1) == std::string::npos;
+}
+
+std::string fleet_of(const std::string& instance) {
+  return instance.substr(0, instance.rfind('-'));
+}
+
+bool is_instance_name(const std::string& name) {
+  return !name.empty() && name.front() != '.' && name.find('/') == std::string::npos &&
+         is_of_fleet(name, fleet_of(name));
+}
+
+struct Namesake {
+  const char* kind;  ///< "a fleet"
+  std::string name;
+};
+
+/// What is there and would share a name with this fleet or an instance of it, so that nobody could
+/// name either alone.
+std::optional<Namesake> namesake_of(const std::string& fleet,
+                                    int count,
+                                    const std::vector<Record>& existing) {
   std::set<std::string> names = {fleet};
   for (int number = 1; number <= count; ++number) {
     names.insert(numbered(fleet, number));
   }
   for (const Record& record : existing) {
     if (names.contains(record.instance.fleet)) {
-      return "a fleet " + record.instance.fleet;
+      return Namesake{"a fleet", record.instance.fleet};
     }
     if (record.instance.name == fleet) {
-      return "an instance " + fleet;
+      return Namesake{"an instance", fleet};
     }
   }
-  return "";
+  return std::nullopt;
 }
 
 Result<std::string> choose_fleet(const LaunchRequest& request,
@@ -328,18 +350,16 @@ Result<std::string> choose_fleet(const LaunchRequest& request,
                    "'" + request.fleet + "' is no name for a fleet",
                    "use a-z, 0-9 and - (not first or last), at most 48 characters"};
     }
-    const std::string namesake = namesake_of(request.fleet, request.count, existing);
-    if (!namesake.empty()) {
+    if (const auto namesake = namesake_of(request.fleet, request.count, existing)) {
       return Error{ErrorKind::conflict,
-                   "there is " + namesake + " already",
-                   "choose another name, or remove it: goldmill rm " +
-                       namesake.substr(namesake.rfind(' ') + 1)};
+                   std::string("there is ") + namesake->kind + " " + namesake->name + " already",
+                   "choose another name, or remove it: goldmill rm " + namesake->name};
     }
     return request.fleet;
   }
   const std::string base = fleet_from(request.image);
   std::string name = base;
-  for (int number = 2; !namesake_of(name, request.count, existing).empty(); ++number) {
+  for (int number = 2; namesake_of(name, request.count, existing); ++number) {
     name = base + "-" + std::to_string(number);
   }
   return name;
@@ -481,7 +501,7 @@ void Records::clear_away() const {
     } else if (name.starts_with(kFleet)) {
       locks.push_back(entry.path());
     } else if (name.front() != '.') {
-      fleets.insert(name.substr(0, name.rfind('-')));
+      fleets.insert(fleet_of(name));
     }
   }
   for (const fs::path& lock : locks) {
@@ -608,21 +628,6 @@ Result<Records::Prepared> Records::prepare(const LaunchRequest& request,
 }
 
 namespace {
-/// "FLEET-NUMBER"
-bool is_of_fleet(const std::string& name, const std::string& fleet) {
-  return name.size() > fleet.size() + 1 && name.starts_with(fleet + "-") &&
-         name.find_first_not_of("0123456789", fleet.size() + 1) == std::string::npos;
-}
-
-std::string fleet_of(const std::string& instance) {
-  return instance.substr(0, instance.rfind('-'));
-}
-
-bool is_instance_name(const std::string& name) {
-  return !name.empty() && name.front() != '.' && name.find('/') == std::string::npos &&
-         is_of_fleet(name, fleet_of(name));
-}
-
 /// For one whose record cannot be read. What its disk stands on is not known.
 Record damaged_one(const std::string& name, const Error& damage) {
   Record record;
@@ -664,8 +669,8 @@ Result<Record> Records::load(const std::string& name) const {
                names.empty() ? "nothing is launched" : did_you_mean(name, names)};
 }
 
-bool is_damaged(const Record& record) {
-  return record.disk.empty();
+bool is_damaged(const Instance& instance) {
+  return instance.image.empty();
 }
 
 Result<std::vector<Record>> Records::load_all() const {
@@ -683,10 +688,13 @@ Result<std::vector<Record>> Records::load_all() const {
       }
       continue;
     }
+    if (!is_instance_name(name)) {
+      continue;  // nobody's, as lost+found
+    }
     auto record = read(name);
     if (record) {
       records.push_back(*std::move(record));
-    } else if (is_instance_name(name) && fs::exists(entry.path(), failure)) {
+    } else if (fs::exists(entry.path(), failure)) {
       records.push_back(damaged_one(name, record.error()));
     }
   }

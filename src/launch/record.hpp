@@ -113,8 +113,6 @@ class Records {
   std::filesystem::path home_;
 };
 
-/// Its file cannot be read: what its disk stands on is not known.
-bool is_damaged(const Record& record);
 /// Its time has passed.
 bool is_over(const Record& record);
 /// It was started, and nobody has stopped it.

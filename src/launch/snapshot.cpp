@@ -337,7 +337,7 @@ bool fits_this_qemu(const fs::path& directory) {
 Result<std::vector<fs::path>> useless_snapshots(const fs::path& home) {
   std::set<fs::path> used;
   for (const Record& record : TRY(Records(home).load_all())) {
-    if (is_damaged(record)) {
+    if (is_damaged(record.instance)) {
       return std::vector<fs::path>();  // it may stand on any
     }
     used.insert(record.snapshot);
@@ -364,11 +364,11 @@ std::vector<SnapshotHealth> inspect_snapshots(const fs::path& home) {
 
 Result<void> drop_snapshot(const fs::path& home, const fs::path& directory) {
   for (const Record& record : TRY(Records(home).load_all())) {
-    if (record.snapshot == directory || is_damaged(record)) {
+    const bool unknown = is_damaged(record.instance);
+    if (unknown || record.snapshot == directory) {
       return Error{ErrorKind::conflict,
                    "the disk of " + record.instance.name +
-                       (is_damaged(record) ? ", whose record is damaged, may stand" : " stands") +
-                       " on it",
+                       (unknown ? ", whose record is damaged, may stand" : " stands") + " on it",
                    "goldmill rm " + record.instance.name + ", and launch another"};
     }
   }

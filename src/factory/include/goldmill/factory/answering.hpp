@@ -12,11 +12,7 @@
 
 namespace goldmill::factory {
 
-/// A recipe and its ancestors, base first; one that has no recipe there by its image in the store.
-/// Errors: those of recipes; not_found (neither recipe nor image).
-Result<std::vector<recipe::Recipe>> whole_lineage(Session& session, const BuildRequest& request);
-
-/// Errors: as whole_lineage().
+/// Errors: those of recipes; not_found (neither the parent's recipe nor its image).
 Result<std::vector<answers::Question>> questions(Session& session, const BuildRequest& request);
 
 Result<answers::AnswerFile> answer_file(Session& session,

@@ -122,6 +122,9 @@ struct Instance {
   Json dossier;                          ///< of a failed start (machine::Dossier), or null
 };
 
+/// Its record cannot be read: it can only be removed, and what its disk stands on is not known.
+bool is_damaged(const Instance& instance);
+
 struct Fleet {
   std::string name;
   double seconds = 0;
