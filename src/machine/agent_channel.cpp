@@ -87,6 +87,20 @@ Error broken(std::string what) {
                "the instance's agent broke the protocol: " + std::move(what),
                "the image's agent is damaged or another program holds its port"};
 }
+
+Error gone() {
+  return {ErrorKind::unavailable, "the machine ended before its agent had finished"};
+}
+
+/// One at which a guest can be reached: neither the host itself nor many at once.
+bool is_address(const std::string& text) {
+  in_addr parsed{};
+  if (::inet_pton(AF_INET, text.c_str(), &parsed) != 1) {
+    return false;
+  }
+  const std::uint32_t first = ntohl(parsed.s_addr) >> 24U;
+  return first != 0 && first != 127 && first < 224;
+}
 }  // namespace
 
 std::string AgentLine::value(const std::string& key) const {
@@ -196,8 +210,23 @@ Result<AgentChannel> AgentChannel::connect(const std::filesystem::path& socket) 
   return AgentChannel(TRY(connect_unix(socket)));
 }
 
-Result<AgentLine> AgentChannel::next_line(Clock::time_point end,
-                                          const std::function<std::optional<Error>()>& give_up) {
+Result<bool> AgentChannel::is_ready_for(short event, const Patience& patience) const {
+  if (patience.give_up) {
+    if (auto reason = patience.give_up()) {
+      return *std::move(reason);
+    }
+  }
+  const auto left =
+      std::chrono::duration_cast<std::chrono::milliseconds>(patience.end - Clock::now());
+  if (left.count() <= 0) {
+    return Error{ErrorKind::cancelled,
+                 greeted_ ? "the agent did not finish in time" : "the agent did not greet in time"};
+  }
+  pollfd wait{socket_.get(), event, 0};
+  return ::poll(&wait, 1, static_cast<int>(std::min<std::int64_t>(left.count(), 250))) > 0;
+}
+
+Result<AgentLine> AgentChannel::next_line(const Patience& patience) {
   std::array<char, 4096> piece{};
   while (true) {
     const std::size_t line_end = pending_.find('\n');
@@ -209,28 +238,32 @@ Result<AgentLine> AgentChannel::next_line(Clock::time_point end,
     if (pending_.size() >= kLongestLine) {
       return broken("a line does not end");
     }
-    if (give_up) {
-      if (auto reason = give_up()) {
-        return *std::move(reason);
-      }
-    }
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now());
-    if (left.count() <= 0) {
-      return Error{
-          ErrorKind::cancelled,
-          greeted_ ? "the agent did not finish in time" : "the agent did not greet in time"};
-    }
-    pollfd wait{socket_.get(), POLLIN, 0};
-    const int ready = ::poll(&wait, 1, static_cast<int>(std::min<std::int64_t>(left.count(), 250)));
-    if (ready <= 0) {
+    if (!TRY(is_ready_for(POLLIN, patience))) {
       continue;
     }
     const ssize_t count = ::read(socket_.get(), piece.data(), piece.size());
     if (count <= 0) {
-      return Error{ErrorKind::unavailable, "the machine ended before its agent had finished"};
+      return gone();
     }
     pending_.append(piece.data(), static_cast<std::size_t>(count));
   }
+}
+
+/// A guest that does not read holds nobody up: what does not fit into the socket waits for it only
+/// as long as for an answer.
+Result<void> AgentChannel::send(std::string_view text, const Patience& patience) {
+  while (!text.empty()) {
+    if (!TRY(is_ready_for(POLLOUT, patience))) {
+      continue;
+    }
+    const ssize_t count =
+        ::send(socket_.get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (count < 0 && errno != EAGAIN && errno != EINTR) {
+      return gone();
+    }
+    text.remove_prefix(static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+  }
+  return {};
 }
 
 Result<void> AgentChannel::take_personalised(const AgentLine& line) {
@@ -254,14 +287,11 @@ Result<void> AgentChannel::take_personalised(const AgentLine& line) {
   return {};
 }
 
-Result<void> AgentChannel::handle(const AgentLine& line, const std::string& identity) {
+Result<void> AgentChannel::handle(const AgentLine& line) {
   if (line.verb == "hello") {
     greeted_ = true;
     report_.agent_version = line.value("agent").substr(0, 64);
     report_.protocol = line.value("protocol") == "2" ? 2 : 1;
-    if (line.value("state") == "waiting") {
-      return system::send_all(socket_.get(), identity);
-    }
     return {};
   }
   if (line.verb == "personalised") {
@@ -273,8 +303,7 @@ Result<void> AgentChannel::handle(const AgentLine& line, const std::string& iden
     std::from_chars(text.data(), text.data() + text.size(), uptime);
     report_.uptime = std::chrono::milliseconds(std::max<std::int64_t>(uptime, 0));
     report_.address = line.value("address");
-    in_addr parsed{};
-    if (!report_.address.empty() && ::inet_pton(AF_INET, report_.address.c_str(), &parsed) != 1) {
+    if (!report_.address.empty() && !is_address(report_.address)) {
       report_ = {};
       return broken("a value of ready is not of its form");
     }
@@ -292,7 +321,7 @@ Result<void> AgentChannel::handle(const AgentLine& line, const std::string& iden
 
 Result<AgentReport> AgentChannel::personalise(const Identity& identity, const Waiting& waiting) {
   const std::string lines = TRY(identity_lines(identity));
-  const auto end = Clock::now() + waiting.limit;
+  const Patience patience{Clock::now() + waiting.limit, waiting.give_up};
   const auto reached = [this, &waiting] {
     return waiting.goal == Goal::ready          ? report_.ready && report_.personalised
            : waiting.goal == Goal::personalised ? report_.personalised
@@ -302,8 +331,11 @@ Result<AgentReport> AgentChannel::personalise(const Identity& identity, const Wa
     if (count > 1000) {
       return broken("it talks without end");
     }
-    const AgentLine line = TRY(next_line(end, waiting.give_up));
-    TRY(handle(line, lines));
+    const AgentLine line = TRY(next_line(patience));
+    TRY(handle(line));
+    if (line.verb == "hello" && line.value("state") == "waiting") {
+      TRY(send(lines, patience));
+    }
     if (waiting.on_progress) {
       waiting.on_progress(report_);
     }
@@ -312,10 +344,10 @@ Result<AgentReport> AgentChannel::personalise(const Identity& identity, const Wa
 }
 
 Result<void> AgentChannel::demand(const std::string& verb, std::chrono::milliseconds limit) {
-  const auto end = Clock::now() + limit;
-  TRY(system::send_all(socket_.get(), verb + "\n"));
+  const Patience patience{Clock::now() + limit, {}};
+  TRY(send(verb + "\n", patience));
   for (int count = 0; count < 100; ++count) {
-    const AgentLine line = TRY(next_line(end, {}));
+    const AgentLine line = TRY(next_line(patience));
     if (line.verb == "ok" && line.value("for") == verb) {
       return {};
     }
@@ -331,14 +363,14 @@ Result<void> AgentChannel::power_off(std::chrono::milliseconds limit) {
 }
 
 Result<AgentReport> AgentChannel::status(std::chrono::milliseconds limit) {
-  const auto end = Clock::now() + limit;
-  TRY(system::send_all(socket_.get(), "status\n"));
+  const Patience patience{Clock::now() + limit, {}};
+  TRY(send("status\n", patience));
   report_.ready = false;
   for (int count = 0; !report_.ready || !report_.personalised; ++count) {
     if (count > 100) {
       return broken("it talks without end");
     }
-    TRY(handle(TRY(next_line(end, {})), ""));
+    TRY(handle(TRY(next_line(patience))));
   }
   return report_;
 }
@@ -355,12 +387,12 @@ Result<void> AgentChannel::settle(std::chrono::milliseconds limit) {
 Result<AgentReport> AgentChannel::resume(const Resumption& resumption,
                                          std::chrono::milliseconds limit,
                                          const std::function<std::optional<Error>()>& give_up) {
+  const Patience patience{Clock::now() + limit, give_up};
   // At once, without its hello: of a settled guest it is known what it waits for.
-  TRY(system::send_all(socket_.get(), TRY(resumption_lines(resumption))));
-  const auto end = Clock::now() + limit;
+  TRY(send(TRY(resumption_lines(resumption)), patience));
   bool renewed = false;
   for (int count = 0; !renewed || !report_.ready; ++count) {
-    const AgentLine line = TRY(next_line(end, give_up));
+    const AgentLine line = TRY(next_line(patience));
     if (count > 100 || (line.verb == "error" && line.value("for") == "begin")) {
       return broken("it does not take an identity");
     }
@@ -368,7 +400,7 @@ Result<AgentReport> AgentChannel::resume(const Resumption& resumption,
     renewed = renewed || (line.verb == "personalised" &&
                           line.value("hostname") == resumption.identity.hostname);
     report_.ready = report_.ready && renewed;
-    TRY(handle(line, ""));
+    TRY(handle(line));
   }
   return report_;
 }

@@ -191,7 +191,10 @@ TEST(AgentChannel, HostileGuestsAreCutOff) {
         "personalised hostname=x machine_id=short boot_id=" + std::string(kBoot) + "\n",
         "personalised hostname=x " + id + " boot_id=x ssh_host_key_b64=\n",
         "personalised hostname=x " + id + " boot_id=" + kBoot + " ssh_host_key_b64=%\n",
-        personalised() + "ready boot_id=" + kBoot + " uptime_ms=1 address=$(id)\n"}) {
+        personalised() + "ready boot_id=" + kBoot + " uptime_ms=1 address=$(id)\n",
+        personalised() + "ready boot_id=" + kBoot + " uptime_ms=1 address=127.0.0.1\n",
+        personalised() + "ready boot_id=" + kBoot + " uptime_ms=1 address=0.0.0.0\n",
+        personalised() + "ready boot_id=" + kBoot + " uptime_ms=1 address=255.255.255.255\n"}) {
     Port port;
     std::thread guest([&] { port.say(hello + bad); });
     const auto report = port.personalise();
@@ -215,6 +218,21 @@ TEST(AgentChannel, EndlessTalkSilenceAndHangUpEnd) {
   gone.hang_up();
   EXPECT_EQ(gone.personalise().error().kind, ErrorKind::unavailable);
   EXPECT_FALSE(gone.channel().status(std::chrono::milliseconds(50)));
+}
+
+TEST(AgentChannel, AGuestThatDoesNotReadHoldsNobodyUp) {
+  Identity heavy = identity();
+  heavy.user_data = std::string(256U << 10U, 'u');  // more than a socket takes unread
+  Port cold;
+  cold.say("hello protocol=1 state=waiting\n");
+  const AgentChannel::Waiting waiting{AgentChannel::Goal::ready, std::chrono::milliseconds(300)};
+  EXPECT_EQ(cold.channel().personalise(heavy, waiting).error().kind, ErrorKind::cancelled);
+
+  Port warm;
+  const Resumption resumption{heavy, "02:00:00:00:00:07", std::nullopt, {}};
+  const auto full = [] { return Error{ErrorKind::no_space, "the disk is full"}; };
+  EXPECT_EQ(warm.channel().resume(resumption, std::chrono::minutes(5), full).error().kind,
+            ErrorKind::no_space);
 }
 
 TEST(IdentityLines, RefuseWhatTheProtocolForbids) {

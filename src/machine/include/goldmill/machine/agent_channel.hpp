@@ -113,9 +113,17 @@ class AgentChannel {
   Result<void> power_off(std::chrono::milliseconds limit);
 
  private:
-  Result<AgentLine> next_line(std::chrono::steady_clock::time_point end,
-                              const std::function<std::optional<Error>()>& give_up);
-  Result<void> handle(const AgentLine& line, const std::string& identity);
+  /// How long one call may take, and what ends it earlier.
+  struct Patience {
+    std::chrono::steady_clock::time_point end;
+    std::function<std::optional<Error>()> give_up;
+  };
+
+  /// Waits a moment for it; false when it has to be asked again.
+  Result<bool> is_ready_for(short event, const Patience& patience) const;
+  Result<AgentLine> next_line(const Patience& patience);
+  Result<void> send(std::string_view text, const Patience& patience);
+  Result<void> handle(const AgentLine& line);
   Result<void> take_personalised(const AgentLine& line);
   Result<void> demand(const std::string& verb, std::chrono::milliseconds limit);
 
