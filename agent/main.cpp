@@ -137,7 +137,8 @@ class Service {
   bool is_connected_ = false;
   std::string link_;               ///< the network card of a settled guest
   std::vector<Network> networks_;  ///< of a copy, until store()
-  std::uint64_t wake_ms_ = 0;      ///< when what settle() parked starts again; 0: nothing is parked
+  Parked parked_;                  ///< what settle() changed
+  std::uint64_t wake_ms_ = 0;      ///< when that is undone; 0: nothing is parked
 };
 
 void Service::warn(std::string_view about, std::string_view message) {
@@ -255,7 +256,7 @@ std::optional<Identity> Service::take_requests(std::string_view bytes) {
     } else if (wanted.kind == Request::Kind::settle) {
       const std::vector<std::string> links = ethernet_links();
       link_ = links.empty() ? "" : links.front();
-      settle(warner());
+      parked_ = settle(warner());
       session_.settled();
     } else if (wanted.kind == Request::Kind::poweroff) {
       port_.send(session_.output());
@@ -305,7 +306,7 @@ void Service::resume(Identity identity) {
   watch_signals({SIGIO, SIGTERM});
   networks_ = std::move(identity.networks);
   if (networks_.empty()) {
-    start_network(warner());
+    start_network(parked_, warner());
   }
   std::uint64_t random = 0;
   if (getrandom(&random, sizeof(random), 0) == sizeof(random)) {
@@ -325,7 +326,7 @@ int Service::wake_when_due() {
   }
   wake_ms_ = 0;
   store();
-  wake(warner());
+  wake(parked_, warner());
   return -1;
 }
 

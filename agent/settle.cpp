@@ -27,10 +27,10 @@ namespace {
 constexpr const char* kSystemctl = "/usr/bin/systemctl";
 constexpr std::size_t kKeptFree = std::size_t{24} << 20U;  // for what runs meanwhile
 
-/// Fixed commands only: nothing that a host says comes here. Its exit status; a unit that is not
-/// there is no failure.
-Result<int> systemctl(const std::vector<std::string>& words) {
-  std::vector<std::string> list = {kSystemctl, "--quiet"};
+/// Fixed commands only: nothing that a host says comes here. What it prints; its exit status says
+/// little, as a unit that is not there is no failure.
+Result<std::string> systemctl(const std::vector<std::string>& words) {
+  std::vector<std::string> list = {kSystemctl};
   list.insert(list.end(), words.begin(), words.end());
   std::vector<char*> argv;
   argv.reserve(list.size() + 1);
@@ -38,17 +38,33 @@ Result<int> systemctl(const std::vector<std::string>& words) {
     argv.push_back(word.data());
   }
   argv.push_back(nullptr);
+  int ends[2] = {-1, -1};
+  if (pipe2(ends, O_CLOEXEC) != 0) {
+    return system_error("making a pipe", errno);
+  }
+  const Descriptor reader(ends[0]);
+  Descriptor writer(ends[1]);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, writer.get(), STDOUT_FILENO);
   std::string locale = "LC_ALL=C";
   char* environment[] = {locale.data(), nullptr};
   pid_t child = -1;
-  const int failure = posix_spawn(&child, kSystemctl, nullptr, nullptr, argv.data(), environment);
+  const int failure = posix_spawn(&child, kSystemctl, &actions, nullptr, argv.data(), environment);
+  posix_spawn_file_actions_destroy(&actions);
+  writer = Descriptor();
   if (failure != 0) {
     return system_error(std::string("starting ") + kSystemctl, failure);
   }
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  std::string said;
+  char piece[512];
+  for (ssize_t count = 1; count > 0 || (count < 0 && errno == EINTR);) {
+    count = read(reader.get(), piece, sizeof(piece));
+    said.append(piece, static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
   }
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+  while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  return said;
 }
 
 /// Everything below a directory, never following a link.
@@ -88,42 +104,83 @@ void remove_identity() {
   }
 }
 
-using Run = std::function<void(const std::vector<std::string>& words)>;
+using Run = std::function<void(std::vector<std::string> words)>;
 
 Run runner(const Warn& warn) {
-  return [&warn](const std::vector<std::string>& words) {
+  return [&warn](std::vector<std::string> words) {
+    words.insert(words.begin(), "--quiet");  // its hints would go to the journal, and start it
     if (const auto outcome = systemctl(words); !outcome) {
       warn("settle", outcome.error().text());
     }
   };
 }
 
+constexpr const char* kNetworkUnits[] = {"systemd-networkd.service", "systemd-resolved.service"};
 /// What would keep a copy awake, or wake when its name, clock and cable change.
-constexpr const char* kParked[] = {"systemd-networkd.socket",
-                                   "systemd-networkd.service",
-                                   "systemd-resolved.service",
-                                   "systemd-timesyncd.service",
-                                   "systemd-udevd.service"};  // its sockets start it for an event
+constexpr const char* kWakeful[] = {"systemd-networkd.socket",
+                                    "systemd-networkd.service",
+                                    "systemd-resolved.service",
+                                    "systemd-timesyncd.service",
+                                    "systemd-udevd.service"};  // its sockets start it for an event
+/// What starts these again, each with all that belongs to it.
+constexpr const char* kTargets[] = {"timers.target", "getty.target"};
 
-/// PID 1 speaks when the clock changes: its first word would start the journal in every copy at
-/// once, which costs more than all the rest.
-void set_log_level(const Run& run, const std::string& level) {
-  run({"log-level", level});
+/// Those of kWakeful and kTargets that run: an image may have any of them off.
+std::vector<std::string> running_units() {
+  std::vector<std::string> wanted(std::begin(kWakeful), std::end(kWakeful));
+  wanted.insert(wanted.end(), std::begin(kTargets), std::end(kTargets));
+  std::vector<std::string> words = {"is-active"};
+  words.insert(words.end(), wanted.begin(), wanted.end());
+  const auto said = systemctl(words);
+  const std::string states = said ? said.value() : "";
+  std::vector<std::string> running;
+  std::size_t index = 0;
+  for (const std::string_view state : lines_of(states)) {
+    if (index < wanted.size() && state == "active") {
+      running.push_back(wanted[index]);
+    }
+    ++index;
+  }
+  return running;
 }
 
-/// kcompactd looks twice a second whether memory is fragmented, unless its setting is 0.
-void set_compaction(bool wanted) {
-  constexpr const char* kDefault = "20";  // sysctl/vm of the kernel's documentation
-  static_cast<void>(
-      overwrite_file("/proc/sys/vm/compaction_proactiveness", wanted ? kDefault : "0"));
+/// Another value of the kernel's setting, and the one before to `parked`.
+void change(const std::string& file, const char* value, Parked& parked) {
+  const auto before = read_file(file, 64);
+  if (before && overwrite_file(file, value)) {
+    parked.settings.emplace_back(file, std::string(trimmed(before.value())));
+  }
 }
 
-/// An interface that gets another address and a cable looks for its neighbours by IPv6: more work
-/// in each copy than its IPv4 address is.
-void set_ipv6(bool wanted) {
+void change_settings(Parked& parked) {
+  // kcompactd looks twice a second whether memory is fragmented, unless its setting is 0.
+  change("/proc/sys/vm/compaction_proactiveness", "0", parked);
+  // An interface that gets another address and a cable looks for its neighbours by IPv6: more work
+  // in each copy than its IPv4 address is.
   for (const std::string& link : ethernet_links()) {
-    static_cast<void>(
-        overwrite_file("/proc/sys/net/ipv6/conf/" + link + "/disable_ipv6", wanted ? "0" : "1"));
+    change("/proc/sys/net/ipv6/conf/" + link + "/disable_ipv6", "1", parked);
+  }
+}
+
+/// Those whose files begin so.
+void restore_settings(const Parked& parked, std::string_view start) {
+  for (const auto& [file, value] : parked.settings) {
+    if (file.starts_with(start)) {
+      static_cast<void>(overwrite_file(file, value));
+    }
+  }
+}
+
+/// Of these, those that ran.
+void start_again(const Parked& parked, const std::vector<std::string>& units, const Run& run) {
+  std::vector<std::string> words = {"--no-block", "start"};
+  for (const std::string& unit : units) {
+    if (std::find(parked.units.begin(), parked.units.end(), unit) != parked.units.end()) {
+      words.push_back(unit);
+    }
+  }
+  if (words.size() > 2) {
+    run(words);
   }
 }
 
@@ -173,34 +230,38 @@ void run_before_others(bool before) {
   sched_setscheduler(0, before ? SCHED_FIFO : SCHED_OTHER, &priority);
 }
 
-void wake(const Warn& warn) {
+void wake(const Parked& parked, const Warn& warn) {
   const auto run = runner(warn);
-  set_log_level(run, "info");
-  set_compaction(true);
-  set_ipv6(true);
-  std::vector<std::string> words = {"--no-block", "start", "timers.target", "getty.target"};
-  words.insert(words.end(), std::begin(kParked), std::end(kParked));
-  run(words);
+  if (!parked.log_level.empty()) {
+    run({"log-level", parked.log_level});
+  }
+  restore_settings(parked, "/proc/");
+  start_again(parked, parked.units, run);
 }
 
-void start_network(const Warn& warn) {
-  set_ipv6(true);
-  runner(warn)({"--no-block", "start", "systemd-networkd.service", "systemd-resolved.service"});
+void start_network(const Parked& parked, const Warn& warn) {
+  restore_settings(parked, "/proc/sys/net/");
+  start_again(parked, {std::begin(kNetworkUnits), std::end(kNetworkUnits)}, runner(warn));
 }
 
-void settle(const Warn& warn) {
+Parked settle(const Warn& warn) {
   const auto run = runner(warn);
   run({"is-system-running", "--wait"});
+  Parked parked;
+  parked.units = running_units();
   std::vector<std::string> words = {"stop", "*.timer", "getty@*.service", "serial-getty@*.service"};
-  words.insert(words.end(), std::begin(kParked), std::end(kParked));
+  words.insert(words.end(), std::begin(kWakeful), std::end(kWakeful));
   run(words);
   if (exists("/usr/lib/systemd/system/ssh.socket")) {
     run({"stop", "ssh.service"});
     run({"start", "ssh.socket"});
   }
-  set_log_level(run, "warning");
-  set_compaction(false);
-  set_ipv6(false);
+  // PID 1 speaks when the clock changes: its first word would start the journal in every copy at
+  // once, which costs more than all the rest.
+  const auto level = systemctl({"log-level"});
+  parked.log_level = level ? std::string(trimmed(level.value())) : "";
+  run({"log-level", "warning"});
+  change_settings(parked);
   if (const auto covered = cover_boot_id(); !covered) {
     warn("boot-id", covered.error().text());
   }
@@ -212,6 +273,7 @@ void settle(const Warn& warn) {
   }
   clear_free_memory();
   run_before_others(true);
+  return parked;
 }
 
 }  // namespace goldmill::agent
