@@ -6,9 +6,10 @@
 #include <exception>
 #include <map>
 #include <mutex>
-#include <thread>
 
 #include <sched.h>
+
+#include <goldmill/system/side_by_side.hpp>
 
 namespace goldmill::guest {
 
@@ -61,14 +62,9 @@ Result<void> for_each_parallel(const std::vector<std::size_t>& order,
                                unsigned threads,
                                const std::function<Result<void>(std::size_t)>& work) {
   Pool pool(order, work);
-  std::vector<std::thread> helpers;
-  for (unsigned i = 1; i < threads && i < order.size(); ++i) {
-    helpers.emplace_back([&pool] { pool.run(); });
-  }
-  pool.run();
-  for (std::thread& helper : helpers) {
-    helper.join();
-  }
+  const std::size_t count =
+      std::clamp<std::size_t>(threads, 1, std::max<std::size_t>(order.size(), 1));
+  system::side_by_side(count, count, [&pool](std::size_t /*thread*/) { pool.run(); });
   return pool.outcome();
 }
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <goldmill/image/disk.hpp>
+#include <goldmill/system/side_by_side.hpp>
 
 #include "region.hpp"
 
@@ -67,7 +68,8 @@ Result<Digest> disk_digest(int disk) {
   const std::vector<std::uint64_t> chunks = data_chunks(TRY(data_extents(disk, 0, size)));
   std::atomic<std::size_t> next{0};
   std::atomic<int> failure{0};
-  const auto work = [&] {
+  const std::size_t cores = std::max(1U, std::thread::hardware_concurrency());
+  system::side_by_side(cores, cores, [&](std::size_t /*core*/) {
     std::string chunk;
     for (std::size_t i = next++; i < chunks.size() && failure == 0; i = next++) {
       chunk.resize(chunks[i] + 1 == count ? tail : kChunk);
@@ -77,13 +79,7 @@ Result<Digest> disk_digest(int disk) {
       }
       digests[chunks[i]] = sha256(chunk);
     }
-  };
-  std::vector<std::jthread> threads;
-  for (unsigned i = 1; i < std::max(1U, std::thread::hardware_concurrency()); ++i) {
-    threads.emplace_back(work);
-  }
-  work();
-  threads.clear();
+  });
   if (failure != 0) {
     return system_error("cannot read the disk", failure);
   }

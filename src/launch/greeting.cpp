@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "greeting.hpp"
 
+#include <algorithm>
 #include <cctype>
 #include <thread>
 
@@ -8,6 +9,15 @@ namespace goldmill::launch {
 
 namespace {
 using Clock = std::chrono::steady_clock;
+
+/// Once, however often it is looked at.
+void note_warning(Instance& instance, std::string text) {
+  if (std::find(instance.warnings.begin(), instance.warnings.end(), text) ==
+      instance.warnings.end()) {
+    instance.warnings.push_back(std::move(text));
+  }
+}
+
 /// How long a ready instance may take to get an address from a DHCP server. An emulated one on a
 /// busy machine was seen to need more than half a minute.
 constexpr std::chrono::seconds kAddressLimit(90);
@@ -26,18 +36,51 @@ machine::Identity identity_of(const Record& record, const machine::KeyPair& own)
   return identity;
 }
 
+Result<void> check_identity(const machine::AgentReport& report) {
+  for (const char* step : {"seed",
+                           "clock",
+                           "machine-id",
+                           "boot-id",
+                           "link",
+                           "hostname",
+                           "ssh-key",
+                           "network",
+                           "ssh-host-key"}) {
+    for (const std::string& warning : report.warnings) {
+      if (warning.starts_with(std::string(step) + ":")) {
+        return Error{ErrorKind::tool_failed, "it did not get an identity of its own: " + warning};
+      }
+    }
+  }
+  if (report.personalised && report.machine_id.empty()) {
+    return Error{ErrorKind::tool_failed,
+                 "it did not get an identity of its own: it has no machine-id"};
+  }
+  return {};
+}
+
 void take_report(Record& record, const machine::AgentReport& report) {
+  Instance& instance = record.instance;
+  if (!report.warnings.empty()) {
+    instance.warnings = report.warnings;
+  }
   if (report.personalised) {
-    record.instance.hostname = report.hostname;
-    record.instance.machine_id = report.machine_id;
-    record.instance.ssh_host_key = report.ssh_host_key;
+    instance.machine_id = report.machine_id;
+    instance.ssh_host_key = report.ssh_host_key;
+    if (report.hostname != instance.hostname) {
+      note_warning(instance, "it calls itself " + report.hostname);
+    }
   }
   if (report.ready) {
-    record.instance.state = State::ready;
-    record.instance.error.clear();
+    instance.state = State::ready;
+    instance.error.clear();
   }
   if (record.network.is_shared()) {
-    record.instance.address = report.address;
+    const std::string objection = record.network.objection_to(report.address);
+    instance.address = objection.empty() ? report.address : "";
+    if (!objection.empty()) {
+      note_warning(instance, "its address is not used: " + objection);
+    }
   }
 }
 
@@ -52,17 +95,24 @@ Result<machine::AgentReport> with_address(const Record& record,
   return report;
 }
 
-bool adopt(Record& record, const machine::KeyPair& own, machine::AgentChannel& channel) {
+std::optional<Error> adopt(Record& record,
+                           const machine::KeyPair& own,
+                           machine::AgentChannel& channel,
+                           Clock::time_point end) {
   const auto report = channel.personalise(
       identity_of(record, own),
       {machine::AgentChannel::Goal::ready,
-       kAdoptionLimit,
+       time_left(end),
        {},
        [&record](const machine::AgentReport& so_far) { take_report(record, so_far); }});
   if (report) {
-    take_report(record, *report);
+    const auto whole = check_identity(*report);
+    return whole ? std::nullopt : std::optional(whole.error());
   }
-  return report || report.error().kind != ErrorKind::conflict;
+  if (report.error().kind == ErrorKind::conflict) {
+    return Error{ErrorKind::conflict, "goldmill ended before it had given it its identity"};
+  }
+  return std::nullopt;
 }
 
 namespace {

@@ -2,7 +2,9 @@
 // Greeting: what a launcher tells a guest's agent, and what it learns from its report.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
+#include <optional>
 
 #include <goldmill/machine/agent_channel.hpp>
 #include <goldmill/machine/ssh.hpp>
@@ -11,18 +13,34 @@
 
 namespace goldmill::launch {
 
-/// How long `ps` listens to a guest whose launcher was killed: one on a busy machine takes seconds
-/// to notice that somebody is there, and boots as nobody when nobody stays.
-inline constexpr std::chrono::milliseconds kAdoptionLimit(5000);
-/// Until when who only looks waits for all that others start or stop at the moment.
-inline std::chrono::steady_clock::time_point end_of_patience() {
-  return std::chrono::steady_clock::now() + std::chrono::seconds(2);
+/// Until when who only looks waits, for all instances together.
+struct LookLimits {
+  /// For what others start or stop at the moment.
+  std::chrono::steady_clock::time_point others =
+      std::chrono::steady_clock::now() + std::chrono::seconds(2);
+  /// For guests that have something to say: one on a busy machine takes seconds to notice that
+  /// somebody is there, and boots as nobody when nobody stays.
+  std::chrono::steady_clock::time_point guests =
+      std::chrono::steady_clock::now() + std::chrono::seconds(5);
+};
+/// Not negative.
+inline std::chrono::milliseconds time_left(std::chrono::steady_clock::time_point end) {
+  const auto left = end - std::chrono::steady_clock::now();
+  return std::max(std::chrono::duration_cast<std::chrono::milliseconds>(left),
+                  std::chrono::milliseconds(0));
 }
+/// How many are looked at side by side: it is waiting, more than work.
+inline constexpr std::size_t kLooksAtOnce = 16;
 
 /// With a fresh seed and goldmill's own key.
 machine::Identity identity_of(const Record& record, const machine::KeyPair& own);
 
-/// What the guest said of itself goes into the record.
+/// That no step failed without which it is not who it is to be: a copy would be like any other of
+/// its snapshot, and one that booted could not be entered. Errors: tool_failed, with the step.
+Result<void> check_identity(const machine::AgentReport& report);
+
+/// What the guest said of itself goes into the record, as far as it is the guest's to say: its name
+/// is not, nor an address that it cannot have.
 void take_report(Record& record, const machine::AgentReport& report);
 
 /// The report of a ready guest, where it has an address of its own once it has got it; without one
@@ -32,8 +50,11 @@ Result<machine::AgentReport> with_address(const Record& record,
                                           machine::AgentReport report);
 
 /// One whose launcher died before it was ready: gets its identity if it still waits for it, and
-/// says how far it came. False when it went on without one: nobody can enter it.
-bool adopt(Record& record, const machine::KeyPair& own, machine::AgentChannel& channel);
+/// says how far it came. Why it has to end, when it went on without one: nobody can enter it.
+std::optional<Error> adopt(Record& record,
+                           const machine::KeyPair& own,
+                           machine::AgentChannel& channel,
+                           std::chrono::steady_clock::time_point end);
 
 /// How its SSH server is reached. Errors: unavailable (it has none, or no address).
 Result<machine::SshTarget> ssh_target_of(const Record& record, const Records& records);

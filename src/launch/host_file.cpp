@@ -19,19 +19,26 @@ fs::path HostFiles::file(const std::string& name) const {
   return directory_ / (name + std::string(kSuffix));
 }
 
-Result<std::vector<Host>> HostFiles::all() const {
+namespace {
+Result<Host> read_host(const fs::path& file) {
+  const Json json = TRY(parse_json(TRY(system::read_file(file, kLongest)), file.string()));
+  return Host{file.stem(),
+              TRY(string_at(json, "uri")),
+              TRY(string_at(json, "pool")),
+              find_string(json, "accelerator").value_or("")};
+}
+}  // namespace
+
+std::vector<Host> HostFiles::all() const {
   std::vector<Host> hosts;
   std::error_code failure;
   for (const auto& entry : fs::directory_iterator(directory_, failure)) {
     if (entry.path().extension() != kSuffix) {
       continue;
     }
-    const Json json =
-        TRY(parse_json(TRY(system::read_file(entry.path(), kLongest)), entry.path().string()));
-    hosts.push_back({entry.path().stem(),
-                     TRY(string_at(json, "uri")),
-                     TRY(string_at(json, "pool")),
-                     find_string(json, "accelerator").value_or("")});
+    auto host = read_host(entry.path());
+    hosts.push_back(host ? *std::move(host)
+                         : Host{entry.path().stem(), "", "", "", host.error().message});
   }
   std::sort(
       hosts.begin(), hosts.end(), [](const Host& a, const Host& b) { return a.name < b.name; });
@@ -39,7 +46,7 @@ Result<std::vector<Host>> HostFiles::all() const {
 }
 
 Result<std::vector<Host>> HostFiles::chosen(const std::vector<std::string>& names) const {
-  std::vector<Host> known = TRY(all());
+  std::vector<Host> known = all();
   if (known.empty()) {
     return Error{ErrorKind::not_found,
                  "no libvirt host is known",

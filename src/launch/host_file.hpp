@@ -11,8 +11,8 @@ class HostFiles {
  public:
   explicit HostFiles(const std::filesystem::path& home) : directory_(home / "hosts") {}
 
-  /// Sorted by name.
-  Result<std::vector<Host>> all() const;
+  /// Sorted by name; one whose file is damaged stands among them.
+  std::vector<Host> all() const;
   /// Those of these names, or all where none is given. Errors: not_found, with a suggestion; also
   /// where no host is known at all.
   Result<std::vector<Host>> chosen(const std::vector<std::string>& names) const;

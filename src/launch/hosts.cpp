@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
 
+#include <goldmill/system/side_by_side.hpp>
+
 #include "host_file.hpp"
 #include "libvirt_host.hpp"
 #include "record.hpp"
-#include "side_by_side.hpp"
 
 namespace goldmill::launch {
 
@@ -22,8 +23,11 @@ bool is_word(const std::string& name) {
 HostStatus status_of(const Host& host) {
   const auto connection = LibvirtHost::connect(host);
   const auto capacity = connection ? connection->capacity() : Result<Capacity>(connection.error());
-  return capacity ? HostStatus{host, *capacity, ""}
-                  : HostStatus{host, std::nullopt, capacity.error().text()};
+  if (capacity) {
+    return {host, *capacity, ""};
+  }
+  const Error& error = capacity.error();
+  return {host, std::nullopt, error.text() + (error.hint.empty() ? "" : "; " + error.hint)};
 }
 }  // namespace
 
@@ -36,9 +40,16 @@ Result<HostStatus> add_host(const fs::path& home, Host host) {
         "give --name NAME of a-z, 0-9, - and _; a URI is as libvirt's: "
         "qemu+ssh://root@host1/system"};
   }
+  if (!host.uri.starts_with("qemu:") && !host.uri.starts_with("qemu+")) {
+    return Error{ErrorKind::invalid_input,
+                 "'" + host.uri + "' is not the URI of a libvirt that runs QEMU",
+                 "give one as libvirt's: qemu+ssh://root@host1/system, or qemu:///system for this "
+                 "machine's"};
+  }
   const HostFiles files(home);
-  for (const Host& known : TRY(files.all())) {
-    if (known.name == host.name && (known.uri != host.uri || known.pool != host.pool)) {
+  for (const Host& known : files.all()) {
+    const bool same = known.uri == host.uri && known.pool == host.pool;
+    if (known.name == host.name && known.damage.empty() && !same) {
       return Error{
           ErrorKind::conflict,
           "there is a host " + known.name + " already: " + known.uri + ", pool " + known.pool,
@@ -76,9 +87,9 @@ Result<void> remove_host(const fs::path& home, const std::string& name, bool for
 }
 
 Result<std::vector<HostStatus>> list_hosts(const fs::path& home) {
-  const std::vector<Host> hosts = TRY(HostFiles(home).all());
+  const std::vector<Host> hosts = HostFiles(home).all();
   std::vector<HostStatus> statuses(hosts.size());
-  side_by_side(
+  system::side_by_side(
       hosts.size(), hosts.size(), [&](std::size_t i) { statuses[i] = status_of(hosts[i]); });
   return statuses;
 }

@@ -3,6 +3,7 @@
 // launched from here, so that there is nothing to list, stop or remove.
 // Format: KubeVirt's API, pool.kubevirt.io/v1alpha1 and kubevirt.io/v1.
 #include <algorithm>
+#include <cctype>
 
 #include <goldmill/base/base64.hpp>
 #include <goldmill/launch/engine.hpp>
@@ -23,6 +24,16 @@ bool is_label(const std::string& name) {
          });
 }
 
+/// As containers' tools take it; the cluster says whether there is one.
+bool is_reference(const std::string& name) {
+  const auto is_plain = [](unsigned char letter) {
+    return std::isalnum(letter) != 0 ||
+           std::string_view("._-/:@").find(letter) != std::string_view::npos;
+  };
+  return std::isalnum(static_cast<unsigned char>(name.front())) != 0 &&
+         std::all_of(name.begin(), name.end(), is_plain);
+}
+
 Error no_use(const std::string& what, const std::string& hint) {
   return {ErrorKind::invalid_input, what + " means nothing to KubeVirt", hint};
 }
@@ -35,8 +46,16 @@ Result<void> check(const LaunchRequest& request) {
                      " --format containerdisk, copy it to a registry "
                      "with skopeo, and give its name by --container-disk"};
   }
-  if (request.warm || request.prepare_only) {
-    return no_use(request.warm ? "--warm" : "--prepare-only", "leave it out");
+  if (!is_reference(request.container_disk)) {
+    return Error{ErrorKind::invalid_input,
+                 "'" + request.container_disk + "' is no name of a container image",
+                 "give one as a cluster pulls it: registry.example.org/java:3"};
+  }
+  if (request.warm || request.prepare_only || request.parallel > 0) {
+    return no_use(request.warm           ? "--warm"
+                  : request.prepare_only ? "--prepare-only"
+                                         : "--parallel",
+                  "leave it out");
   }
   if (request.disk_size) {
     return no_use("--disk-size",

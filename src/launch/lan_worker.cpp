@@ -21,7 +21,6 @@ namespace goldmill::launch {
 using system::UniqueFd;
 
 namespace {
-constexpr const char* kAddress = "198.18.0.1";  // RFC 2544: never routed
 constexpr const char* kNetmask = "255.255.0.0";
 constexpr const char* kRange = "198.18.0.10,198.18.255.250,255.255.0.0";
 constexpr const char* kDirectory = "/tmp";
@@ -107,7 +106,7 @@ Result<system::Child> start_names_and_addresses() {
 Result<Json> keep_lan(system::WorkerContext& context) {
   TRY(system::mount_private_places());
   TRY(machine::make_bridge(kLanBridge));
-  TRY(machine::set_address(kLanBridge, kAddress, kNetmask));
+  TRY(machine::set_address(kLanBridge, kLanAddress, kNetmask));
   TRY(machine::set_up(kLanBridge));
   TRY(machine::set_up("lo"));
   system::Child server = TRY(start_names_and_addresses());

@@ -12,12 +12,12 @@
 #include <goldmill/machine/agent_channel.hpp>
 #include <goldmill/machine/ssh.hpp>
 #include <goldmill/qcow2/chain.hpp>
+#include <goldmill/system/side_by_side.hpp>
 
 #include "greeting.hpp"
 #include "host_file.hpp"
 #include "libvirt_host.hpp"
 #include "record.hpp"
-#include "side_by_side.hpp"
 
 namespace goldmill::launch {
 
@@ -86,10 +86,13 @@ class LibvirtEngine final : public Engine {
             const std::string& why,
             const std::function<void(const Record&)>& changed);
   Result<AgentReport> greet(Record& record, const LibvirtHost& host, std::chrono::seconds limit);
-  void reconcile(Record& record, const LibvirtHost& host, Clock::time_point end);
+  void reconcile(Record& record, const LibvirtHost& host, const LookLimits& limits);
   void look_at(std::vector<Record>& records);
   Result<void> remove_from(const LibvirtHost& host, const Record& record) const;
-  void ask_agent(Record& record, const LibvirtHost& host, DomainState state);
+  void ask_agent(Record& record,
+                 const LibvirtHost& host,
+                 DomainState state,
+                 const LookLimits& limits);
 
   Records records_;
   HostFiles hosts_;
@@ -115,7 +118,7 @@ Result<LibvirtEngine::Found> LibvirtEngine::find_hosts(
   Found found;
   found.statuses.resize(hosts.size());
   std::mutex one_at_a_time;
-  side_by_side(hosts.size(), hosts.size(), [&](std::size_t i) {
+  system::side_by_side(hosts.size(), hosts.size(), [&](std::size_t i) {
     auto host = LibvirtHost::connect(hosts[i]);
     const auto capacity = host ? host->capacity() : Result<Capacity>(host.error());
     const std::lock_guard guard(one_at_a_time);
@@ -161,6 +164,7 @@ Result<AgentReport> LibvirtEngine::greet(Record& record,
   if (!report) {
     return lost().value_or(report.error());
   }
+  TRY(check_identity(*report));
   return with_address(record, channel, std::move(report).value());
 }
 
@@ -179,6 +183,7 @@ void LibvirtEngine::start_one(Record& record,
   const auto begin = Clock::now();
   record.instance.state = State::starting;
   record.instance.error.clear();
+  record.instance.warnings.clear();
   (void)records_.save(record);
   changed(record);
   const auto report = greet(record, host, limit);
@@ -191,7 +196,10 @@ void LibvirtEngine::start_one(Record& record,
     note_run(record, look->run);
   }
   record.instance.ready_seconds = seconds_since(begin);
-  (void)records_.save(record);
+  if (const auto saved = records_.save(record); !saved) {
+    (void)host.destroy(record);
+    return fail(record, saved.error().text(), changed);
+  }
   changed(record);
 }
 
@@ -232,7 +240,7 @@ void LibvirtEngine::start_all(const LaunchRequest& request,
       fail(record, "no host has " + to_text(request.memory) + " of memory left", changed);
     }
   }
-  side_by_side(found.statuses.size(), found.statuses.size(), [&](std::size_t host_index) {
+  system::side_by_side(found.statuses.size(), found.statuses.size(), [&](std::size_t host_index) {
     const HostStatus& status = found.statuses[host_index];
     std::vector<Record*> own;
     for (Record& record : records) {
@@ -252,7 +260,7 @@ void LibvirtEngine::start_all(const LaunchRequest& request,
     }
     const int at_once =
         request.parallel > 0 ? request.parallel : kStartsForEachCpu * status.capacity->cpus;
-    side_by_side(own.size(), static_cast<std::size_t>(at_once), [&](std::size_t i) {
+    system::side_by_side(own.size(), static_cast<std::size_t>(at_once), [&](std::size_t i) {
       start_new(*own[i], request, *disk_size, host, changed);
     });
   });
@@ -295,12 +303,12 @@ Result<LibvirtHost> LibvirtEngine::host_of(const Record& record) const {
 }
 
 /// One that was started, by what its host says and, if need be, its agent.
-void LibvirtEngine::reconcile(Record& record, const LibvirtHost& host, Clock::time_point end) {
+void LibvirtEngine::reconcile(Record& record, const LibvirtHost& host, const LookLimits& limits) {
   if (record.instance.state == State::prepared ||
       records_.is_being_launched(record.instance.fleet)) {
     return;
   }
-  const auto guard = records_.lock_until(end, record);
+  const auto guard = records_.lock_until(limits.others, record);
   if (!guard) {
     return;
   }
@@ -321,7 +329,7 @@ void LibvirtEngine::reconcile(Record& record, const LibvirtHost& host, Clock::ti
   }
   note_run(record, look->run);
   if (state == DomainState::running || state == DomainState::paused) {
-    ask_agent(record, host, state);
+    ask_agent(record, host, state, limits);
   } else {
     record.instance.state = State::stopped;
     record.instance.error = state == DomainState::absent ? "its host has no such machine any more"
@@ -331,7 +339,10 @@ void LibvirtEngine::reconcile(Record& record, const LibvirtHost& host, Clock::ti
 }
 
 /// Of one whose launcher died, or that had no address yet. One that somebody has paused stays so.
-void LibvirtEngine::ask_agent(Record& record, const LibvirtHost& host, DomainState state) {
+void LibvirtEngine::ask_agent(Record& record,
+                              const LibvirtHost& host,
+                              DomainState state,
+                              const LookLimits& limits) {
   const bool unfinished = record.instance.state == State::starting;
   const bool addressless = record.network.is_shared() && record.instance.address.empty();
   if (!unfinished && (!addressless || state == DomainState::paused)) {
@@ -344,13 +355,13 @@ void LibvirtEngine::ask_agent(Record& record, const LibvirtHost& host, DomainSta
   }
   AgentChannel channel(std::move(port).value());
   if (!unfinished) {
-    if (const auto report = channel.status(kAdoptionLimit)) {
+    if (const auto report = channel.status(time_left(limits.guests))) {
       take_report(record, *report);
     }
-  } else if (!adopt(record, *key, channel)) {
+  } else if (const auto objection = adopt(record, *key, channel, limits.guests)) {
     (void)host.destroy(record);
     record.instance.state = State::stopped;
-    record.instance.error = "it booted before goldmill had given it its identity";
+    record.instance.error = objection->text();
   }
 }
 
@@ -364,7 +375,7 @@ Result<std::vector<Instance>> LibvirtEngine::list() {
   for (auto& [host, records] : by_host) {
     groups.push_back(&records);
   }
-  side_by_side(groups.size(), groups.size(), [&](std::size_t i) { look_at(*groups[i]); });
+  system::side_by_side(groups.size(), groups.size(), [&](std::size_t i) { look_at(*groups[i]); });
   std::vector<Instance> instances;
   for (const auto* records : groups) {
     for (const Record& record : *records) {
@@ -380,16 +391,17 @@ void LibvirtEngine::look_at(std::vector<Record>& records) {
     return;  // no host had room for them: their own error stands
   }
   const auto host = host_of(records.front());
-  const auto end = end_of_patience();
-  for (Record& record : records) {
+  const LookLimits limits;
+  system::side_by_side(records.size(), kLooksAtOnce, [&](std::size_t i) {
+    Record& record = records[i];
     if (!host) {
       record.instance.error = host.error().text();
     } else if (!is_over(record) || !remove_from(*host, record)) {
-      reconcile(record, *host, end);
+      reconcile(record, *host, limits);
       record.instance.memory = host->memory(record);
       record.instance.uptime_seconds = uptime_of(record);
     }
-  }
+  });
   std::erase_if(records, [this](const Record& record) { return !has(record.instance.name); });
 }
 
@@ -473,7 +485,7 @@ Result<UniqueFd> LibvirtEngine::console(const std::string& instance) {
 Result<machine::SshTarget> LibvirtEngine::ssh_target(const std::string& instance) {
   Record record = TRY(records_.load(instance));
   if (record.instance.address.empty() && record.network.is_shared()) {
-    reconcile(record, TRY(host_of(record)), end_of_patience());
+    reconcile(record, TRY(host_of(record)), LookLimits());
   }
   if (record.instance.state != State::ready) {
     return Error{ErrorKind::unavailable, instance + " does not run", "goldmill ps shows what does"};

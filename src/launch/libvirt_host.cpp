@@ -75,6 +75,12 @@ int read_for_stream(virStreamPtr /*stream*/, char* data, std::size_t size, void*
 }  // namespace
 
 Result<LibvirtHost> LibvirtHost::connect(const Host& host) {
+  if (!host.damage.empty()) {
+    return Error{ErrorKind::corrupt,
+                 "what is kept of host " + host.name + " is damaged: " + host.damage,
+                 "goldmill hosts add its URI --name " + host.name +
+                     " writes it again; goldmill hosts remove " + host.name + " lets it go"};
+  }
   start_libvirt_events();
   struct Opened {
     Connection connection;

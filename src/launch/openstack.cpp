@@ -15,13 +15,13 @@
 #include <goldmill/machine/overlay.hpp>
 #include <goldmill/machine/ssh.hpp>
 #include <goldmill/system/process.hpp>
+#include <goldmill/system/side_by_side.hpp>
 
 #include "greeting.hpp"
 #include "openstack_fleet.hpp"
 #include "openstack_images.hpp"
 #include "openstack_project.hpp"
 #include "record.hpp"
-#include "side_by_side.hpp"
 
 namespace goldmill::launch {
 
@@ -72,7 +72,9 @@ class OpenStackEngine final : public Engine {
                                     const Terms& terms);
 
   void look_at(std::vector<Record>& records);
-  void reconcile(Record& record, const std::optional<Server>& server, Clock::time_point end) const;
+  void reconcile(Record& record,
+                 const std::optional<Server>& server,
+                 const LookLimits& limits) const;
   Result<std::string> seen_host_key(const Record& record) const;
 
   Records records_;
@@ -200,7 +202,7 @@ Result<Fleet> OpenStackEngine::launch(const LaunchRequest& request, const Progre
 /// As Nova has it now, under the record's lock where that is news.
 void OpenStackEngine::reconcile(Record& record,
                                 const std::optional<Server>& server,
-                                Clock::time_point end) const {
+                                const LookLimits& limits) const {
   const auto update = [&server](Record& one) {
     const Json before = to_json(one);
     if (server) {
@@ -214,7 +216,7 @@ void OpenStackEngine::reconcile(Record& record,
   if (!update(tried)) {
     return;
   }
-  const auto guard = records_.lock_until(end, record);
+  const auto guard = records_.lock_until(limits.others, record);
   if (guard && update(record)) {
     (void)records_.save(record);
   }
@@ -226,7 +228,7 @@ void OpenStackEngine::look_at(std::vector<Record>& records) {
   const auto servers =
       project ? project->servers("") : Result<std::vector<Server>>(project.error());
   const ServersByMark by_mark = servers ? by_marks(*servers) : ServersByMark();
-  const auto end = end_of_patience();
+  const LookLimits limits;
   for (Record& record : records) {
     if (record.server.is_null() || records_.is_being_launched(record.instance.fleet)) {
       continue;
@@ -236,9 +238,9 @@ void OpenStackEngine::look_at(std::vector<Record>& records) {
     } else if (is_over(record) && remove(record.instance.name)) {
       continue;
     } else if (const auto found = by_mark.find(record.domain); found != by_mark.end()) {
-      reconcile(record, *found->second, end);
+      reconcile(record, *found->second, limits);
     } else if (const auto alone = find_server(*project, record)) {  // its tags may be gone
-      reconcile(record, *alone, end);
+      reconcile(record, *alone, limits);
     } else {
       record.instance.error = alone.error().text();
     }
@@ -258,7 +260,7 @@ Result<std::vector<Instance>> OpenStackEngine::list() {
   for (auto& [place, records] : by_project) {
     groups.push_back(&records);
   }
-  side_by_side(groups.size(), groups.size(), [&](std::size_t i) { look_at(*groups[i]); });
+  system::side_by_side(groups.size(), groups.size(), [&](std::size_t i) { look_at(*groups[i]); });
   std::vector<Instance> instances;
   for (const auto* records : groups) {
     for (const Record& record : *records) {
@@ -389,7 +391,7 @@ Result<std::string> OpenStackEngine::seen_host_key(const Record& record) const {
 Result<machine::SshTarget> OpenStackEngine::ssh_target(const std::string& instance) {
   Record record = TRY(records_.load(instance));
   if (record.instance.address.empty() && !record.server.is_null()) {
-    reconcile(record, TRY(find_server(TRY(project_of(record)), record)), end_of_patience());
+    reconcile(record, TRY(find_server(TRY(project_of(record)), record)), LookLimits());
   }
   if (record.instance.state != State::ready) {
     return Error{ErrorKind::unavailable, instance + " does not run", "goldmill ps shows what does"};

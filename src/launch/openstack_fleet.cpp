@@ -5,7 +5,7 @@
 
 #include <time.h>
 
-#include "side_by_side.hpp"
+#include <goldmill/system/side_by_side.hpp>
 
 namespace goldmill::launch {
 
@@ -276,7 +276,7 @@ void FleetLaunch::run(const LaunchRequest& request) {
   }
   std::thread watcher([&] { watch(request.ready_limit); });
   const int at_once = request.parallel > 0 ? request.parallel : kRequestsAtOnce;
-  side_by_side(
+  system::side_by_side(
       wanted.size(), static_cast<std::size_t>(at_once), [&](std::size_t i) { ask(wanted[i]); });
   all_asked_ = true;
   watcher.join();

@@ -27,12 +27,12 @@
 #include <goldmill/machine/ssh.hpp>
 #include <goldmill/machine/tap.hpp>
 #include <goldmill/system/memory.hpp>
+#include <goldmill/system/side_by_side.hpp>
 
 #include "budget.hpp"
 #include "greeting.hpp"
 #include "lan.hpp"
 #include "record.hpp"
-#include "side_by_side.hpp"
 #include "snapshot.hpp"
 
 namespace goldmill::launch {
@@ -247,10 +247,11 @@ class QemuEngine final : public Engine {
                         const Surroundings& around,
                         const std::function<void(const Record&)>& changed);
   Result<Instance> go_on(Record& record) const;
-  void reconcile(Record& record, Clock::time_point end);
-  bool adopt(Record& record);
+  void reconcile(Record& record, const LookLimits& limits);
+  std::optional<Error> adopt(Record& record, const LookLimits& limits);
   bool is_used(const Network& network) const;
-  void learn_address(Record& record, Clock::time_point end);
+  void learn_address(Record& record, const LookLimits& limits);
+  std::optional<Instance> look_at(Record& record, const LookLimits& limits);
 
   Records records_;
 };
@@ -330,31 +331,11 @@ Result<AgentReport> QemuEngine::boot(const Record& record, const Surroundings& a
   };
   AgentReport report = TRY(channel.personalise(
       identity_of(record, around.key), {AgentChannel::Goal::ready, around.ready_limit, give_up}));
+  TRY(check_identity(report));
   if (auto control = machine::Qmp::connect(directory / machine::kQmpSocket)) {
     bound_console(*control);
   }
   return with_address(record, channel, std::move(report));
-}
-
-/// What went wrong with the steps without which a copy would be like any other of its snapshot; the
-/// agent names each step first in its warning.
-std::string unfinished_identity(const AgentReport& report) {
-  for (const char* step : {"seed",
-                           "clock",
-                           "machine-id",
-                           "boot-id",
-                           "link",
-                           "hostname",
-                           "ssh-key",
-                           "network",
-                           "ssh-host-key"}) {
-    for (const std::string& warning : report.warnings) {
-      if (warning.starts_with(std::string(step) + ":")) {
-        return warning;
-      }
-    }
-  }
-  return report.machine_id.empty() ? "it has no machine-id" : "";
 }
 
 /// Its cable is plugged in when it is somebody: before, it must not be reached.
@@ -378,9 +359,7 @@ Result<AgentReport> QemuEngine::resume(const Record& record, const Surroundings&
   Patience patience(record, directory);
   AgentReport report = TRY(channel.resume(
       resumption, around.ready_limit, [&patience] { return patience.reason_to_give_up(); }));
-  if (const std::string problem = unfinished_identity(report); !problem.empty()) {
-    return Error{ErrorKind::tool_failed, "it did not get an identity of its own: " + problem};
-  }
+  TRY(check_identity(report));
   TRY(machine::set_link(control, true));
   return with_address(record, channel, std::move(report));
 }
@@ -391,6 +370,7 @@ std::string QemuEngine::start_one(Record& record,
   const auto begin = Clock::now();
   record.instance.state = State::starting;
   record.instance.error.clear();
+  record.instance.warnings.clear();
   record.instance.dossier = Json();
   record.resumes = around.snapshot != nullptr;
   const auto fail = [this, &record, &changed](const Error& error) {
@@ -404,13 +384,19 @@ std::string QemuEngine::start_one(Record& record,
     return "";
   }
   changed(record);
-  const auto report = around.snapshot != nullptr ? resume(record, around) : boot(record, around);
-  if (!report) {
+  const auto greeted = [&]() -> Result<void> {
+    take_report(record,
+                TRY(around.snapshot != nullptr ? resume(record, around) : boot(record, around)));
+    record.instance.ready_seconds = seconds_since(begin);
+    // Whoever looks would take one for lost of which is not known that it is ready.
+    return records_.save(record);
+  }();
+  if (!greeted) {
     const fs::path directory = records_.directory(record.instance.name);
     const auto dossier = machine::collect_dossier(directory, directory / "screen.ppm");
     const auto status = started->poll();
     started->kill();
-    Error error = report.error();
+    Error error = greeted.error();
     if (status) {
       error.message += "; QEMU ended with status " + std::to_string(*status);
     } else if (around.snapshot == nullptr) {
@@ -420,9 +406,6 @@ std::string QemuEngine::start_one(Record& record,
     fail(error);
     return started->warning();
   }
-  take_report(record, *report);
-  record.instance.ready_seconds = seconds_since(begin);
-  (void)records_.save(record);
   std::string warning = started->warning();
   started->detach();
   changed(record);
@@ -464,7 +447,7 @@ void QemuEngine::start_all(const LaunchRequest& request,
       fleet.warnings.push_back(warning);
     }
   };
-  side_by_side(records.size(), static_cast<std::size_t>(budget.parallel), work);
+  system::side_by_side(records.size(), static_cast<std::size_t>(budget.parallel), work);
 }
 
 Result<Fleet> QemuEngine::launch(const LaunchRequest& request, const Progress& progress) {
@@ -505,32 +488,36 @@ Result<Fleet> QemuEngine::launch(const LaunchRequest& request, const Progress& p
   return fleet;
 }
 
-bool QemuEngine::adopt(Record& record) {
+std::optional<Error> QemuEngine::adopt(Record& record, const LookLimits& limits) {
+  // A copy of a running guest booted long ago and asks for no identity.
+  if (record.resumes) {
+    return Error{ErrorKind::conflict, "goldmill ended before it had given it its identity"};
+  }
   const fs::path directory = records_.directory(record.instance.name);
   const auto key = machine::own_key(records_.home());
   auto channel = AgentChannel::connect(directory / machine::kAgentSocket);
-  return !key || !channel || launch::adopt(record, *key, *channel);
+  return key && channel ? launch::adopt(record, *key, *channel, limits.guests) : std::nullopt;
 }
 
 /// Of one on a bridge that had none when it got ready.
-void QemuEngine::learn_address(Record& record, Clock::time_point end) {
+void QemuEngine::learn_address(Record& record, const LookLimits& limits) {
   if (!record.network.is_shared() || record.instance.state != State::ready ||
       !record.instance.address.empty() || records_.is_being_launched(record.instance.fleet)) {
     return;
   }
-  const auto guard = records_.lock_until(end, record);
+  const auto guard = records_.lock_until(limits.others, record);
   auto channel =
       AgentChannel::connect(records_.directory(record.instance.name) / machine::kAgentSocket);
   if (!guard || !channel) {
     return;
   }
-  if (const auto report = channel->status(kAdoptionLimit)) {
+  if (const auto report = channel->status(time_left(limits.guests))) {
     take_report(record, *report);
     (void)records_.save(record);
   }
 }
 
-void QemuEngine::reconcile(Record& record, Clock::time_point end) {
+void QemuEngine::reconcile(Record& record, const LookLimits& limits) {
   Instance& instance = record.instance;
   const auto is_alive = [&] { return record.process && machine::is_alive(*record.process); };
   const fs::path directory = records_.directory(instance.name);
@@ -541,7 +528,7 @@ void QemuEngine::reconcile(Record& record, Clock::time_point end) {
   if (is_settled() || records_.is_being_launched(instance.fleet)) {
     return;
   }
-  const auto guard = records_.lock_until(end, record);
+  const auto guard = records_.lock_until(limits.others, record);
   if (!guard || is_settled()) {
     return;
   }
@@ -552,19 +539,18 @@ void QemuEngine::reconcile(Record& record, Clock::time_point end) {
     return;
   }
   const bool unheard = is_alive();
-  // A copy of a running guest booted long ago and asks for no identity.
-  const bool nobody = unheard && (record.resumes || !adopt(record));
-  if (unheard && !nobody) {
+  const auto objection = unheard ? adopt(record, limits) : std::nullopt;
+  if (unheard && !objection) {
     (void)records_.save(record);
     return;
   }
-  if (nobody) {
+  if (objection) {
     (void)kill_process(*record.process);
   }
   const auto now = machine::identify(::getpid());
   const bool other_boot = record.process && now && record.process->boot_id != now->boot_id;
   instance.state = State::stopped;
-  instance.error = nobody            ? "goldmill ended before it had given it its identity"
+  instance.error = objection         ? objection->text()
                    : other_boot      ? "this machine was started anew"
                    : !record.process ? "goldmill ended before it had started it"
                                      : "its QEMU process ended";
@@ -572,23 +558,34 @@ void QemuEngine::reconcile(Record& record, Clock::time_point end) {
   (void)records_.save(record);
 }
 
+/// One as it really is; nothing when it is over or was removed while it waited for its turn.
+std::optional<Instance> QemuEngine::look_at(Record& record, const LookLimits& limits) {
+  if (is_over(record) && remove(record.instance.name)) {
+    return std::nullopt;
+  }
+  reconcile(record, limits);
+  learn_address(record, limits);
+  if (std::error_code ignored; !fs::exists(records_.directory(record.instance.name), ignored)) {
+    return std::nullopt;
+  }
+  if (record.process && machine::is_alive(*record.process)) {
+    record.instance.uptime_seconds = machine::uptime_seconds(*record.process);
+    record.instance.memory = machine::proportional_memory(record.process->id);
+  }
+  return std::move(record.instance);
+}
+
 Result<std::vector<Instance>> QemuEngine::list() {
+  std::vector<Record> records = TRY(records_.load_all(name()));
+  std::vector<std::optional<Instance>> seen(records.size());
+  const LookLimits limits;
+  system::side_by_side(
+      records.size(), kLooksAtOnce, [&](std::size_t i) { seen[i] = look_at(records[i], limits); });
   std::vector<Instance> instances;
-  const auto end = end_of_patience();
-  for (Record& record : TRY(records_.load_all(name()))) {
-    if (is_over(record) && remove(record.instance.name)) {
-      continue;
+  for (std::optional<Instance>& instance : seen) {
+    if (instance) {
+      instances.push_back(*std::move(instance));
     }
-    reconcile(record, end);
-    learn_address(record, end);
-    if (std::error_code ignored; !fs::exists(records_.directory(record.instance.name), ignored)) {
-      continue;  // removed while it waited for its turn
-    }
-    if (record.process && machine::is_alive(*record.process)) {
-      record.instance.uptime_seconds = machine::uptime_seconds(*record.process);
-      record.instance.memory = machine::proportional_memory(record.process->id);
-    }
-    instances.push_back(std::move(record.instance));
   }
   return instances;
 }
@@ -708,13 +705,13 @@ Result<UniqueFd> QemuEngine::console(const std::string& instance) {
 
 Result<machine::SshTarget> QemuEngine::ssh_target(const std::string& instance) {
   Record record = TRY(running(instance));
-  learn_address(record, end_of_patience());
+  learn_address(record, LookLimits());
   return ssh_target_of(record, records_);
 }
 
 Result<UniqueFd> QemuEngine::connect(const std::string& instance, std::uint16_t port) {
   Record record = TRY(running(instance));
-  learn_address(record, end_of_patience());
+  learn_address(record, LookLimits());
   if (record.network.kind != Network::Kind::netns) {
     return Engine::connect(instance, port);
   }

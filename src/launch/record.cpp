@@ -86,7 +86,8 @@ Json to_json(const Instance& instance) {
           {"uptime_seconds", instance.uptime_seconds ? Json(*instance.uptime_seconds) : Json()},
           {"memory_bytes", instance.memory ? Json(instance.memory->value) : Json()},
           {"expires", instance.expires ? Json(*instance.expires) : Json()},
-          {"error", or_null(instance.error)}};
+          {"error", or_null(instance.error)},
+          {"warnings", instance.warnings}};
 }
 
 Json to_json(const Fleet& fleet) {
@@ -151,6 +152,11 @@ void read_instance(const Json& json, Instance& instance) {
   instance.address = find_string(json, "address").value_or("");
   instance.ssh_user = find_string(json, "ssh_user").value_or("root");
   instance.error = find_string(json, "error").value_or("");
+  if (const Json* warnings = find_value(json, "warnings"); warnings != nullptr) {
+    for (const Json& warning : *warnings) {
+      instance.warnings.push_back(warning.is_string() ? warning.get<std::string>() : "");
+    }
+  }
   const Json* seconds = find_value(json, "ready_seconds");
   if (seconds != nullptr && seconds->is_number()) {
     instance.ready_seconds = seconds->get<double>();
@@ -647,7 +653,7 @@ Result<Record> Records::read(const std::string& name) const {
     return record;
   }
   return Error{ErrorKind::corrupt,
-               "its record is damaged: " +
+               "the record of " + name + " is damaged: " +
                    (record ? "it is that of " + record->instance.name : record.error().message),
                "goldmill rm " + name + " removes what is left of it"};
 }
@@ -657,7 +663,7 @@ Result<Record> Records::load(const std::string& name) const {
   if (is_instance_name(name)) {
     auto record = read(name);
     if (record || fs::exists(directory(name), ignored)) {
-      return std::move(record).context(name);
+      return record;
     }
   }
   std::vector<std::string> names;

@@ -10,10 +10,11 @@
 #include <goldmill/base/suggestion.hpp>
 #include <goldmill/launch/engine.hpp>
 #include <goldmill/machine/ssh.hpp>
+#include <goldmill/system/side_by_side.hpp>
 
 #include "expiry.hpp"
 #include "lan_worker.hpp"
-#include "side_by_side.hpp"
+#include "record.hpp"
 #include "tcp.hpp"
 
 namespace goldmill::launch {
@@ -99,8 +100,8 @@ Result<std::unique_ptr<Engine>> engine_of(const fs::path& home, const std::strin
     }
   }
   std::vector<std::string> known;
-  for (const Instance& instance : TRY(list(home))) {
-    known.push_back(instance.name);
+  for (const Record& record : TRY(Records(home).load_all())) {
+    known.push_back(record.instance.name);
   }
   return Error{ErrorKind::not_found,
                "there is no instance '" + name + "'",
@@ -126,7 +127,7 @@ void do_all(const std::vector<std::string>& names,
             const Job& job,
             const Told& told) {
   std::mutex one_at_a_time;
-  side_by_side(names.size(), most, [&](std::size_t i) {
+  system::side_by_side(names.size(), most, [&](std::size_t i) {
     const auto outcome = job(names[i]);
     const std::lock_guard guard(one_at_a_time);
     told(names[i], outcome);
@@ -170,7 +171,8 @@ Result<void> remove(const fs::path& home, const std::string& name) {
 Result<std::vector<std::string>> expand(const fs::path& home, const std::string& fleet_or_name) {
   std::vector<std::string> names;
   std::set<std::string> known;
-  for (const Instance& instance : TRY(list(home))) {
+  for (const Record& record : TRY(Records(home).load_all())) {
+    const Instance& instance = record.instance;
     if (instance.name == fleet_or_name || instance.fleet == fleet_or_name) {
       names.push_back(instance.name);
     }

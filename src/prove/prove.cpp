@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <atomic>
 #include <mutex>
 #include <set>
-#include <thread>
 
 #include <goldmill/machine/accelerator.hpp>
 #include <goldmill/machine/ssh.hpp>
 #include <goldmill/prove/prove.hpp>
+#include <goldmill/system/side_by_side.hpp>
 
 #include "boot.hpp"
 
@@ -70,20 +69,8 @@ Result<std::vector<BootOutcome>> run_boots(const BootSurroundings& around,
                                            const std::vector<Boot>& boots) {
   std::vector<Result<BootOutcome>> results(
       boots.size(), Result<BootOutcome>(Error{ErrorKind::internal, "not booted"}));
-  std::atomic<std::size_t> next{0};
-  const auto work = [&] {
-    for (std::size_t i = next++; i < boots.size(); i = next++) {
-      results[i] = boot_and_check(around, boots[i]);
-    }
-  };
-  std::vector<std::thread> threads;
-  for (std::size_t i = 1; i < std::min(kAtOnce, boots.size()); ++i) {
-    threads.emplace_back(work);
-  }
-  work();
-  for (std::thread& thread : threads) {
-    thread.join();
-  }
+  system::side_by_side(
+      boots.size(), kAtOnce, [&](std::size_t i) { results[i] = boot_and_check(around, boots[i]); });
   std::vector<BootOutcome> outcomes;
   for (std::size_t i = 0; i < boots.size(); ++i) {
     outcomes.push_back(TRY(std::move(results[i]).context("boot by " + boots[i].name)));

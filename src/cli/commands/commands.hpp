@@ -89,6 +89,8 @@ Result<std::set<std::string>> instances_of(factory::Session& session, const Pars
 
 /// Where an instance's SSH server is reached: "127.0.0.1:20000", or "".
 std::string ssh_place(const launch::Instance& instance);
+/// What went wrong with each; what many have in common is said once.
+void warn_of(const std::vector<launch::Instance>& instances, Terminal& terminal);
 
 /// How the machines are that `launch` starts and `warm` prepares.
 std::vector<Option> machine_options();

@@ -78,6 +78,7 @@ Result<void> check_engine_options(const Parsed& parsed, const std::string& engin
   };
   for (const Rule& rule : {Rule{"host", "libvirt"},
                            Rule{"container-disk", "kubevirt"},
+                           Rule{"memory-budget", "qemu"},
                            Rule{"cloud", "openstack"},
                            Rule{"flavor", "openstack"},
                            Rule{"key-pair", "openstack"}}) {
@@ -126,6 +127,9 @@ Result<launch::LaunchRequest> fleet_request(const Parsed& parsed) {
   request.prepare_only = parsed.has("prepare-only");
   request.warm = parsed.has("warm");
   request.parallel = static_cast<int>(TRY(parsed.integer("parallel", 1, 1000)).value_or(0));
+  if (const auto budget = parsed.value("memory-budget")) {
+    request.memory_budget = TRY(parse_bytes(*budget).context("--memory-budget"));
+  }
   return request;
 }
 
@@ -199,11 +203,7 @@ void show(const launch::Fleet& fleet, Terminal& terminal) {
                           instance.ready_seconds ? seconds_text(*instance.ready_seconds) : ""});
   }
   terminal.print_table(table);
-  for (const launch::Instance& instance : fleet.instances) {
-    if (!instance.error.empty()) {
-      terminal.warn(instance.name + ": " + instance.error);
-    }
-  }
+  warn_of(fleet.instances, terminal);
   for (const std::string& warning : fleet.warnings) {
     terminal.warn(warning);
   }
@@ -290,7 +290,12 @@ std::vector<Option> instance_options() {
           {.name = "parallel",
            .value = "N",
            .doc = "How many start at once, on each host.",
-           .standard = "twice the processors"},
+           .standard = "two processors of theirs for each core"},
+          {.name = "memory-budget",
+           .value = "SIZE",
+           .doc = "Memory that all of them may take of this machine; those that do not fit fail, "
+                  "each for itself.",
+           .standard = "nine tenths of what is free"},
           {.name = "prepare-only", .doc = "Makes disks and identities, starts nothing."}};
 }
 
@@ -314,6 +319,23 @@ std::string ssh_place(const launch::Instance& instance) {
   return instance.address.empty() || instance.ssh_port == 0
              ? ""
              : instance.address + ":" + std::to_string(instance.ssh_port);
+}
+
+void warn_of(const std::vector<launch::Instance>& instances, Terminal& terminal) {
+  std::map<std::string, std::vector<std::string>> names;
+  for (const launch::Instance& instance : instances) {
+    if (!instance.error.empty()) {
+      terminal.warn(instance.name + ": " + instance.error);
+    }
+    for (const std::string& warning : instance.warnings) {
+      names[warning].push_back(instance.name);
+    }
+  }
+  for (const auto& [warning, whose] : names) {
+    const std::size_t others = whose.size() - 1;
+    terminal.warn(whose.front() + (others == 0 ? "" : " and " + std::to_string(others) + " more") +
+                  ": " + warning);
+  }
 }
 
 std::vector<Option> machine_options() {

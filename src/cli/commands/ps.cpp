@@ -24,6 +24,8 @@ std::string uptime_text(double seconds) {
   return std::to_string(minutes / 60) + " h " + std::to_string(minutes % 60) + " min";
 }
 
+constexpr std::uint16_t kSshPort = 22;
+
 /// How programs other than goldmill reach an instance by SSH.
 using Line = std::string (*)(const launch::Instance&, const launch::SshAccess&);
 
@@ -37,8 +39,10 @@ std::string ssh_config(const launch::Instance& instance, const launch::SshAccess
 }
 
 std::string hosts_line(const launch::Instance& instance, const launch::SshAccess& access) {
-  // An address in a network namespace leads nowhere from here.
-  return access.proxy.empty() ? access.address + " " + instance.hostname + "\n" : "";
+  // Neither an address in a network namespace nor a port of this machine's is at the other end of
+  // a name.
+  const bool has_own = access.proxy.empty() && access.port == kSshPort;
+  return has_own ? access.address + " " + instance.hostname + "\n" : "";
 }
 
 std::string ansible_line(const launch::Instance& instance, const launch::SshAccess& access) {
@@ -65,6 +69,9 @@ Result<std::string> listing(const std::filesystem::path& home,
   }
   std::map<std::string, std::string> fleets;
   for (const launch::Instance& instance : instances) {
+    if (instance.address.empty()) {
+      continue;  // it was asked just now
+    }
     if (const auto access = launch::ssh_access(home, instance.name)) {
       fleets[instance.fleet] += line->second(instance, *access);
     }
@@ -121,11 +128,7 @@ int run_ps(const Parsed& parsed, Terminal& terminal) {
       terminal.print_json({{"instances", std::move(rows)}});
     } else {
       terminal.print_table(table_of(instances));
-      for (const launch::Instance& instance : instances) {
-        if (!instance.error.empty()) {
-          terminal.warn(instance.name + ": " + instance.error);
-        }
-      }
+      warn_of(instances, terminal);
     }
     return 0;
   });
@@ -134,24 +137,26 @@ int run_ps(const Parsed& parsed, Terminal& terminal) {
 }  // namespace
 
 Command ps_command() {
-  return {.name = "ps",
-          .summary = "list instances and their real state",
-          .description =
-              {"Lists all instances, running or not. The state is compared with what "
-               "really runs, so it is true after a crash of goldmill or a reboot. Memory is the "
-               "instance's share: what several have in common counts for each in part.",
-               "With --format the running ones are written for other programs: `ssh-config` to "
-               "include in ~/.ssh/config (with pinned host keys), `hosts` for a hosts file, "
-               "`ansible` as an inventory with one group for each fleet."},
-          .options = {{.name = "format",
-                       .value = "FORMAT",
-                       .doc = "ssh-config, hosts or ansible, instead of a table."}},
-          .examples = {{"goldmill ps", ""},
-                       {"goldmill ps --format ansible > inventory", ""},
-                       {"goldmill ps --format ssh-config > ~/.ssh/goldmill",
-                        "for `Include goldmill` in ~/.ssh/config"}},
-          .see_also = {"launch", "stop"},
-          .run = run_ps};
+  return {
+      .name = "ps",
+      .summary = "list instances and their real state",
+      .description =
+          {"Lists all instances, running or not. The state is compared with what "
+           "really runs, so it is true after a crash of goldmill or a reboot. Memory is the "
+           "instance's share: what several have in common counts for each in part.",
+           "With --format the running ones are written for other programs: `ssh-config` to "
+           "include in ~/.ssh/config (with pinned host keys), `hosts` for a hosts file (of those "
+           "with an address of their own), `ansible` as an inventory with one group for each "
+           "fleet."},
+      .options = {{.name = "format",
+                   .value = "FORMAT",
+                   .doc = "ssh-config, hosts or ansible, instead of a table."}},
+      .examples = {{"goldmill ps", ""},
+                   {"goldmill ps --format ansible > inventory", ""},
+                   {"goldmill ps --format ssh-config > ~/.ssh/goldmill",
+                    "for `Include goldmill` in ~/.ssh/config"}},
+      .see_also = {"launch", "stop"},
+      .run = run_ps};
 }
 
 }  // namespace goldmill::cli

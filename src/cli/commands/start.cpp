@@ -20,7 +20,14 @@ std::string words_for(const Result<launch::Instance>& outcome) {
   if (!outcome) {
     return outcome.error().text();
   }
-  return launch::name_of(outcome->state) + (outcome->error.empty() ? "" : ": " + outcome->error);
+  std::string words = launch::name_of(outcome->state);
+  if (!outcome->error.empty()) {
+    words += ": " + outcome->error;
+  }
+  for (const std::string& warning : outcome->warnings) {
+    words += "; " + warning;
+  }
+  return words;
 }
 
 int run_start(const Parsed& parsed, Terminal& terminal) {

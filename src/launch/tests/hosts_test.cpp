@@ -101,7 +101,30 @@ TEST_F(HostFilesTest, AreKeptAndChosenByName) {
   EXPECT_EQ(files_.chosen({"b"})->at(0).uri, "qemu+ssh://b/system");
   EXPECT_EQ(files_.chosen({"c"}).error().message, "there is no host 'c'");
   ASSERT_TRUE(files_.remove("a"));
-  EXPECT_EQ(files_.all()->size(), 1U);
+  EXPECT_EQ(files_.all().size(), 1U);
+}
+
+TEST_F(HostFilesTest, ADamagedOneKeepsNoOtherAndCanBeRemoved) {
+  ASSERT_TRUE(files_.put({"good", "qemu+ssh://good/system", "goldmill", ""}));
+  ASSERT_TRUE(system::write_file(home_.path() / "hosts/bad.json", "{\"uri\": "));
+  const auto all = files_.chosen({}).value();
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[0].name, "bad");
+  EXPECT_FALSE(all[0].damage.empty());
+  EXPECT_TRUE(all[1].damage.empty());
+  const auto statuses = list_hosts(home_.path()).value();
+  EXPECT_THAT(statuses[0].error, HasSubstr("what is kept of host bad is damaged"));
+  EXPECT_THAT(statuses[0].error, HasSubstr("hosts remove bad"));
+  ASSERT_TRUE(remove_host(home_.path(), "bad", false));
+  EXPECT_EQ(files_.all().size(), 1U);
+}
+
+TEST_F(HostFilesTest, OnlyALibvirtThatRunsQemuIsTaken) {
+  for (const char* uri : {"http://host1/", "test:///default", "esx://host1", "qemuX:///system"}) {
+    const auto added = add_host(home_.path(), {"h", uri, "goldmill", ""});
+    ASSERT_FALSE(added) << uri;
+    EXPECT_EQ(added.error().kind, ErrorKind::invalid_input) << uri;
+  }
 }
 
 TEST(DomainXml, SaysWhatTheRecordSays) {

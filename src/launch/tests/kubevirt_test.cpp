@@ -54,6 +54,9 @@ TEST_F(Kubevirt, WhatAClusterCannotDoIsRefused) {
   const LaunchRequest good = request_;
   const std::vector<void (*)(LaunchRequest&)> mistakes = {
       [](LaunchRequest& request) { request.container_disk = ""; },
+      [](LaunchRequest& request) { request.container_disk = "x y"; },
+      [](LaunchRequest& request) { request.container_disk = "-x"; },
+      [](LaunchRequest& request) { request.parallel = 3; },
       [](LaunchRequest& request) { request.warm = true; },
       [](LaunchRequest& request) { request.lifetime = std::chrono::hours(1); },
       [](LaunchRequest& request) { request.disk_size = 9_GiB; },

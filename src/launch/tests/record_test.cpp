@@ -376,6 +376,7 @@ TEST(FleetJson, HasTheKeysThatScriptsRelyOn) {
   instance.ssh_port = 20000;
   instance.state = State::failed;
   instance.error = "no memory";
+  instance.warnings = {"grow: no room"};
   fleet.instances.push_back(instance);
   EXPECT_EQ(
       to_json(fleet).dump(),
@@ -385,7 +386,7 @@ TEST(FleetJson, HasTheKeysThatScriptsRelyOn) {
       R"("host":null,)"
       R"("hostname":"web-001","image":"web@3","machine_id":null,"memory_bytes":null,)"
       R"("name":"web-001","ready_seconds":null,"ssh_host_key":null,)"
-      R"("ssh_port":20000,"state":"failed","uptime_seconds":null}],"seconds":2.5,"warnings":[]})");
+      R"("ssh_port":20000,"state":"failed","uptime_seconds":null,"warnings":["grow: no room"]}],"seconds":2.5,"warnings":[]})");
 }
 
 TEST(Budget, KeepsATenthFreeAndStartsTwoForEachCore) {
@@ -395,6 +396,13 @@ TEST(Budget, KeepsATenthFreeAndStartsTwoForEachCore) {
   EXPECT_EQ(budget.each, 224_MiB);
   EXPECT_EQ(budget.instances, 41);
   EXPECT_EQ(budget_for(request, 100_MiB, 2).instances, 0);
+  request.cpus = 3;
+  EXPECT_EQ(budget_for(request, 10_GiB, 2).parallel, 1);
+  request.memory_budget = 1_GiB;
+  EXPECT_EQ(budget_for(request, 10_GiB, 2).instances, 4);
+  EXPECT_EQ(to_text(budget_for(request, 10_GiB, 2)),
+            "1 at once, room for 4 of 224 MiB in 1.00 GiB of memory");
+  request.memory_budget.reset();
   request.memory = 64_MiB;
   request.parallel = 7;
   EXPECT_EQ(budget_for(request, 10_GiB, 2).each, 128_MiB);

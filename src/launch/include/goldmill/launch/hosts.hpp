@@ -17,6 +17,7 @@ struct Host {
   std::string uri;          ///< as libvirt names it: qemu+ssh://root@host1/system
   std::string pool;         ///< of directories; made when it is not there
   std::string accelerator;  ///< "kvm" or "tcg"; "": kvm where its libvirt offers it
+  std::string damage = {};  ///< "" or why its file says nothing: all that is known is the name
 };
 
 /// What a host can give now.

@@ -41,6 +41,8 @@ struct Network {
   std::string text() const;
   /// They get addresses of it, and reach each other.
   bool is_shared() const { return kind != Kind::user; }
+  /// Why no guest on it has this address, or "": it is this machine's own, or not one of a netns.
+  std::string objection_to(const std::string& address) const;
 };
 
 /// How the image's kernel starts without the boot loader.
@@ -84,7 +86,8 @@ struct LaunchRequest {
   std::string user_data;
   std::optional<std::chrono::seconds> lifetime;  ///< removed after it, by the next list()
   bool prepare_only = false;
-  int parallel = 0;  ///< boots at once; 0: twice the cores
+  int parallel = 0;  ///< starts at once; 0: two processors of guests for each core
+  std::optional<Bytes> memory_budget;  ///< for all of them on this machine; none: what it has free
   std::chrono::seconds ready_limit{600};
   /// Hears what takes long before the first instance starts.
   std::function<void(const std::string&)> tell = {};
@@ -118,6 +121,7 @@ struct Instance {
   std::optional<double> uptime_seconds;  ///< of its machine, while it runs
   std::optional<Bytes> memory;           ///< its share of this machine's, while it runs
   std::string error;                     ///< "" or why it failed
+  std::vector<std::string> warnings;     ///< of what else went wrong while it started
   std::optional<std::int64_t> expires;   ///< seconds since 1970
   Json dossier;                          ///< of a failed start (machine::Dossier), or null
 };

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "side_by_side.hpp"
-
 #include <algorithm>
 #include <atomic>
+#include <system_error>
 #include <thread>
 #include <vector>
 
-namespace goldmill::launch {
+#include <goldmill/system/side_by_side.hpp>
+
+namespace goldmill::system {
 
 void side_by_side(std::size_t count,
                   std::size_t most,
@@ -17,14 +18,16 @@ void side_by_side(std::size_t count,
       work(index);
     }
   };
-  std::vector<std::thread> threads;
-  for (std::size_t i = 1; i < std::min(most, count); ++i) {
-    threads.emplace_back(take);
+  std::vector<std::jthread> threads;
+  threads.reserve(std::min(most, count));
+  try {
+    for (std::size_t i = 1; i < std::min(most, count); ++i) {
+      threads.emplace_back(take);
+    }
+  } catch (const std::system_error&) {
+    // The limit of processes is reached: those that are there do it all.
   }
   take();
-  for (std::thread& thread : threads) {
-    thread.join();
-  }
 }
 
-}  // namespace goldmill::launch
+}  // namespace goldmill::system
