@@ -68,6 +68,7 @@ class Collection {
 
   Result<CollectReport> run() {
     if (request_.keep_versions > 0) {
+      TRY(request_.dry_run ? Result<void>() : remove_overdue(session_));
       TRY(remove_old_versions());
     }
     const auto trash = TRY(build::WorkDirectory::make(session_.home.root()));
@@ -134,16 +135,19 @@ Result<void> Collection::remove_old_versions() {
 }
 
 Result<void> Collection::drop_if_free(const store::ImageRecord& image) {
-  const auto removable = check_removable(session_, image, dropped_);
-  if (!removable) {
-    return removable.error().kind == ErrorKind::conflict ? Result<void>() : removable;
-  }
-  if (!TRY(session_.catalogue.channels_of(image)).empty()) {
-    return {};
+  const auto allowed = [&]() -> Result<void> {
+    if (!TRY(session_.catalogue.channels_of(image)).empty()) {
+      return Error{ErrorKind::conflict, "a channel names it"};
+    }
+    return check_removable(session_, image, dropped_);
+  };
+  const auto gone = request_.dry_run ? allowed() : session_.catalogue.remove_image(image, allowed);
+  if (!gone) {
+    return gone.error().kind == ErrorKind::conflict ? Result<void>() : gone;
   }
   dropped_.insert(image.digest);
   report_.images.push_back(image.reference());
-  return request_.dry_run ? Result<void>() : session_.catalogue.remove_image(image);
+  return {};
 }
 
 /// Alone in the catalogue: a build's claim comes wholly before this or wholly after it.
@@ -284,17 +288,22 @@ Result<void> Collection::remove_unused_logs() {
 
 /// Of images that are gone, and those from which nothing can go on.
 Result<void> Collection::remove_useless_snapshots() {
-  std::vector<fs::path> useless = TRY(launch::useless_snapshots(session_.home.root()));
+  // Before the images: who makes one of a new image is none of ours.
+  std::vector<fs::path> useless;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(session_.home.snapshots(), ignored)) {
+    useless.push_back(entry.path());
+  }
   std::set<std::string> images;
   for (const store::ImageRecord& image : TRY(session_.catalogue.images())) {
     if (!dropped_.contains(image.digest)) {
       images.insert(image.digest.hex());
     }
   }
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(session_.home.snapshots(), ignored)) {
-    if (!images.contains(entry.path().filename())) {
-      useless.push_back(entry.path());
+  std::erase_if(useless, [&](const fs::path& entry) { return images.contains(entry.filename()); });
+  for (const fs::path& snapshot : TRY(launch::useless_snapshots(session_.home.root()))) {
+    if (images.contains(snapshot.parent_path().filename())) {
+      useless.push_back(snapshot);
     }
   }
   report_.counts["snapshots"] += useless.size();

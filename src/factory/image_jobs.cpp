@@ -15,9 +15,11 @@
 #include <goldmill/store/layer_tree.hpp>
 #include <goldmill/store/reference.hpp>
 #include <goldmill/system/file.hpp>
+#include <goldmill/system/locked_directory.hpp>
 
 #include "ancestry.hpp"
 #include "assembly.hpp"
+#include "claims.hpp"
 #include "holdings.hpp"
 #include "image_recipe.hpp"
 #include "oci_index.hpp"
@@ -279,9 +281,22 @@ Result<std::string> first_user(const store::ImageRecord& image) {
   return std::string("root");
 }
 
+/// The image of this name, which nobody removes while it is claimed: what was found before the
+/// claim may have gone by then.
+Result<store::ImageRecord> claimed_image(Session& session,
+                                         const std::string& name,
+                                         Claims& claims) {
+  store::ImageRecord image = TRY(find(session, name));
+  for (Digest claimed; claimed != image.digest; image = TRY(find(session, name))) {
+    claimed = image.digest;
+    TRY(claims.add({session.home.name_of(session.home.snapshots(claimed))}));
+  }
+  return image;
+}
+
 /// What the image says of itself.
-Result<void> fill_in(Session& session, launch::LaunchRequest& request) {
-  const store::ImageRecord image = TRY(find(session, request.image));
+Result<void> fill_in(Session& session, launch::LaunchRequest& request, Claims& claims) {
+  const store::ImageRecord image = TRY(claimed_image(session, request.image, claims));
   request.image = image.reference();
   request.image_digest = image.digest.hex();
   request.disk = TRY(disk_of(session, image));
@@ -302,12 +317,14 @@ Result<void> fill_in(Session& session, launch::LaunchRequest& request) {
 Result<launch::Fleet> launch_image(Session& session,
                                    launch::LaunchRequest request,
                                    const launch::Progress& progress) {
-  TRY(fill_in(session, request));
+  Claims claims(session);
+  TRY(fill_in(session, request, claims));
   return launch::launch(session.home.root(), request, progress);
 }
 
 Result<launch::Warmth> warm_image(Session& session, launch::LaunchRequest request) {
-  TRY(fill_in(session, request));
+  Claims claims(session);
+  TRY(fill_in(session, request, claims));
   return launch::warm(session.home.root(), request);
 }
 
@@ -451,7 +468,15 @@ Result<void> check_removable(Session& session,
                    "remove that first"};
     }
   }
-  for (const launch::Instance& instance : TRY(launch::list(session.home.root()))) {
+  const std::string launches = session.home.name_of(session.home.snapshots(image.digest));
+  for (const auto& [owner, object] : TRY(session.catalogue.claims())) {
+    if (object == launches && system::is_owned(session.home.work() / owner)) {
+      return Error{ErrorKind::conflict,
+                   image.reference() + " is being launched",
+                   "wait until that has ended"};
+    }
+  }
+  for (const launch::Instance& instance : TRY(launch::recorded(session.home.root()))) {
     const bool unknown = launch::is_damaged(instance);
     if (unknown || instance.image == image.reference()) {
       return Error{ErrorKind::conflict,
@@ -460,6 +485,17 @@ Result<void> check_removable(Session& session,
                    "remove it first: goldmill rm " + instance.name};
     }
   }
+  return {};
+}
+
+Result<void> remove_overdue(Session& session) {
+  std::vector<std::string> names;
+  for (const launch::Instance& instance : TRY(launch::recorded(session.home.root()))) {
+    if (launch::is_over(instance)) {
+      names.push_back(instance.name);
+    }
+  }
+  launch::remove(session.home.root(), names, [](const std::string& /*name*/, const auto&) {});
   return {};
 }
 
@@ -482,8 +518,8 @@ Result<void> remove_disk(Session& session, const Digest& image) {
 }  // namespace
 
 Result<void> remove_image(Session& session, const store::ImageRecord& image) {
-  TRY(check_removable(session, image));
-  TRY(session.catalogue.remove_image(image));
+  TRY(remove_overdue(session));
+  TRY(session.catalogue.remove_image(image, [&] { return check_removable(session, image); }));
   TRY(remove_disk(session, image.digest));
   return refresh_index(session);
 }

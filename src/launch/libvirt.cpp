@@ -396,7 +396,7 @@ void LibvirtEngine::look_at(std::vector<Record>& records) {
     Record& record = records[i];
     if (!host) {
       record.instance.error = host.error().text();
-    } else if (!is_over(record) || !remove_from(*host, record)) {
+    } else if (!is_over(record.instance) || !remove_from(*host, record)) {
       reconcile(record, *host, limits);
       record.instance.memory = host->memory(record);
       record.instance.uptime_seconds = uptime_of(record);

@@ -235,7 +235,7 @@ void OpenStackEngine::look_at(std::vector<Record>& records) {
     }
     if (!servers) {
       record.instance.error = servers.error().text();
-    } else if (is_over(record) && remove(record.instance.name)) {
+    } else if (is_over(record.instance) && remove(record.instance.name)) {
       continue;
     } else if (const auto found = by_mark.find(record.domain); found != by_mark.end()) {
       reconcile(record, *found->second, limits);

@@ -560,7 +560,7 @@ void QemuEngine::reconcile(Record& record, const LookLimits& limits) {
 
 /// One as it really is; nothing when it is over or was removed while it waited for its turn.
 std::optional<Instance> QemuEngine::look_at(Record& record, const LookLimits& limits) {
-  if (is_over(record) && remove(record.instance.name)) {
+  if (is_over(record.instance) && remove(record.instance.name)) {
     return std::nullopt;
   }
   reconcile(record, limits);

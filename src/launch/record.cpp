@@ -546,8 +546,8 @@ Result<void> Records::write_new(const Record& record, Bytes disk_size) const {
   return written;
 }
 
-bool is_over(const Record& record) {
-  return record.instance.expires && *record.instance.expires <= ::time(nullptr);
+bool is_over(const Instance& instance) {
+  return instance.expires && *instance.expires <= ::time(nullptr);
 }
 
 bool should_run(const Record& record) {

@@ -113,8 +113,6 @@ class Records {
   std::filesystem::path home_;
 };
 
-/// Its time has passed.
-bool is_over(const Record& record);
 /// It was started, and nobody has stopped it.
 bool should_run(const Record& record);
 /// That it failed, and so runs no more.

@@ -129,7 +129,7 @@ Result<Snapshot> open_snapshot(const fs::path& directory) {
 
 namespace {
 /// A name never comes back with another disk, on which stopped instances would stand: the digest of
-/// the disk is part of it, and a damaged one stays for gc.
+/// the disk is part of it, and a damaged one stays for `goldmill check --repair`.
 std::optional<Snapshot> find_snapshot(const fs::path& parent, const std::string& key) {
   std::error_code failure;
   for (const auto& entry : fs::directory_iterator(parent, failure)) {

@@ -279,8 +279,10 @@ Result<std::vector<ImageRecord>> Catalogue::children_of(const Digest& digest) {
                              image_of);
 }
 
-Result<void> Catalogue::remove_image(const ImageRecord& image) {
+Result<void> Catalogue::remove_image(const ImageRecord& image,
+                                     const std::function<Result<void>()>& allowed) {
   return database_->transact([&]() -> Result<void> {
+    TRY(allowed());
     TRY(database_->run("DELETE FROM channels WHERE name = ? AND version = ?",
                        {image.name, std::int64_t{image.version}}));
     return database_->run("DELETE FROM images WHERE name = ? AND version = ?",

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Builders, readers, collectors and checkers beside each other on one store.
+"""Builders, launchers, readers, collectors and checkers beside each other on one store.
 
 GOLDMILL_TEST_SECONDS is for how long.
 """
+import json
 import os
 import threading
 import time
 import unittest
 
+import product
 from product import OwnHome
 
+NOT_FOUND, CONFLICT = 3, 4
 SECONDS = float(os.environ.get("GOLDMILL_TEST_SECONDS", "10"))
 
 
@@ -24,12 +27,32 @@ class Beside(OwnHome):
             built = self.goldmill("build", name, "--json").json["image"]
             shown = self.goldmill("show", name, "--json").json
             self.assertEqual(built["disk_digest"], shown["disk_digest"])
-            if built["version"] > 1:
-                self.goldmill("rm", f"{name}@{built['version'] - 1}")
+            for version in range(1, built["version"]):
+                self.remove(f"{name}@{version}")
         return work
 
+    def remove(self, image):
+        """Unless a launch has it, or it is gone."""
+        removed = self.goldmill("rm", image, status=None)
+        self.assertIn(removed.status, (0, NOT_FOUND, CONFLICT), removed)
+
+    def launcher(self, turn):
+        """What was launched keeps the disks that it stands on."""
+        fleet = f"fleet-{turn}"
+        launched = self.goldmill("launch", "first", "-n", 2, "--prepare-only", "--fleet", fleet,
+                                 "--json", status=None)
+        if launched.status == NOT_FOUND:  # not yet built
+            return
+        for instance in launched.json["instances"]:
+            disk = self.home / "instances" / instance["name"] / "disk.qcow2"
+            chain = json.loads(product.run("qemu-img", "info", "--backing-chain", "--output=json",
+                                           disk))
+            self.assertGreater(len(chain), 1, instance)
+            self.goldmill("show", instance["image"])
+        self.goldmill("rm", "--force", fleet)
+
     def collector(self, _turn):
-        self.goldmill("gc", "--unused-days", "0")
+        self.goldmill("gc", "--unused-days", "0", "--keep", "1")
 
     def checker(self, _turn):
         report = self.goldmill("check", "--json", status=None).json
@@ -43,7 +66,7 @@ class Beside(OwnHome):
 
     def test_all_at_once(self):
         jobs = {"first": self.builder("first"), "second": self.builder("second"),
-                "gc": self.collector, "check": self.checker, "read": self.reader}
+                "launch": self.launcher, "gc": self.collector, "check": self.checker, "read": self.reader}
         end = time.monotonic() + SECONDS
         turns, failures = dict.fromkeys(jobs, 0), []
 

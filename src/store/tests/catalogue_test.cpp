@@ -30,7 +30,11 @@ TEST_F(CatalogueTest, VersionsCountPerNameAndAreNeverReused) {
   EXPECT_EQ(catalogue.add_image(image("base", "2"))->version, 2);
   EXPECT_EQ(catalogue.add_image(image("java", "1"))->version, 1);
   EXPECT_EQ(catalogue.add_image(image("base", "1"))->version, 1) << "same digest, same version";
-  ASSERT_TRUE(catalogue.remove_image(catalogue.find_image({"base", 2, ""}).value()));
+  const auto refused = [] { return Error{ErrorKind::conflict, "it is in use"}; };
+  const auto allowed = [] { return Result<void>(); };
+  EXPECT_FALSE(catalogue.remove_image(catalogue.find_image({"base", 2, ""}).value(), refused));
+  EXPECT_TRUE(catalogue.find_image({"base", 2, ""}));
+  ASSERT_TRUE(catalogue.remove_image(catalogue.find_image({"base", 2, ""}).value(), allowed));
   EXPECT_EQ(catalogue.add_image(image("base", "3"))->version, 3);
 }
 

@@ -64,11 +64,13 @@ Result<Json> tell_image(Session& session, const store::ImageRecord& image);
 /// "message", "file", "line"}], "services"}]}.
 Result<Json> tell_reports(Session& session, const store::ImageRecord& image, std::string_view tool);
 
-/// Errors: conflict, naming what stands on the image or is linked to it; children that are `gone`
-/// do not count.
+/// Errors: conflict, naming what stands on the image, launches it or is linked to it; children that
+/// are `gone` do not count. To be asked in the transaction that removes it.
 Result<void> check_removable(Session& session,
                              const store::ImageRecord& image,
                              const std::set<Digest>& gone = {});
+/// Instances whose time is over hold no image any more. One that cannot be removed stays.
+Result<void> remove_overdue(Session& session);
 /// Removes an image version that nothing needs; gc frees its layers. Errors: as check_removable().
 Result<void> remove_image(Session& session, const store::ImageRecord& image);
 

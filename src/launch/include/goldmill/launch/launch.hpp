@@ -181,6 +181,11 @@ Result<void> drop_snapshot(const std::filesystem::path& home,
 /// also after a crash or reboot of the machine.
 Result<std::vector<Instance>> list(const std::filesystem::path& home);
 
+/// All that is recorded, without a look at what runs.
+Result<std::vector<Instance>> recorded(const std::filesystem::path& home);
+/// Its time has passed: the next list() removes it.
+bool is_over(const Instance& instance);
+
 /// Starts a prepared or stopped instance and waits until it is ready or has failed. Errors:
 /// not_found; conflict (it runs already).
 Result<Instance> start(const std::filesystem::path& home, const std::string& name);

@@ -85,7 +85,8 @@ class Catalogue {
   Result<std::optional<ImageRecord>> find_image_by_digest(const Digest& digest);
   Result<std::vector<ImageRecord>> images();
   Result<std::vector<ImageRecord>> children_of(const Digest& digest);
-  Result<void> remove_image(const ImageRecord& image);
+  /// `allowed` is asked in the same transaction. Errors: its own.
+  Result<void> remove_image(const ImageRecord& image, const std::function<Result<void>()>& allowed);
   /// Says that a live process relies on objects, by their paths below the home.
   Result<void> claim(const std::string& owner, const std::vector<std::string>& objects);
   Result<void> remove_claims(const std::string& owner);
