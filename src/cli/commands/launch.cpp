@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cmath>
 #include <map>
+#include <set>
 
 #include <unistd.h>
 
@@ -146,13 +147,19 @@ class FleetView {
 
   void changed(const launch::Instance& instance) {
     const auto total = static_cast<std::uint64_t>(count_);
+    ProgressView& progress = terminal_.progress();
     if (instance.state == launch::State::starting) {
-      terminal_.progress().show("started", ++started_, total);
-    } else if (instance.state == launch::State::ready) {
+      progress.show("started", ++started_, total);
+      booting_.insert(instance.name);
+      progress.show("booting", booting_.size(), 0);
+    } else if (booting_.erase(instance.name) > 0) {
+      progress.show("booting", booting_.size(), 0);
+    }
+    if (instance.state == launch::State::ready) {
       ready_.push_back(instance.ready_seconds.value_or(0));
-      terminal_.progress().show("ready", ready_.size(), total);
+      progress.show("ready", ready_.size(), total);
     } else if (instance.state == launch::State::failed) {
-      ++failed_;
+      progress.show("failed", ++failed_, 0);
     }
     if (count_ <= kNamed || instance.state == launch::State::failed) {
       terminal_.progress().log(instance.name + ": " + launch::name_of(instance.state));
@@ -175,6 +182,7 @@ class FleetView {
   static constexpr int kNamed = 20;  // a larger fleet is told by numbers
   Terminal& terminal_;
   int count_;
+  std::set<std::string> booting_;
   std::uint64_t started_ = 0;
   std::uint64_t failed_ = 0;
   std::vector<double> ready_;

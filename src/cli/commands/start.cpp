@@ -73,7 +73,7 @@ Command start_command() {
       .description =
           {"Starts each instance on its own disk, with the identity that it has, several "
            "at once, and waits until each is ready or has failed. A warm one that was "
-           "only prepared goes on from its snapshot; what was stopped boots."},
+           "only prepared goes on from its snapshot; what was stopped or failed boots."},
       .arguments = {{"NAME", "instances or fleets", Argument::Count::some, Completes::instances}},
       .options = {{.name = "parallel",
                    .value = "N",
