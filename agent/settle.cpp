@@ -132,14 +132,16 @@ std::vector<std::string> running_units() {
   std::vector<std::string> words = {"is-active"};
   words.insert(words.end(), wanted.begin(), wanted.end());
   const auto said = systemctl(words);
-  const std::string states = said ? said.value() : "";
+  const std::string text = said ? said.value() : "";
+  const auto states = lines_of(text);
+  if (states.size() != wanted.size()) {
+    return wanted;  // not known: rather too much in a copy than nothing
+  }
   std::vector<std::string> running;
-  std::size_t index = 0;
-  for (const std::string_view state : lines_of(states)) {
-    if (index < wanted.size() && state == "active") {
-      running.push_back(wanted[index]);
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    if (states[i] == "active") {
+      running.push_back(wanted[i]);
     }
-    ++index;
   }
   return running;
 }
@@ -260,7 +262,9 @@ Parked settle(const Warn& warn) {
   // once, which costs more than all the rest.
   const auto level = systemctl({"log-level"});
   parked.log_level = level ? std::string(trimmed(level.value())) : "";
-  run({"log-level", "warning"});
+  if (!parked.log_level.empty()) {
+    run({"log-level", "warning"});
+  }
   change_settings(parked);
   if (const auto covered = cover_boot_id(); !covered) {
     warn("boot-id", covered.error().text());

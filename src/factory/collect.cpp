@@ -68,7 +68,9 @@ class Collection {
 
   Result<CollectReport> run() {
     if (request_.keep_versions > 0) {
-      TRY(request_.dry_run ? Result<void>() : remove_overdue(session_));
+      if (!request_.dry_run) {
+        remove_overdue(session_);
+      }
       TRY(remove_old_versions());
     }
     const auto trash = TRY(build::WorkDirectory::make(session_.home.root()));
@@ -103,7 +105,8 @@ class Collection {
   Result<void> remove_useless_snapshots();
   std::vector<std::string> old_files(const fs::path& directory,
                                      const std::function<bool(std::string_view)>& is_unused) const;
-  bool builds_run() const;
+  Result<std::set<std::string>> launches() const;
+  Result<bool> builds_run() const;
 
   void add_freed(Bytes size) { report_.freed = Bytes{report_.freed.value + size.value}; }
 
@@ -139,7 +142,8 @@ Result<void> Collection::drop_if_free(const store::ImageRecord& image) {
     if (!TRY(session_.catalogue.channels_of(image)).empty()) {
       return Error{ErrorKind::conflict, "a channel names it"};
     }
-    return check_removable(session_, image, dropped_);
+    return check_removable(
+        session_, image, dropped_, request_.dry_run ? Overdue::goes : Overdue::holds);
   };
   const auto gone = request_.dry_run ? allowed() : session_.catalogue.remove_image(image, allowed);
   if (!gone) {
@@ -259,10 +263,23 @@ Result<void> Collection::remove_files(const fs::path& directory,
   return {};
 }
 
-bool Collection::builds_run() const {
+/// Launches fetch nothing: all that they claim are images' snapshots.
+Result<std::set<std::string>> Collection::launches() const {
+  std::set<std::string> owners;
+  std::set<std::string> builders;
+  for (const auto& [owner, object] : TRY(session_.catalogue.claims())) {
+    (object.starts_with("snapshots/") ? owners : builders).insert(owner);
+  }
+  std::erase_if(owners, [&](const std::string& owner) { return builders.contains(owner); });
+  return owners;
+}
+
+Result<bool> Collection::builds_run() const {
+  const auto others = TRY(launches());
   std::error_code ignored;
   for (const fs::directory_entry& entry : fs::directory_iterator(session_.home.work(), ignored)) {
-    if (entry.path() != trash_ && system::is_owned(entry.path())) {
+    if (entry.path() != trash_ && !others.contains(entry.path().filename()) &&
+        system::is_owned(entry.path())) {
       return true;
     }
   }
@@ -271,7 +288,7 @@ bool Collection::builds_run() const {
 
 /// What no held step was made from can be fetched again. A build that runs may be about to read it.
 Result<void> Collection::remove_unused_packages() {
-  if (builds_run()) {
+  if (TRY(builds_run())) {
     session_.observer.note("builds are running: packages are left for another time");
     return {};
   }

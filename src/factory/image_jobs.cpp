@@ -460,7 +460,8 @@ Result<Json> tell_image(Session& session, const store::ImageRecord& image) {
 
 Result<void> check_removable(Session& session,
                              const store::ImageRecord& image,
-                             const std::set<Digest>& gone) {
+                             const std::set<Digest>& gone,
+                             Overdue overdue) {
   for (const store::ImageRecord& child : TRY(session.catalogue.children_of(image.digest))) {
     if (!gone.contains(child.digest)) {
       return Error{ErrorKind::conflict,
@@ -476,7 +477,10 @@ Result<void> check_removable(Session& session,
                    "wait until that has ended"};
     }
   }
-  for (const launch::Instance& instance : TRY(launch::recorded(session.home.root()))) {
+  for (const launch::Instance& instance : launch::recorded(session.home.root())) {
+    if (overdue == Overdue::goes && launch::is_over(instance)) {
+      continue;
+    }
     const bool unknown = launch::is_damaged(instance);
     if (unknown || instance.image == image.reference()) {
       return Error{ErrorKind::conflict,
@@ -488,15 +492,14 @@ Result<void> check_removable(Session& session,
   return {};
 }
 
-Result<void> remove_overdue(Session& session) {
+void remove_overdue(Session& session) {
   std::vector<std::string> names;
-  for (const launch::Instance& instance : TRY(launch::recorded(session.home.root()))) {
+  for (const launch::Instance& instance : launch::recorded(session.home.root())) {
     if (launch::is_over(instance)) {
       names.push_back(instance.name);
     }
   }
   launch::remove(session.home.root(), names, [](const std::string& /*name*/, const auto&) {});
-  return {};
 }
 
 namespace {
@@ -518,7 +521,7 @@ Result<void> remove_disk(Session& session, const Digest& image) {
 }  // namespace
 
 Result<void> remove_image(Session& session, const store::ImageRecord& image) {
-  TRY(remove_overdue(session));
+  remove_overdue(session);
   TRY(session.catalogue.remove_image(image, [&] { return check_removable(session, image); }));
   TRY(remove_disk(session, image.digest));
   return refresh_index(session);

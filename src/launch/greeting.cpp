@@ -10,6 +10,8 @@ namespace goldmill::launch {
 namespace {
 using Clock = std::chrono::steady_clock;
 
+constexpr const char* kAddressNotUsed = "its address is not used: ";
+
 /// Once, however often it is looked at.
 void note_warning(Instance& instance, std::string text) {
   if (std::find(instance.warnings.begin(), instance.warnings.end(), text) ==
@@ -78,8 +80,10 @@ void take_report(Record& record, const machine::AgentReport& report) {
   if (record.network.is_shared()) {
     const std::string objection = record.network.objection_to(report.address);
     instance.address = objection.empty() ? report.address : "";
+    std::erase_if(instance.warnings,
+                  [](const std::string& warning) { return warning.starts_with(kAddressNotUsed); });
     if (!objection.empty()) {
-      note_warning(instance, "its address is not used: " + objection);
+      note_warning(instance, kAddressNotUsed + objection);
     }
   }
 }

@@ -23,14 +23,14 @@ struct LookLimits {
   std::chrono::steady_clock::time_point guests =
       std::chrono::steady_clock::now() + std::chrono::seconds(5);
 };
-/// Not negative.
+/// At least a moment for each: those before it may have used up all of it.
 inline std::chrono::milliseconds time_left(std::chrono::steady_clock::time_point end) {
   const auto left = end - std::chrono::steady_clock::now();
   return std::max(std::chrono::duration_cast<std::chrono::milliseconds>(left),
-                  std::chrono::milliseconds(0));
+                  std::chrono::milliseconds(500));
 }
 /// How many are looked at side by side: it is waiting, more than work.
-inline constexpr std::size_t kLooksAtOnce = 16;
+inline constexpr std::size_t kLooksAtOnce = 64;
 
 /// With a fresh seed and goldmill's own key.
 machine::Identity identity_of(const Record& record, const machine::KeyPair& own);

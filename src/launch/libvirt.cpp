@@ -164,7 +164,6 @@ Result<AgentReport> LibvirtEngine::greet(Record& record,
   if (!report) {
     return lost().value_or(report.error());
   }
-  TRY(check_identity(*report));
   return with_address(record, channel, std::move(report).value());
 }
 
@@ -192,6 +191,10 @@ void LibvirtEngine::start_one(Record& record,
     return fail(record, report.error().text(), changed);
   }
   take_report(record, *report);
+  if (const auto whole = check_identity(*report); !whole) {
+    (void)host.destroy(record);
+    return fail(record, whole.error().text(), changed);
+  }
   if (const auto look = host.look(record)) {
     note_run(record, look->run);
   }
@@ -258,8 +261,9 @@ void LibvirtEngine::start_all(const LaunchRequest& request,
       }
       return;
     }
-    const int at_once =
-        request.parallel > 0 ? request.parallel : kStartsForEachCpu * status.capacity->cpus;
+    const int at_once = request.parallel > 0
+                            ? request.parallel
+                            : std::max(1, kStartsForEachCpu * status.capacity->cpus / request.cpus);
     system::side_by_side(own.size(), static_cast<std::size_t>(at_once), [&](std::size_t i) {
       start_new(*own[i], request, *disk_size, host, changed);
     });

@@ -331,7 +331,6 @@ Result<AgentReport> QemuEngine::boot(const Record& record, const Surroundings& a
   };
   AgentReport report = TRY(channel.personalise(
       identity_of(record, around.key), {AgentChannel::Goal::ready, around.ready_limit, give_up}));
-  TRY(check_identity(report));
   if (auto control = machine::Qmp::connect(directory / machine::kQmpSocket)) {
     bound_console(*control);
   }
@@ -385,8 +384,10 @@ std::string QemuEngine::start_one(Record& record,
   }
   changed(record);
   const auto greeted = [&]() -> Result<void> {
-    take_report(record,
-                TRY(around.snapshot != nullptr ? resume(record, around) : boot(record, around)));
+    const AgentReport report =
+        TRY(around.snapshot != nullptr ? resume(record, around) : boot(record, around));
+    take_report(record, report);
+    TRY(check_identity(report));
     record.instance.ready_seconds = seconds_since(begin);
     // Whoever looks would take one for lost of which is not known that it is ready.
     return records_.save(record);
@@ -399,7 +400,7 @@ std::string QemuEngine::start_one(Record& record,
     Error error = greeted.error();
     if (status) {
       error.message += "; QEMU ended with status " + std::to_string(*status);
-    } else if (around.snapshot == nullptr) {
+    } else if (around.snapshot == nullptr && record.instance.state != State::ready) {
       error.message += "; " + dossier.likely_cause;
     }
     record.instance.dossier = machine::to_json(dossier);

@@ -492,8 +492,9 @@ bool Records::has_fleet(const std::string& fleet) const {
 bool Records::is_being_launched(const std::string& fleet) const {
   const fs::path file = fleet_file(fleet);
   std::error_code ignored;
+  // Shared: who only looks is in nobody's way, nor in that of another who looks.
   return fs::exists(file, ignored) &&
-         !system::FileLock::try_acquire(file, system::FileLock::Mode::exclusive);
+         !system::FileLock::try_acquire(file, system::FileLock::Mode::shared);
 }
 
 void Records::clear_away() const {
@@ -679,23 +680,13 @@ bool is_damaged(const Instance& instance) {
   return instance.image.empty();
 }
 
-Result<std::vector<Record>> Records::load_all() const {
+std::vector<Record> Records::read_all() const {
   std::vector<Record> records;
-  std::set<std::string> left;  // names of what no record stands for
   std::error_code failure;
   for (const auto& entry : fs::directory_iterator(root(), failure)) {
     const std::string name = entry.path().filename();
-    if (name.front() == '.') {
-      if (name.starts_with(".gone-")) {
-        (void)system::remove_tree(entry.path());
-      }
-      if (name.starts_with(kNew) || name.starts_with(kFleet)) {
-        left.insert(name);
-      }
-      continue;
-    }
     if (!is_instance_name(name)) {
-      continue;  // nobody's, as lost+found
+      continue;  // nobody's, as lost+found, or in the making
     }
     auto record = read(name);
     if (record) {
@@ -707,6 +698,21 @@ Result<std::vector<Record>> Records::load_all() const {
   std::sort(records.begin(), records.end(), [](const Record& a, const Record& b) {
     return a.instance.name < b.instance.name;
   });
+  return records;
+}
+
+Result<std::vector<Record>> Records::load_all() const {
+  std::set<std::string> left;  // names of what no record stands for
+  std::error_code failure;
+  for (const auto& entry : fs::directory_iterator(root(), failure)) {
+    const std::string name = entry.path().filename();
+    if (name.starts_with(".gone-")) {
+      (void)system::remove_tree(entry.path());
+    } else if (name.starts_with(kNew) || name.starts_with(kFleet)) {
+      left.insert(name);
+    }
+  }
+  std::vector<Record> records = read_all();
   for (const Record& record : records) {
     left.erase(kFleet + record.instance.fleet);
   }

@@ -72,6 +72,8 @@ class Records {
   /// Errors: not_found, with a suggestion; corrupt.
   Result<Record> load(const std::string& name) const;
   /// By name. One that is damaged stands among them as a failed one of the embedded engine.
+  std::vector<Record> read_all() const;
+  /// The same, and what nobody will finish is cleared away.
   Result<std::vector<Record>> load_all() const;
   /// Those that the engine runs.
   Result<std::vector<Record>> load_all(std::string_view engine) const;

@@ -92,9 +92,9 @@ Result<std::vector<Instance>> list(const fs::path& home) {
   return all;
 }
 
-Result<std::vector<Instance>> recorded(const fs::path& home) {
+std::vector<Instance> recorded(const fs::path& home) {
   std::vector<Instance> all;
-  for (Record& record : TRY(Records(home).load_all())) {
+  for (Record& record : Records(home).read_all()) {
     all.push_back(std::move(record.instance));
   }
   return all;
@@ -108,7 +108,7 @@ Result<std::unique_ptr<Engine>> engine_of(const fs::path& home, const std::strin
     }
   }
   std::vector<std::string> known;
-  for (const Instance& instance : TRY(recorded(home))) {
+  for (const Instance& instance : recorded(home)) {
     known.push_back(instance.name);
   }
   return Error{ErrorKind::not_found,
@@ -179,7 +179,7 @@ Result<void> remove(const fs::path& home, const std::string& name) {
 Result<std::vector<std::string>> expand(const fs::path& home, const std::string& fleet_or_name) {
   std::vector<std::string> names;
   std::set<std::string> known;
-  for (const Instance& instance : TRY(recorded(home))) {
+  for (const Instance& instance : recorded(home)) {
     if (instance.name == fleet_or_name || instance.fleet == fleet_or_name) {
       names.push_back(instance.name);
     }

@@ -313,7 +313,8 @@ Result<void> AgentChannel::handle(const AgentLine& line) {
   if ((line.verb == "warning" || line.verb == "error") && report_.warnings.size() < kMostWarnings) {
     const auto message = decode_base64(line.value("message_b64"));
     const auto safe = safe_tail(message ? *message : "", 1);
-    report_.warnings.push_back(line.value("about") + line.value("for") + ": " + line.value("code") +
+    const auto word = [&line](const char* key) { return line.value(key).substr(0, kLongestName); };
+    report_.warnings.push_back(word("about") + word("for") + ": " + word("code") +
                                (safe.empty() ? "" : " " + safe.front()));
   }
   return {};  // verbs of later versions are ignored

@@ -81,9 +81,12 @@ class Stack:
         self.nodes = nodes
         self.daemons = {}
         self.room.mkdir(parents=True, exist_ok=True)
+        # The namespace's first process is a shell, which waits for all that end: libvirt takes a
+        # QEMU for alive, 40 s long for each that it probes, while nobody has waited for it.
         self.holder = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--pid", "--mount", "--fork",
-             "--kill-child", "--mount-proc", "sh", "-c", "ip link set lo up; exec sleep infinity"])
+             "--kill-child", "--mount-proc", "sh", "-c",
+             "ip link set lo up; while :; do sleep 1000; done"])
         children = pathlib.Path(f"/proc/{self.holder.pid}/task/{self.holder.pid}/children")
         limit = time.monotonic() + 20
         while not (found := children.read_text().split()) and time.monotonic() < limit:

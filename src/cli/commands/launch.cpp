@@ -298,7 +298,7 @@ std::vector<Option> instance_options() {
           {.name = "parallel",
            .value = "N",
            .doc = "How many start at once, on each host.",
-           .standard = "two processors of theirs for each core"},
+           .standard = "two processors of theirs for each core; in a cloud eight"},
           {.name = "memory-budget",
            .value = "SIZE",
            .doc = "Memory that all of them may take of this machine; those that do not fit fail, "

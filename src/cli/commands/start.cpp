@@ -33,6 +33,8 @@ std::string words_for(const Result<launch::Instance>& outcome) {
 int run_start(const Parsed& parsed, Terminal& terminal) {
   return run_job(terminal, [&](factory::Session& session) -> Result<int> {
     const auto parallel = static_cast<int>(TRY(parsed.integer("parallel", 1, 1000)).value_or(0));
+    // What only seems to run, as after a crash, is seen to be stopped first.
+    TRY(launch::list(session.home.root()));
     const std::set<std::string> names = TRY(instances_of(session, parsed));
     std::map<std::string, Json> rows;
     bool failed = false;

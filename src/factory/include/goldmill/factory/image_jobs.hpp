@@ -64,13 +64,16 @@ Result<Json> tell_image(Session& session, const store::ImageRecord& image);
 /// "message", "file", "line"}], "services"}]}.
 Result<Json> tell_reports(Session& session, const store::ImageRecord& image, std::string_view tool);
 
+/// Whether instances whose time is over hold an image.
+enum class Overdue : std::uint8_t { holds, goes };
 /// Errors: conflict, naming what stands on the image, launches it or is linked to it; children that
 /// are `gone` do not count. To be asked in the transaction that removes it.
 Result<void> check_removable(Session& session,
                              const store::ImageRecord& image,
-                             const std::set<Digest>& gone = {});
+                             const std::set<Digest>& gone = {},
+                             Overdue overdue = Overdue::holds);
 /// Instances whose time is over hold no image any more. One that cannot be removed stays.
-Result<void> remove_overdue(Session& session);
+void remove_overdue(Session& session);
 /// Removes an image version that nothing needs; gc frees its layers. Errors: as check_removable().
 Result<void> remove_image(Session& session, const store::ImageRecord& image);
 
