@@ -33,6 +33,7 @@
 #include "metadata_source.hpp"
 #include "personalise.hpp"
 #include "port.hpp"
+#include "program.hpp"
 #include "session.hpp"
 #include "settle.hpp"
 
@@ -41,7 +42,7 @@ namespace {
 
 constexpr std::string_view kSocket = "/run/goldmill/agent.sock";
 constexpr std::uint64_t kIdentityLimitMs = 30000;
-constexpr std::uint64_t kDevicesLimitMs = 15000;
+constexpr std::uint64_t kDevicesLimitMs = 30000;
 constexpr std::uint64_t kPortLimitMs = 1000;
 // Hundreds of copies on one machine must not wake at the same time, nor while others still start.
 constexpr std::uint64_t kParkedMs = 600000;
@@ -167,8 +168,14 @@ bool Service::wait_for_port() {
   return false;
 }
 
+/// Also for a udevd that is not yet up: until then what the kernel has found waits for it unseen.
 void Service::wait_for_devices() {
   const std::uint64_t start = uptime_ms();
+  const std::string limit = std::to_string(kDevicesLimitMs / 1000);
+  if (const auto settled = run_program("/bin/udevadm", {"settle", "--timeout=" + limit});
+      !settled) {
+    log("devices", settled.error().text());
+  }
   int quiet = 0;
   while (quiet < 4 && uptime_ms() - start < kDevicesLimitMs) {
     quiet = is_udev_busy() ? 0 : quiet + 1;

@@ -10,61 +10,24 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <spawn.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "files.hpp"
 #include "held_files.hpp"
 #include "link.hpp"
+#include "program.hpp"
 #include "text.hpp"
 
 namespace goldmill::agent {
 namespace {
 
-constexpr const char* kSystemctl = "/usr/bin/systemctl";
 constexpr std::size_t kKeptFree = std::size_t{24} << 20U;  // for what runs meanwhile
 
-/// Fixed commands only: nothing that a host says comes here. What it prints; its exit status says
-/// little, as a unit that is not there is no failure.
+/// A unit that is not there is no failure.
 Result<std::string> systemctl(const std::vector<std::string>& words) {
-  std::vector<std::string> list = {kSystemctl};
-  list.insert(list.end(), words.begin(), words.end());
-  std::vector<char*> argv;
-  argv.reserve(list.size() + 1);
-  for (std::string& word : list) {
-    argv.push_back(word.data());
-  }
-  argv.push_back(nullptr);
-  int ends[2] = {-1, -1};
-  if (pipe2(ends, O_CLOEXEC) != 0) {
-    return system_error("making a pipe", errno);
-  }
-  const Descriptor reader(ends[0]);
-  Descriptor writer(ends[1]);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, writer.get(), STDOUT_FILENO);
-  std::string locale = "LC_ALL=C";
-  char* environment[] = {locale.data(), nullptr};
-  pid_t child = -1;
-  const int failure = posix_spawn(&child, kSystemctl, &actions, nullptr, argv.data(), environment);
-  posix_spawn_file_actions_destroy(&actions);
-  writer = Descriptor();
-  if (failure != 0) {
-    return system_error(std::string("starting ") + kSystemctl, failure);
-  }
-  std::string said;
-  char piece[512];
-  for (ssize_t count = 1; count > 0 || (count < 0 && errno == EINTR);) {
-    count = read(reader.get(), piece, sizeof(piece));
-    said.append(piece, static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
-  }
-  while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
-  }
-  return said;
+  return run_program("/usr/bin/systemctl", words);
 }
 
 /// Everything below a directory, never following a link.

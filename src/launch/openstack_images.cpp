@@ -19,8 +19,11 @@ namespace goldmill::launch {
 namespace fs = std::filesystem;
 
 namespace {
-/// Properties of goldmill's images: which disk, and whose upload.
+/// Properties of goldmill's images: which disk, whose upload, and which set of properties it got:
+/// one of an older set is not used.
 constexpr const char* kDiskProperty = "goldmill_disk";
+constexpr const char* kSetProperty = "goldmill_properties";
+constexpr const char* kSet = "2";
 constexpr const char* kHomeProperty = "goldmill_home";
 /// Less does not start a guest's kernel with its initramfs.
 constexpr int kLeastMemory = 192;  // MiB
@@ -69,6 +72,7 @@ Result<CloudImages::Found> CloudImages::find(const std::string& key) const {
     const auto status = find_string(entry, "status");
     // Asked again here: a server that does not know the question answers with everything.
     const bool fits = id && is_cloud_id(*id) && find_string(entry, kDiskProperty) == key &&
+                      find_string(entry, kSetProperty) == kSet &&
                       find_string(entry, "owner") == cloud_.project();
     if (fits && status == "active" && !found.whole) {
       found.whole = *id;
@@ -116,9 +120,14 @@ Result<std::string> CloudImages::reserve(const CloudImage& image, const std::str
                  {"min_disk", (image.size.value + kGiB - 1) / kGiB},
                  {"min_ram", kLeastMemory},
                  {kDiskProperty, key},
+                 {kSetProperty, kSet},
                  {kHomeProperty, TRY(home_mark())},
                  {"hw_disk_bus", "virtio"},
                  {"hw_vif_model", "virtio"},
+                 // The config drive is a CD-ROM: at a SATA port (machine type q35) the kernel that
+                 // Debian makes for clouds has no driver for it.
+                 {"hw_cdrom_bus", "scsi"},
+                 {"hw_scsi_model", "virtio-scsi"},
                  {"hw_rng_model", "virtio"}};
   if (image.uefi) {
     wanted["hw_firmware_type"] = "uefi";
