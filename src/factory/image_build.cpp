@@ -12,6 +12,7 @@
 #include <goldmill/build/overlay_sandbox.hpp>
 #include <goldmill/build/seal.hpp>
 #include <goldmill/exporter/exporter.hpp>
+#include <goldmill/factory/lock_recipe.hpp>
 #include <goldmill/image/digest.hpp>
 #include <goldmill/image/disk.hpp>
 #include <goldmill/provision/provision.hpp>
@@ -75,6 +76,16 @@ std::string changed_wishes(const LockFile& lock, const Json& wishes) {
     text += now.contains(word) ? "" : " -" + word;
   }
   return text.empty() ? "" : " (" + text.substr(1) + ")";
+}
+
+/// The order in which packages are asked for means nothing.
+Json without_order(Json wishes) {
+  for (const char* list : {"install", "remove", "step_tools"}) {
+    if (const auto found = wishes.find(list); found != wishes.end() && found->is_array()) {
+      std::sort(found->begin(), found->end());
+    }
+  }
+  return wishes;
 }
 
 /// The versions of what a step uses from outside become part of its key: of the packages that it
@@ -196,7 +207,24 @@ Result<void> ImageBuild::pin() {
   if (old && !request_->update) {
     session_->observer.note(file.filename().string() + " " + why + ": packages are resolved again");
   }
-  return resolve(wishes, old);
+  TRY(resolve(wishes, old));
+  if (old) {
+    before_ = old->versions();
+  }
+  return {};
+}
+
+/// Of packages that were locked before and still are.
+void ImageBuild::note_moves() const {
+  std::string text;
+  for (const Move& move : moves_between(before_, lock_.versions())) {
+    if (!move.from.empty() && !move.to.empty()) {
+      text += (text.empty() ? "" : ", ") + move.package + " " + move.from + " -> " + move.to;
+    }
+  }
+  if (!text.empty()) {
+    session_->observer.note("moved: " + text);
+  }
 }
 
 /// Why a lock does not say what this build needs; "" when it does.
@@ -209,7 +237,8 @@ std::string ImageBuild::why_stale(const LockFile& lock, const Json& wishes) cons
   if (lock.parent != parent) {
     return parent ? "is of another " + subject_->own.from : "is of a variant";
   }
-  return lock.requests == wishes ? "" : "is of other wishes" + changed_wishes(lock, wishes);
+  const bool same = without_order(lock.requests) == without_order(wishes);
+  return same ? "" : "is of other wishes" + changed_wishes(lock, wishes);
 }
 
 Result<void> ImageBuild::use_lock(LockFile lock) {
@@ -242,18 +271,20 @@ Result<void> ImageBuild::resolve(const Json& wishes, const std::optional<LockFil
         find_string(subject_->parent->record.details, "extended_states").value_or(""));
     parent.extended_states = TRY(session_->home.get_blob(TRY(Result<Digest>(blob))));
   }
-  const bool only_some = old && request_->update && !request_->update_only.empty();
-  pinned_ = TRY(family_->resolve(
-      view(),
-      parent,
-      only_some ? TRY(versions_to_keep(*old)) : std::map<std::string, std::string>(),
-      [this](std::string_view phase, std::uint64_t done, std::uint64_t total) {
-        session_->observer.step_progress(phase, done, total);
-      }));
+  // Only an update moves what nobody asks to move.
+  const bool all_move = request_->update && request_->update_only.empty();
+  const bool keeps = old && old->recipe == subject_->own.name && !all_move;
+  pinned_ = TRY(
+      family_->resolve(view(),
+                       parent,
+                       keeps ? TRY(versions_to_keep(*old)) : std::map<std::string, std::string>(),
+                       [this](std::string_view phase, std::uint64_t done, std::uint64_t total) {
+                         session_->observer.step_progress(phase, done, total);
+                       }));
   lock_ = LockFile{};
   if (old && old->recipe == subject_->own.name) {
     pinned_.accounts = lock_.accounts = old->accounts;
-    if (!request_->update || only_some) {
+    if (keeps) {
       lock_.step_packages = preferred_step_packages(*old);
     }
   }
@@ -402,6 +433,7 @@ Result<plan::Plan> ImageBuild::plan() {
 }
 
 Result<ImageReport> ImageBuild::run() {
+  note_moves();
   plan::Plan plan = TRY(this->plan());
   const auto finished = plan.is_done() ? TRY(find_finished(plan)) : std::nullopt;
   if (finished && has_disk(*finished)) {

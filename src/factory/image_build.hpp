@@ -71,6 +71,7 @@ class ImageBuild {
   std::string why_stale(const LockFile& lock, const Json& wishes) const;
   Result<void> use_lock(LockFile lock);
   Result<void> resolve(const Json& wishes, const std::optional<LockFile>& old);
+  void note_moves() const;
   Result<std::map<std::string, std::string>> versions_to_keep(const LockFile& old) const;
   Result<std::vector<plan::Step>> steps() const;
   Json preferred_step_packages(const LockFile& old) const;
@@ -108,6 +109,7 @@ class ImageBuild {
   image::Layout layout_;
   guest::GivenFiles given_;
   LockFile lock_;
+  std::map<std::string, std::string> before_;  ///< versions of the lock that was not up to date
   guest::PinnedPackages pinned_;
   std::string parent_status_;
   std::vector<Digest> layers_;

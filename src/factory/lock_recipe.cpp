@@ -31,7 +31,8 @@ Json or_null(const std::string& text) {
   return text.empty() ? Json() : Json(text);
 }
 
-/// By name; both map names to versions.
+}  // namespace
+
 std::vector<Move> moves_between(const std::map<std::string, std::string>& before,
                                 const std::map<std::string, std::string>& after) {
   std::map<std::string, Move> by_name;
@@ -51,8 +52,6 @@ std::vector<Move> moves_between(const std::map<std::string, std::string>& before
   }
   return moves;
 }
-
-}  // namespace
 
 Json LockReport::to_json() const {
   Json rows = Json::array();

@@ -46,6 +46,21 @@ Result<std::vector<Images>> lines_of(Session& session, const Images& images) {
   return lines;
 }
 
+/// All on which these stand, too: of a new base that no variant stands on yet, the one before it.
+/// Each once, with the line below it.
+std::vector<Images> with_ancestors(const std::vector<Images>& lines) {
+  std::vector<Images> all;
+  std::set<Digest> seen;
+  for (const Images& line : lines) {
+    for (auto image = line.begin(); image != line.end(); ++image) {
+      if (seen.insert(image->digest).second) {
+        all.emplace_back(image, line.end());
+      }
+    }
+  }
+  return all;
+}
+
 /// Reads each archive's indexes once, however many images come from it.
 class Archives {
  public:
@@ -76,7 +91,7 @@ class Archives {
   std::set<std::string> read_;
 };
 
-/// Without what the parent has at the same version: that is the parent's to mend.
+/// Without what the parent, which is looked at, too, has at the same version: that is its to mend.
 void remove_inherited(std::vector<guest::Upgrade>& upgrades, const store::ImageRecord& parent) {
   const Json* packages = find_value(parent.details, "packages");
   std::erase_if(upgrades, [packages](const guest::Upgrade& upgrade) {
@@ -120,8 +135,12 @@ Json OutdatedImage::to_json() const {
 Result<std::vector<OutdatedImage>> find_outdated(Session& session, const OutdatedRequest& request) {
   const std::vector<Images> newest = TRY(lines_of(session, TRY(newest_images(session))));
   const std::vector<Images> lines =
-      request.images.empty() ? newest
+      request.images.empty() ? with_ancestors(newest)
                              : TRY(lines_of(session, TRY(named_images(session, request.images))));
+  std::set<Digest> asked;
+  for (const Images& line : lines) {
+    asked.insert(line.front().digest);
+  }
   std::vector<std::pair<std::size_t, OutdatedImage>> by_height;
   Archives archives(session, request.offline);
   for (const Images& line : lines) {
@@ -130,7 +149,7 @@ Result<std::vector<OutdatedImage>> find_outdated(Session& session, const Outdate
     outdated.image = image.reference();
     outdated.recipe_file = find_string(image.details, "recipe_file").value_or("");
     outdated.upgrades = TRY(archives.newer_than(image).context(outdated.image));
-    if (line.size() > 1) {
+    if (line.size() > 1 && asked.contains(line[1].digest)) {
       remove_inherited(outdated.upgrades, line[1]);
     }
     if (!outdated.upgrades.empty()) {

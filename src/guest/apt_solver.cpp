@@ -187,7 +187,7 @@ class Solver {
   Result<void> choose_all() {
     for (const auto& [name, kept] : keep_) {
       const VersionRef version = version_of(name, kept);
-      if (!version.end() && version.ParentPkg().CurrentVer() != version) {
+      if (!version.end() && is_newer_than_installed(version)) {
         states().SetCandidateVersion(version);
       }
     }
@@ -273,6 +273,12 @@ class Solver {
         }
       }
     }
+  }
+
+  /// A new parent may have moved past what its variant keeps.
+  static bool is_newer_than_installed(const VersionRef& version) {
+    const VersionRef installed = version.ParentPkg().CurrentVer();
+    return installed.end() || installed.CompareVer(version) < 0;
   }
 
   VersionRef version_of(const std::string& name, const std::string& text) {

@@ -392,6 +392,27 @@ class Locks(Case):
         self.assertEqual({}, self.moved("--update", "ed"))
         self.assertEqual(before, self.lock.read_text())
 
+    def versions_of_curl(self):
+        """Newest first; two at least."""
+        known = goldmill("plan", self.ask("curl=0"), status=3).err
+        versions = known.partition("there is: ")[2].strip().split(", ")
+        if len(versions) < 2:
+            self.skipTest("the archive has one version of curl")
+        return versions
+
+    def test_what_nobody_asks_to_move_stays(self):
+        versions = self.versions_of_curl()
+        self.ask(f"curl={versions[-1]}, libcurl4={versions[-1]}")
+        self.moved()
+        self.ask("curl, libcurl4, less")
+        self.assertEqual({"less"}, set(self.moved()))
+        before = self.lock.read_text()
+        self.ask("less, libcurl4, curl")
+        self.assertEqual({}, self.moved())
+        self.assertEqual(before, self.lock.read_text(), "the order means nothing")
+        self.assertEqual({name: (versions[-1], versions[0]) for name in ("curl", "libcurl4")},
+                         self.moved("--update"))
+
     def test_locked_builds_resolve_nothing(self):
         for arguments in (("build", "pinned"), ("build", "--all")):
             with self.subTest(arguments):
@@ -408,10 +429,7 @@ class Locks(Case):
         self.assertFalse(product.left_behind(self.room))
 
     def test_outdated_names_newer_packages_and_who_has_them(self):
-        known = goldmill("plan", self.ask("curl=0"), status=3).err
-        versions = known.partition("there is: ")[2].strip().split(", ")
-        if len(versions) < 2:
-            self.skipTest("the archive has one version of curl")
+        versions = self.versions_of_curl()
         old = self.ask(f"curl={versions[-1]}, libcurl4={versions[-1]}")
         (self.room / "above.yaml").write_text(
             "recipe: above\nfrom: pinned\nprovision:\n  - files: [{target: /srv/a, content: a}]\n")
@@ -419,11 +437,15 @@ class Locks(Case):
         images = {image["name"]: f"{image['name']}@{image['version']}" for image in built}
         self.addCleanup(goldmill, "rm", images["pinned"])
         self.addCleanup(goldmill, "rm", images["above"])
-        answer = goldmill("outdated", "pinned", "above", "--offline", "--json", status=1).json
-        (row,) = answer["images"]
+        answer = goldmill("outdated", "base", "pinned", "above", "--offline", "--json",
+                          status=1).json
+        (row,) = (row for row in answer["images"] if not row["image"].startswith("base@"))
         self.assertEqual(images["pinned"], row["image"])
         self.assertEqual([images["above"]], row["reaches"])
         self.assertEqual(["curl", "libcurl4"], [package["name"] for package in row["packages"]])
+        (alone,) = goldmill("outdated", "above", "--offline", "--json", status=1).json["images"]
+        names = [package["name"] for package in alone["packages"]]
+        self.assertLessEqual({"curl", "libcurl4"}, set(names), "its parent is not looked at")
         for package in row["packages"]:
             self.assertEqual((versions[-1], versions[0]),
                              (package["installed"], package["available"]))

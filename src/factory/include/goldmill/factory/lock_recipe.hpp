@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,10 @@ struct Move {
   std::string from;
   std::string to;
 };
+
+/// By name; both map names to versions.
+std::vector<Move> moves_between(const std::map<std::string, std::string>& before,
+                                const std::map<std::string, std::string>& after);
 
 struct LockReport {
   std::string recipe;
