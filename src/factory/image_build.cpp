@@ -19,6 +19,7 @@
 #include <goldmill/recipe/snapshot.hpp>
 #include <goldmill/system/file.hpp>
 
+#include "account_ids.hpp"
 #include "assembly.hpp"
 #include "booted_step.hpp"
 #include "stopwatch.hpp"
@@ -44,6 +45,11 @@ std::vector<Digest> digests_at(const Json& object, std::string_view key) {
     }
   }
   return digests;
+}
+
+Result<Json> read_account_ids(plan::Sandbox& tree) {
+  return account_ids(TRY(read_or_empty(tree, "/etc/passwd")),
+                     TRY(read_or_empty(tree, "/etc/group")));
 }
 
 Json texts(const std::vector<Digest>& digests) {
@@ -284,6 +290,7 @@ Result<void> ImageBuild::resolve(const Json& wishes, const std::optional<LockFil
   lock_ = LockFile{};
   if (old && old->recipe == subject_->own.name) {
     pinned_.accounts = lock_.accounts = old->accounts;
+    lock_.ids = old->ids;
     if (keeps) {
       lock_.step_packages = preferred_step_packages(*old);
     }
@@ -467,6 +474,7 @@ Result<ImageReport> ImageBuild::run() {
   TRY(run_steps(runner, claims, plan, report));
   TRY(write_lock());
   TRY(finish(runner, claims, plan, report));
+  TRY(write_lock());  // now with all accounts
   return report;
 }
 
@@ -661,6 +669,7 @@ Result<void> ImageBuild::finish(StepRunner& runner,
   auto known = TRY(session_->catalogue.find_image_by_digest(record.digest));
   if (known && has_disk(record)) {
     TRY(runner.settle());
+    TRY(adopt_ids(known->details));
     report.image = *std::move(known);
     report.steps.push_back({"disk", record.digest.text(), false, 0});
     return {};
@@ -673,6 +682,7 @@ Result<void> ImageBuild::finish(StepRunner& runner,
   auto details = std::async(std::launch::async, [&] { return this->details(plan); });
   const StoredDisk disk = TRY(make_disk(record, known));
   record.details.update(TRY(details.get()));
+  TRY(adopt_ids(record.details));
   const double seconds = stopwatch.seconds();
   report.steps.push_back({"disk", record.digest.text(), true, seconds});
   session_->observer.step_ended("disk", "ran", seconds);
@@ -691,6 +701,30 @@ Result<void> ImageBuild::finish(StepRunner& runner,
     TRY(session_->catalogue.update_details(report.image));
   }
   return {};
+}
+
+/// The ids that accounts got go into the lock; those that it has must be the same.
+Result<void> ImageBuild::adopt_ids(const Json& details) {
+  const Json* all = find_value(details, "ids");
+  if (all == nullptr) {
+    return {};  // it was built by a goldmill that did not note them
+  }
+  TRY(check_account_ids(lock_.ids, *all, LockFile::path_for(subject_->own.file).filename()));
+  lock_.ids = own_account_ids(*all, TRY(parent_ids()));
+  return {};
+}
+
+/// Of a parent that was built before they were noted, its files tell them.
+Result<Json> ImageBuild::parent_ids() const {
+  if (!subject_->parent) {
+    return Json();
+  }
+  if (const Json* noted = find_value(subject_->parent->record.details, "ids")) {
+    return *noted;
+  }
+  build::OverlaySandbox tree(
+      {.layers = TRY(layer_trees(*session_, parent().layers)), .epoch = lock_.epoch});
+  return read_account_ids(tree);
 }
 
 /// What is written, and what that may stand on.
@@ -796,6 +830,8 @@ Result<Json> ImageBuild::details(const plan::Plan& plan) const {
       {.layers = TRY(layer_trees(*session_, layers_)), .epoch = lock_.epoch});
   const std::string status = TRY(tree.read("/var/lib/dpkg/status"));
   const std::string states = TRY(read_or_empty(tree, "/var/lib/apt/extended_states"));
+  Json ids =
+      account_ids(TRY(read_or_empty(tree, "/etc/passwd")), TRY(read_or_empty(tree, "/etc/group")));
   Json packages = Json::object();
   for (const auto& [name, version] : guest::installed_packages(status)) {
     packages[name] = version;
@@ -828,6 +864,7 @@ Result<Json> ImageBuild::details(const plan::Plan& plan) const {
       {"layers", texts(layers_)},
       {"steps", std::move(steps)},
       {"packages", std::move(packages)},
+      {"ids", std::move(ids)},
       {"assets", assets_.text()},
       {"layout", layout_.to_json()},
       {"fstab", given_.fstab},

@@ -60,6 +60,9 @@ Result<LockFile> LockFile::read(const std::filesystem::path& file) {
   if (const Json* accounts = find_value(*json, "accounts")) {
     lock.accounts = *accounts;
   }
+  if (const Json* ids = find_value(*json, "ids"); ids != nullptr && ids->is_object()) {
+    lock.ids = *ids;
+  }
   return lock;
 }
 
@@ -130,7 +133,11 @@ Json LockFile::to_json() const {
 }
 
 Result<void> LockFile::write(const std::filesystem::path& file) const {
-  const std::string text = to_json().dump(1) + "\n";
+  Json json = to_json();
+  if (!ids.empty()) {
+    json["ids"] = ids;
+  }
+  const std::string text = json.dump(1) + "\n";
   const auto old = system::read_file(file, 64_MiB);
   if (old && *old == text) {
     return {};

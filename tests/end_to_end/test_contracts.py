@@ -413,6 +413,34 @@ class Locks(Case):
         self.assertEqual({name: (versions[-1], versions[0]) for name in ("curl", "libcurl4")},
                          self.moved("--update"))
 
+    def test_accounts_keep_their_ids(self):
+        recipe, lock = self.room / "people.yaml", self.room / "people.lock"
+
+        def build(*names, **options):
+            script = "; ".join(f"useradd --system {name}" for name in names)
+            recipe.write_text("recipe: people\nfrom: base\nprovision:\n"
+                              f"  - shell: {{script: '{script}'}}\n")
+            answer = goldmill("build", recipe, "--json", **options)
+            if answer.status == 0:
+                self.addCleanup(goldmill, "rm", f"people@{answer.json['image']['version']}",
+                                status=None)
+            return answer
+
+        build("one", "two")
+        ids = json.loads(lock.read_text())["ids"]
+        self.assertEqual({"one", "two"}, set(ids["users"]), "its own, not the base's")
+        self.assertEqual({"one", "two"}, set(ids["groups"]))
+        before = lock.read_bytes()
+        refused = build("two", "one", status=4)
+        self.assertIn(f"user 'one' had {ids['users']['one']} and would get {ids['users']['two']}",
+                      refused.err)
+        self.assertEqual(before, lock.read_bytes())
+        build("one", "two", "three")
+        self.assertLessEqual(ids["users"].items(),
+                             json.loads(lock.read_text())["ids"]["users"].items())
+        lock.unlink()
+        build("two", "one")
+
     def test_locked_builds_resolve_nothing(self):
         for arguments in (("build", "pinned"), ("build", "--all")):
             with self.subTest(arguments):

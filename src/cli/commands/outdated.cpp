@@ -53,10 +53,11 @@ Command outdated_command() {
           {"Reads the archive's indexes and compares them with the packages of images, security "
            "fixes first, and says which images stand on them. A variant lists only packages "
            "that it does not have from its parent. Changes nothing."},
-      .arguments = {{"IMAGE",
-                     "NAME or NAME@VERSION; by default the newest of every name",
-                     Argument::Count::any,
-                     Completes::images}},
+      .arguments =
+          {{"IMAGE",
+            "NAME or NAME@VERSION; by default the newest of every name, and what these stand on",
+            Argument::Count::any,
+            Completes::images}},
       .options = {{.name = "offline", .doc = "Compares with the indexes that were read last."}},
       .examples = {{"goldmill outdated", ""}, {"goldmill outdated base --json", "for a timer"}},
       .exit_statuses = {{1, "an image is outdated"}},

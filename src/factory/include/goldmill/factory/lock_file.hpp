@@ -31,12 +31,16 @@ struct LockFile {
   /// Lines that the build made: {"passwd": [...], "group": [...], "shadow": [...], ...}.
   Json accounts = Json::object();
 
+  /// Ids of the accounts that the image has and its parent has not: {"users": {name: id}, "groups":
+  /// {name: id}}. What they are follows from all the rest, so they are not part of the digest.
+  Json ids = Json::object();
+
   /// Errors: not_found; invalid_input when it is damaged or of a newer goldmill.
   static Result<LockFile> read(const std::filesystem::path& file);
   /// As read(), but nothing where there is none.
   static Result<std::optional<LockFile>> find(const std::filesystem::path& file);
   Result<void> write(const std::filesystem::path& file) const;
-  Digest digest() const;
+  Digest digest() const;  ///< of all but the ids
   /// Locked packages, the boot loader's too: name -> version.
   std::map<std::string, std::string> versions() const;
   /// Errors: invalid_input when it is damaged.
