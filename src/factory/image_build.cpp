@@ -291,6 +291,7 @@ Result<void> ImageBuild::resolve(const Json& wishes, const std::optional<LockFil
   if (old && old->recipe == subject_->own.name) {
     pinned_.accounts = lock_.accounts = old->accounts;
     lock_.ids = old->ids;
+    lock_.inputs = old->inputs;
     if (keeps) {
       lock_.step_packages = preferred_step_packages(*old);
     }
@@ -442,6 +443,7 @@ Result<plan::Plan> ImageBuild::plan() {
 Result<ImageReport> ImageBuild::run() {
   note_moves();
   plan::Plan plan = TRY(this->plan());
+  TRY(adopt_inputs(plan));
   const auto finished = plan.is_done() ? TRY(find_finished(plan)) : std::nullopt;
   if (finished && has_disk(*finished)) {
     TRY(write_lock());
@@ -700,6 +702,30 @@ Result<void> ImageBuild::finish(StepRunner& runner,
     describe_disk(disk, report.image.details);
     TRY(session_->catalogue.update_details(report.image));
   }
+  return {};
+}
+
+/// The files and directories that its own steps read go into the lock; --locked takes no others.
+Result<void> ImageBuild::adopt_inputs(const plan::Plan& plan) {
+  Json inputs = Json::object();
+  for (const plan::PlannedStep& planned : plan.steps) {
+    for (const auto& [what, digest] : planned.step.inputs) {
+      if (planned.step.kind.starts_with("provision.") && digest.starts_with("sha256:")) {
+        inputs[planned.step.name][what] = digest;
+      }
+    }
+  }
+  if (request_->locked && lock_.inputs.is_object()) {
+    const std::string difference =
+        plan::first_difference({{"inputs", lock_.inputs}}, {{"inputs", inputs}}, plan::Parent{});
+    if (!difference.empty()) {
+      return Error{ErrorKind::conflict,
+                   LockFile::path_for(subject_->own.file).filename().string() +
+                       " is of other files: " + difference + ", and --locked takes no others",
+                   "a build without --locked writes them down"};
+    }
+  }
+  lock_.inputs = std::move(inputs);
   return {};
 }
 

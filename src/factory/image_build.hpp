@@ -72,6 +72,7 @@ class ImageBuild {
   Result<void> use_lock(LockFile lock);
   Result<void> resolve(const Json& wishes, const std::optional<LockFile>& old);
   void note_moves() const;
+  Result<void> adopt_inputs(const plan::Plan& plan);
   Result<void> adopt_ids(const Json& details);
   Result<Json> parent_ids() const;
   Result<std::map<std::string, std::string>> versions_to_keep(const LockFile& old) const;

@@ -60,6 +60,9 @@ Result<LockFile> LockFile::read(const std::filesystem::path& file) {
   if (const Json* accounts = find_value(*json, "accounts")) {
     lock.accounts = *accounts;
   }
+  if (const Json* inputs = find_value(*json, "inputs"); inputs != nullptr && inputs->is_object()) {
+    lock.inputs = *inputs;
+  }
   if (const Json* ids = find_value(*json, "ids"); ids != nullptr && ids->is_object()) {
     lock.ids = *ids;
   }
@@ -134,6 +137,9 @@ Json LockFile::to_json() const {
 
 Result<void> LockFile::write(const std::filesystem::path& file) const {
   Json json = to_json();
+  if (!inputs.empty()) {
+    json["inputs"] = inputs;
+  }
   if (!ids.empty()) {
     json["ids"] = ids;
   }

@@ -105,6 +105,12 @@ std::string value_difference(const std::string& name, const Json& before, const 
   if (!inner.empty()) {
     return inner;
   }
+  const auto is_digest = [](const Json& value) {
+    return value.is_string() && value.get_ref<const std::string&>().starts_with("sha256:");
+  };
+  if (is_digest(before) && is_digest(now)) {
+    return name + " changed";  // which content it has says nobody anything
+  }
   const std::string old_text = brief(before);
   const std::string new_text = brief(now);
   return old_text == new_text || before.is_structured() ? name + " changed"

@@ -441,6 +441,27 @@ class Locks(Case):
         lock.unlink()
         build("two", "one")
 
+    def test_files_are_locked(self):
+        recipe, lock = self.room / "page.yaml", self.room / "page.lock"
+        recipe.write_text("recipe: page\nfrom: base\nprovision:\n"
+                          "  - files: [{source: page.html, target: /srv/page.html}]\n")
+        page = self.room / "page.html"
+        page.write_text("one")
+        built = goldmill("build", recipe, "--json").json["image"]
+        self.addCleanup(goldmill, "rm", f"page@{built['version']}")
+        (inputs,) = json.loads(lock.read_text())["inputs"].values()
+        self.assertEqual(1, len(inputs))
+        goldmill("build", recipe, "--locked")
+        page.write_text("two")
+        refused = goldmill("build", recipe, "--locked", status=4)
+        self.assertIn("page.html changed", refused.err)
+        plans = goldmill("plan", recipe, "--json").json["images"]
+        self.assertIn("source of /srv/page.html changed",
+                      [step["reason"] for step in plans[-1]["steps"]])
+        built = goldmill("build", recipe, "--json").json["image"]
+        self.addCleanup(goldmill, "rm", f"page@{built['version']}")
+        goldmill("build", recipe, "--locked")
+
     def test_locked_builds_resolve_nothing(self):
         for arguments in (("build", "pinned"), ("build", "--all")):
             with self.subTest(arguments):

@@ -31,6 +31,9 @@ struct LockFile {
   /// Lines that the build made: {"passwd": [...], "group": [...], "shadow": [...], ...}.
   Json accounts = Json::object();
 
+  /// What steps read from beside the recipe: {step: {what: SHA-256 of the file or directory}};
+  /// null: nobody noted it. The steps' keys have it, so it is not part of the digest.
+  Json inputs;
   /// Ids of the accounts that the image has and its parent has not: {"users": {name: id}, "groups":
   /// {name: id}}. What they are follows from all the rest, so they are not part of the digest.
   Json ids = Json::object();
@@ -40,7 +43,7 @@ struct LockFile {
   /// As read(), but nothing where there is none.
   static Result<std::optional<LockFile>> find(const std::filesystem::path& file);
   Result<void> write(const std::filesystem::path& file) const;
-  Digest digest() const;  ///< of all but the ids
+  Digest digest() const;  ///< of all but inputs and ids
   /// Locked packages, the boot loader's too: name -> version.
   std::map<std::string, std::string> versions() const;
   /// Errors: invalid_input when it is damaged.
