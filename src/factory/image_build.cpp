@@ -446,6 +446,7 @@ Result<ImageReport> ImageBuild::run() {
   TRY(adopt_inputs(plan));
   const auto finished = plan.is_done() ? TRY(find_finished(plan)) : std::nullopt;
   if (finished && has_disk(*finished)) {
+    TRY(lock_.ids.empty() ? adopt_ids(finished->details) : Result<void>());
     TRY(write_lock());
     return unchanged(plan, *finished);
   }

@@ -102,6 +102,24 @@ std::string dump(const Json& value) {
   return value.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+constexpr const char* kChecksum = "checksum";
+
+/// Of all that is kept of an image: SQLite notices no byte that changed within a text.
+std::string checksum_of(const ImageRecord& image) {
+  Json details = image.details;
+  details.erase(kChecksum);
+  return sha256(image.reference() + "\n" + image.digest.hex() + "\n" + image.disk_digest.hex() +
+                "\n" + dump(image.config) + "\n" + dump(details))
+      .hex();
+}
+
+/// For the row.
+std::string details_of(const ImageRecord& image) {
+  Json details = image.details;
+  details[kChecksum] = checksum_of(image);
+  return dump(details);
+}
+
 /// Collects the rows of a query about one table.
 template <typename Record>
 Result<std::vector<Record>> select(store::Database& database,
@@ -226,7 +244,7 @@ Result<ImageRecord> Catalogue::add_image(ImageRecord image) {
          image.disk_digest.hex(),
          parent ? SqlValue(*parent) : SqlValue(nullptr),
          dump(image.config),
-         dump(image.details),
+         details_of(image),
          image.created});
   }));
   return image;
@@ -234,7 +252,7 @@ Result<ImageRecord> Catalogue::add_image(ImageRecord image) {
 
 Result<void> Catalogue::update_details(const ImageRecord& image) {
   return database_->run("UPDATE images SET details = ? WHERE name = ? AND version = ?",
-                        {dump(image.details), image.name, std::int64_t{image.version}});
+                        {details_of(image), image.name, std::int64_t{image.version}});
 }
 
 Result<ImageRecord> Catalogue::find_image(const ImageReference& reference) {
@@ -377,6 +395,16 @@ Result<std::vector<std::string>> Catalogue::damage() {
     }
     return {};
   }));
+  const auto all = images();
+  if (!all) {
+    found.push_back(all.error().text());
+  }
+  for (const ImageRecord& image : all ? *all : std::vector<ImageRecord>()) {
+    const auto checksum = find_string(image.details, kChecksum);
+    if (checksum && *checksum != checksum_of(image)) {
+      found.push_back("what it says of " + image.reference() + " is not what was written");
+    }
+  }
   return found;
 }
 

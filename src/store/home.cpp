@@ -67,7 +67,8 @@ Result<void> make_exact(const fs::path& path, mode_t mode) {
 /// A directory that is there and is no home of ours may be anything: its mode is not ours to set.
 Result<void> check_free(const fs::path& root) {
   std::error_code ignored;
-  if (!fs::exists(root, ignored) || fs::exists(root / "oci-layout", ignored)) {
+  if (!fs::exists(root, ignored) || fs::exists(root / "oci-layout", ignored) ||
+      fs::exists(root / "catalogue.db", ignored)) {
     return {};
   }
   if (!fs::is_directory(root, ignored)) {
@@ -102,8 +103,11 @@ Result<Home> Home::open(const fs::path& root) {
   }
   TRY(system::make_directories(root / "blobs" / "sha256", 0700));
   Home home(root);
-  if (!fs::exists(root / "oci-layout")) {
+  if (!fs::exists(root / "index.json")) {
     TRY(write_index(home, {}));
+  }
+  const auto layout = system::read_file(root / "oci-layout", 64_KiB);
+  if (!layout || *layout != kOciLayout) {  // others read it first
     TRY(system::write_file(root / "oci-layout", kOciLayout));
   }
   return home;

@@ -167,7 +167,8 @@ Command build_command() {
                    .standard = "as many as cores and memory allow"},
                   {.name = "update", .doc = "Looks for newer packages and rewrites the lock."},
                   {.name = "locked",
-                   .doc = "Fails where packages would have to be resolved: for CI."},
+                   .doc = "Fails where packages would have to be resolved, or a step reads other "
+                          "files than the lock says: for CI."},
                   {.name = "check-reproducible",
                    .doc = "Builds the recipe's own image again in other surroundings and compares "
                           "every byte."},

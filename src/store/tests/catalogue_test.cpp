@@ -6,6 +6,8 @@
 #include <goldmill/store/catalogue.hpp>
 #include <goldmill/system/file.hpp>
 
+#include "../database.hpp"
+
 namespace goldmill::store {
 
 class CatalogueTest : public testing::Test {
@@ -36,6 +38,21 @@ TEST_F(CatalogueTest, VersionsCountPerNameAndAreNeverReused) {
   EXPECT_TRUE(catalogue.find_image({"base", 2, ""}));
   ASSERT_TRUE(catalogue.remove_image(catalogue.find_image({"base", 2, ""}).value(), allowed));
   EXPECT_EQ(catalogue.add_image(image("base", "3"))->version, 3);
+}
+
+TEST_F(CatalogueTest, ADigestThatChangedIsDamage) {
+  Catalogue catalogue = Catalogue::open(file_).value();
+  ImageRecord built = catalogue.add_image(image("base", "1")).value();
+  built.details["tested"] = true;
+  ASSERT_TRUE(catalogue.update_details(built));
+  (void)catalogue.add_image(image("java", "1")).value();
+  EXPECT_TRUE(catalogue.damage()->empty());
+  Database database = Database::open(file_).value();
+  ASSERT_TRUE(database.run("UPDATE images SET disk_digest = ? WHERE name = 'base'",
+                           {sha256("another").hex()}));
+  const auto damage = catalogue.damage().value();
+  ASSERT_EQ(damage.size(), 1U);
+  EXPECT_NE(damage[0].find("base@1"), std::string::npos);
 }
 
 TEST_F(CatalogueTest, FindsByVersionChannelAndNewest) {

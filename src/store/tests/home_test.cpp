@@ -27,6 +27,26 @@ TEST(Home, IsClosedToOthersButOpenInsideForGuestIds) {
   EXPECT_EQ(mode_of(home->packages()), 0755U);
 }
 
+TEST(Home, IsRecognisedWithoutItsLayoutFileAndWritesItAgain) {
+  const auto scratch =
+      system::TemporaryDirectory::make(std::filesystem::temp_directory_path(), "goldmill-test.")
+          .value();
+  const std::filesystem::path root = scratch.path() / "home";
+  ASSERT_TRUE(Home::open(root));
+  const std::string whole = system::read_file(root / "oci-layout").value();
+  ASSERT_TRUE(system::write_file(root / "catalogue.db", ""));
+  ASSERT_TRUE(system::write_file(root / "index.json", "kept"));
+  for (const char* damage : {"", "{"}) {
+    ASSERT_TRUE(system::write_file(root / "oci-layout", damage));
+    if (*damage == '\0') {
+      std::filesystem::remove(root / "oci-layout");
+    }
+    ASSERT_TRUE(Home::open(root)) << damage;
+    EXPECT_EQ(system::read_file(root / "oci-layout").value(), whole);
+    EXPECT_EQ(system::read_file(root / "index.json").value(), "kept");
+  }
+}
+
 TEST(Home, BlobsAreVerifiedWhenRead) {
   const auto scratch =
       system::TemporaryDirectory::make(std::filesystem::temp_directory_path(), "goldmill-test.")
