@@ -11,6 +11,37 @@
 
 namespace goldmill::factory {
 
+namespace {
+Result<WaitingImage> waiting_image(Session& session,
+                                   const std::string& name,
+                                   const std::string& parent) {
+  WaitingImage waiting{name, parent, {}};
+  const auto newest = session.catalogue.find_image({name, 0, ""});
+  if (!newest) {
+    return newest.error().kind == ErrorKind::not_found ? Result<WaitingImage>(waiting)
+                                                       : Result<WaitingImage>(newest.error());
+  }
+  const auto seconds_at = [](const Json& object, const char* key) {
+    const Json* found = find_value(object, key);
+    return found != nullptr && found->is_number() ? found->get<double>() : 0.0;
+  };
+  const Json* steps = find_value(newest->details, "steps");
+  for (const Json& step : steps == nullptr ? Json::array() : *steps) {
+    waiting.steps.emplace_back(find_string(step, "name").value_or(""), seconds_at(step, "seconds"));
+  }
+  waiting.steps.emplace_back("disk", seconds_at(newest->details, "disk_seconds"));
+  return waiting;
+}
+}  // namespace
+
+double WaitingImage::seconds() const {
+  double sum = 0;
+  for (const auto& [name, seconds] : steps) {
+    sum += seconds;
+  }
+  return sum;
+}
+
 Result<BuildPlan> plan_images(Session& session, const BuildRequest& request) {
   const Lineages lineages = TRY(Lineages::read(request));
   BuildPlan plans;
@@ -22,7 +53,8 @@ Result<BuildPlan> plan_images(Session& session, const BuildRequest& request) {
     const auto parent = member.parent ? finished[*member.parent] : std::nullopt;
     finished.emplace_back();
     if (member.parent && !parent) {
-      plans.waiting.emplace_back(member.own.name, lineages.members()[*member.parent].own.name);
+      plans.waiting.push_back(TRY(
+          waiting_image(session, member.own.name, lineages.members()[*member.parent].own.name)));
       continue;
     }
     auto subject = subject_of(session, member.own, parent);
@@ -50,8 +82,12 @@ Json BuildPlan::to_json() const {
     plans.push_back(plan.to_json());
   }
   Json later = Json::array();
-  for (const auto& [image, parent] : waiting) {
-    later.push_back({{"image", image}, {"for", parent}});
+  for (const WaitingImage& image : waiting) {
+    Json steps = Json::array();
+    for (const auto& [name, seconds] : image.steps) {
+      steps.push_back({{"name", name}, {"expected_seconds", seconds}});
+    }
+    later.push_back({{"image", image.image}, {"for", image.parent}, {"steps", std::move(steps)}});
   }
   Json brought_in = Json::array();
   for (const auto& [image, part] : parts) {

@@ -59,6 +59,12 @@ class Many(Case):
         """After a new base the variants' own steps run, and of the base what changed."""
         base = self.recipes / "base.yaml"
         base.write_text(base.read_text().replace("Europe/Berlin", "Europe/Paris"))
+        plan = goldmill("plan", "--all", "--json", home=self.home, cwd=self.recipes).json
+        waiting = {image["image"]: image for image in plan["waiting"]}
+        self.assertEqual({"left", "right", "leaf"}, set(waiting))
+        self.assertEqual("base", waiting["left"]["for"])
+        self.assertEqual("disk", waiting["left"]["steps"][-1]["name"])
+        self.assertGreater(sum(step["expected_seconds"] for step in waiting["left"]["steps"]), 0)
         steps = ran(self.build("base").json)
         self.assertEqual({"base"}, set(steps))
         self.assertNotIn("packages", steps["base"], "the base's packages did not change")

@@ -24,6 +24,17 @@ void show(const plan::Plan& plan, Terminal& terminal) {
   }
 }
 
+void show(const factory::WaitingImage& waiting, Terminal& terminal) {
+  std::string steps;
+  for (const auto& [name, seconds] : waiting.steps) {
+    steps += (steps.empty() ? "" : ", ") + name;
+  }
+  terminal.print_line(waiting.image + " waits for " + waiting.parent +
+                      (steps.empty() ? ", and was not built yet"
+                                     : ": then its own steps run again, last time in " +
+                                           seconds_text(waiting.seconds()) + " (" + steps + ")"));
+}
+
 int run_plan(const Parsed& parsed, Terminal& terminal) {
   return run_job(terminal, [&](factory::Session& session) -> Result<int> {
     factory::BuildRequest request = TRY(recipes_request(parsed));
@@ -37,8 +48,8 @@ int run_plan(const Parsed& parsed, Terminal& terminal) {
     for (const plan::Plan& plan : plans.images) {
       show(plan, terminal);
     }
-    for (const auto& [image, parent] : plans.waiting) {
-      terminal.print_line(image + " is planned once " + parent + " is built");
+    for (const factory::WaitingImage& waiting : plans.waiting) {
+      show(waiting, terminal);
     }
     for (const auto& [image, part] : plans.parts) {
       terminal.print_line(image + " has " + part.file +

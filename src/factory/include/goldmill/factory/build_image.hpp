@@ -52,15 +52,26 @@ struct BuildReport {
   Json to_json() const;
 };
 
+/// An image whose parent is to be built first: nobody knows yet on what its steps will stand.
+struct WaitingImage {
+  std::string image;
+  std::string parent;
+  /// Of its newest version, each with the seconds that it took: what will run if the recipe is the
+  /// same.
+  std::vector<std::pair<std::string, double>> steps;
+
+  double seconds() const;
+};
+
 /// What a build would do, parents first.
 struct BuildPlan {
   std::vector<plan::Plan> images;
   /// Images whose parent must be built before their own steps are known, with that parent.
-  std::vector<std::pair<std::string, std::string>> waiting;
+  std::vector<WaitingImage> waiting;
   /// The parts that a recipe was put together from, with its image.
   std::vector<std::pair<std::string, recipe::PartUse>> parts;
   bool is_done() const;
-  /// {"images": [...], "waiting": [{"image", "for"}],
+  /// {"images": [...], "waiting": [{"image", "for", "steps": [{"name", "expected_seconds"}]}],
   ///  "parts": [{"image", "part", "file", "included", "enforced"}]}
   Json to_json() const;
 };
