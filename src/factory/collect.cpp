@@ -67,7 +67,7 @@ class Collection {
       : session_(session), request_(request), oldest_(Clock::now() - request.keep_unused) {}
 
   Result<CollectReport> run() {
-    if (request_.keep_versions > 0) {
+    if (request_.keep_versions > 0 || request_.keep_younger) {
       if (!request_.dry_run) {
         remove_overdue(session_);
       }
@@ -88,6 +88,9 @@ class Collection {
   }
 
  private:
+  Clock::time_point youngest_that_goes() const {
+    return Clock::now() - request_.keep_younger.value_or(std::chrono::hours(0));
+  }
   Result<void> remove_old_versions();
   Result<void> drop_if_free(const store::ImageRecord& image);
   Result<void> sort_out();
@@ -129,7 +132,9 @@ Result<void> Collection::remove_old_versions() {
     auto images = TRY(session_.catalogue.images());
     std::reverse(images.begin(), images.end());  // newest first
     for (const store::ImageRecord& image : images) {
-      if (++seen[image.name] > request_.keep_versions && !dropped_.contains(image.digest)) {
+      const bool is_old = ++seen[image.name] > std::max(request_.keep_versions, 1) &&
+                          Clock::from_time_t(image.created) <= youngest_that_goes();
+      if (is_old && !dropped_.contains(image.digest)) {
         TRY(drop_if_free(image));
       }
     }

@@ -26,12 +26,13 @@ bool is_label(const std::string& name) {
 
 /// As containers' tools take it; the cluster says whether there is one.
 bool is_reference(const std::string& name) {
-  const auto is_plain = [](unsigned char letter) {
-    return std::isalnum(letter) != 0 ||
-           std::string_view("._-/:@").find(letter) != std::string_view::npos;
+  const auto is_alphanumeric = [](char letter) {
+    return std::isalnum(static_cast<unsigned char>(letter)) != 0;
   };
-  return std::isalnum(static_cast<unsigned char>(name.front())) != 0 &&
-         std::all_of(name.begin(), name.end(), is_plain);
+  return is_alphanumeric(name.front()) && std::all_of(name.begin(), name.end(), [&](char letter) {
+           return is_alphanumeric(letter) ||
+                  std::string_view("._-/:@").find(letter) != std::string_view::npos;
+         });
 }
 
 Error no_use(const std::string& what, const std::string& hint) {

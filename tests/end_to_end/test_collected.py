@@ -70,6 +70,11 @@ class Collected(OwnHome):
             self.build("counted")
         (self.recipes / "upon.yaml").write_text("recipe: upon\nfrom: counted@2\n")
         self.build("upon")
+        self.assertEqual([], self.kept_two("--keep-days", "1"), "all are of today")
+        by_age = self.goldmill("gc", "--keep-days", "0", "--dry-run", "--json").json["images"]
+        self.assertEqual({"counted@1", "counted@3"},
+                         {image for image in by_age if image.startswith("counted@")},
+                         "neither the newest nor what another stands on")
         self.assertEqual(["counted@1"], self.kept_two("--dry-run"), "upon stands on the second")
         self.assertEqual(4, len([i for i in self.goldmill("list", "--json").json["images"]
                                  if i["name"] == "counted"]))

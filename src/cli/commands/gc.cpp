@@ -23,6 +23,9 @@ int run_gc(const Parsed& parsed, Terminal& terminal) {
     factory::CollectRequest request;
     request.dry_run = parsed.has("dry-run");
     request.keep_versions = TRY(parsed.integer("keep", 1, 1'000'000)).value_or(0);
+    if (const auto days = TRY(parsed.integer("keep-days", 0, 36'500))) {
+      request.keep_younger = std::chrono::hours(24) * *days;
+    }
     if (const auto days = TRY(parsed.integer("unused-days", 0, 36'500))) {
       request.keep_unused = std::chrono::hours(24) * *days;
     }
@@ -49,9 +52,10 @@ Command gc_command() {
           {"Removes layers, disks and packages that no image, running build or running instance "
            "needs. Results of steps that no image holds stay for a week, so that a changed or "
            "failed build takes them up again.",
-           "With --keep also old versions of images go, but never one that another image "
-           "stands on, that an instance is linked to, or that a channel names. May run beside "
-           "builds and launches."},
+           "With --keep or --keep-days also old versions of images go, with both those that are "
+           "beyond both; but never the newest of a name, nor one that another image stands on, "
+           "that an instance is linked to, or that a channel names. May run beside builds and "
+           "launches."},
       .options = {{.name = "dry-run",
                    .letter = 'n',
                    .doc = "Says what would go and how much it is."},
@@ -59,6 +63,10 @@ Command gc_command() {
                    .value = "N",
                    .doc = "Keeps only the N newest versions of every name.",
                    .standard = "all"},
+                  {.name = "keep-days",
+                   .value = "DAYS",
+                   .doc = "Keeps versions that are younger.",
+                   .standard = "all, without --keep"},
                   {.name = "unused-days",
                    .value = "DAYS",
                    .doc = "How long what no image holds stays.",

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,9 @@ struct CollectRequest {
   /// Of every name only so many newest versions stay; 0: all. Never goes what another image
   /// stands on, what an instance is linked to, and what a channel names.
   int keep_versions = 0;
+  /// Versions that are younger stay as well; of every name the newest does in any case. None: their
+  /// number alone counts.
+  std::optional<std::chrono::hours> keep_younger;
   /// Steps that no image holds stay this long: a changed or failed build takes them up again.
   /// Packages and logs that were not used as long go too.
   std::chrono::hours keep_unused = std::chrono::hours(24 * 7);
