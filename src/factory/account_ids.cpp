@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <utility>
 
+#include <goldmill/base/utf8.hpp>
+
 namespace goldmill::factory {
 
 namespace {
@@ -30,7 +32,8 @@ Json ids_in_file(std::string_view text) {
             : line.substr(second + 1, line.find(':', second + 1) - second - 1);
     std::uint32_t id = 0;
     const auto [end, failure] = std::from_chars(number.data(), number.data() + number.size(), id);
-    if (!name.empty() && failure == std::errc{} && end == number.data() + number.size()) {
+    const bool is_text = !name.empty() && !find_invalid_utf8(name);
+    if (is_text && failure == std::errc{} && end == number.data() + number.size()) {
       ids.emplace(std::string(name), id);  // the first counts, as everywhere
     }
   }

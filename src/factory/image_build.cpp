@@ -214,7 +214,7 @@ Result<void> ImageBuild::pin() {
     session_->observer.note(file.filename().string() + " " + why + ": packages are resolved again");
   }
   TRY(resolve(wishes, old));
-  if (old) {
+  if (old && old->recipe == subject_->own.name) {
     before_ = old->versions();
   }
   return {};
@@ -279,7 +279,13 @@ Result<void> ImageBuild::resolve(const Json& wishes, const std::optional<LockFil
   }
   // Only an update moves what nobody asks to move.
   const bool all_move = request_->update && request_->update_only.empty();
-  const bool keeps = old && old->recipe == subject_->own.name && !all_move;
+  // From another archive other versions are wanted.
+  const auto archives = [](const Json& requests) {
+    const Json* found = find_value(requests, "repositories");
+    return found == nullptr ? Json() : *found;
+  };
+  const bool keeps = old && old->recipe == subject_->own.name && !all_move &&
+                     archives(old->requests) == archives(wishes);
   pinned_ = TRY(
       family_->resolve(view(),
                        parent,
@@ -446,7 +452,7 @@ Result<ImageReport> ImageBuild::run() {
   TRY(adopt_inputs(plan));
   const auto finished = plan.is_done() ? TRY(find_finished(plan)) : std::nullopt;
   if (finished && has_disk(*finished)) {
-    TRY(lock_.ids.empty() ? adopt_ids(finished->details) : Result<void>());
+    TRY(adopt_ids(finished->details));
     TRY(write_lock());
     return unchanged(plan, *finished);
   }
@@ -475,9 +481,9 @@ Result<ImageReport> ImageBuild::run() {
   ImageReport report;
   TRY(claim_layers(claims, plan));
   TRY(run_steps(runner, claims, plan, report));
+  TRY(adopt_ids({{"ids", TRY(ids_on(layers_))}}));
   TRY(write_lock());
   TRY(finish(runner, claims, plan, report));
-  TRY(write_lock());  // now with all accounts
   return report;
 }
 
@@ -583,7 +589,20 @@ Result<void> ImageBuild::write_lock() const {
   if (request_->keep_lock) {
     return {};
   }
-  return lock_.write(LockFile::path_for(subject_->own.file)).context("cannot write the lock file");
+  const auto file = LockFile::path_for(subject_->own.file);
+  const auto there = LockFile::find(file);
+  // But for what its digest leaves out: one of an older goldmill.
+  const bool same = there && *there && (*there)->digest() == lock_.digest();
+  if (same && request_->locked) {
+    return {};
+  }
+  auto written = lock_.write(file);
+  if (!written && same) {
+    session_->observer.note("accounts and files are not noted in the lock: " +
+                            written.error().text());
+    return {};
+  }
+  return std::move(written).context("cannot write the lock file");
 }
 
 /// The image by what it is made of: its config and digest.
@@ -672,7 +691,6 @@ Result<void> ImageBuild::finish(StepRunner& runner,
   auto known = TRY(session_->catalogue.find_image_by_digest(record.digest));
   if (known && has_disk(record)) {
     TRY(runner.settle());
-    TRY(adopt_ids(known->details));
     report.image = *std::move(known);
     report.steps.push_back({"disk", record.digest.text(), false, 0});
     return {};
@@ -685,7 +703,6 @@ Result<void> ImageBuild::finish(StepRunner& runner,
   auto details = std::async(std::launch::async, [&] { return this->details(plan); });
   const StoredDisk disk = TRY(make_disk(record, known));
   record.details.update(TRY(details.get()));
-  TRY(adopt_ids(record.details));
   const double seconds = stopwatch.seconds();
   report.steps.push_back({"disk", record.digest.text(), true, seconds});
   session_->observer.step_ended("disk", "ran", seconds);
@@ -711,12 +728,13 @@ Result<void> ImageBuild::adopt_inputs(const plan::Plan& plan) {
   Json inputs = Json::object();
   for (const plan::PlannedStep& planned : plan.steps) {
     for (const auto& [what, digest] : planned.step.inputs) {
-      if (planned.step.kind.starts_with("provision.") && digest.starts_with("sha256:")) {
+      const bool is_file = digest.starts_with("sha256:") && what != "tools";  // those are packages
+      if (is_file && planned.step.kind.starts_with("provision.")) {
         inputs[planned.step.name][what] = digest;
       }
     }
   }
-  if (request_->locked && lock_.inputs.is_object()) {
+  if (request_->same_files && lock_.inputs.is_object()) {
     const std::string difference =
         plan::first_difference({{"inputs", lock_.inputs}}, {{"inputs", inputs}}, plan::Parent{});
     if (!difference.empty()) {
@@ -733,11 +751,17 @@ Result<void> ImageBuild::adopt_inputs(const plan::Plan& plan) {
 /// The ids that accounts got go into the lock; those that it has must be the same.
 Result<void> ImageBuild::adopt_ids(const Json& details) {
   const Json* all = find_value(details, "ids");
-  if (all == nullptr) {
-    return {};  // it was built by a goldmill that did not note them
+  // None: it was built by a goldmill that did not note them. What keeps the lock tells by itself
+  // what is other.
+  if (all == nullptr || request_->keep_lock) {
+    return {};
   }
   TRY(check_account_ids(lock_.ids, *all, LockFile::path_for(subject_->own.file).filename()));
-  lock_.ids = own_account_ids(*all, TRY(parent_ids()));
+  const bool is_noted =
+      !subject_->parent || find_value(subject_->parent->record.details, "ids") != nullptr;
+  if (is_noted || lock_.ids.empty()) {
+    lock_.ids = own_account_ids(*all, TRY(parent_ids()));
+  }
   return {};
 }
 
@@ -749,8 +773,11 @@ Result<Json> ImageBuild::parent_ids() const {
   if (const Json* noted = find_value(subject_->parent->record.details, "ids")) {
     return *noted;
   }
-  build::OverlaySandbox tree(
-      {.layers = TRY(layer_trees(*session_, parent().layers)), .epoch = lock_.epoch});
+  return ids_on(parent().layers);
+}
+
+Result<Json> ImageBuild::ids_on(const std::vector<Digest>& layers) const {
+  build::OverlaySandbox tree({.layers = TRY(layer_trees(*session_, layers)), .epoch = lock_.epoch});
   return read_account_ids(tree);
 }
 

@@ -46,6 +46,7 @@ class ImageBuild {
   Result<std::optional<store::ImageRecord>> find_finished(const plan::Plan& plan);
   /// What prepare() decided on; written beside the recipe by run() and write_lock().
   const LockFile& lock() const { return lock_; }
+  Result<void> adopt_inputs(const plan::Plan& plan);
   Result<void> write_lock() const;
   /// The last row of a plan that is shown: whether the image's disk is written, and why.
   plan::PlannedStep plan_disk(const plan::Plan& plan,
@@ -72,9 +73,9 @@ class ImageBuild {
   Result<void> use_lock(LockFile lock);
   Result<void> resolve(const Json& wishes, const std::optional<LockFile>& old);
   void note_moves() const;
-  Result<void> adopt_inputs(const plan::Plan& plan);
   Result<void> adopt_ids(const Json& details);
   Result<Json> parent_ids() const;
+  Result<Json> ids_on(const std::vector<Digest>& layers) const;
   Result<std::map<std::string, std::string>> versions_to_keep(const LockFile& old) const;
   Result<std::vector<plan::Step>> steps() const;
   Json preferred_step_packages(const LockFile& old) const;

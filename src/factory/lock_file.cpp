@@ -137,7 +137,7 @@ Json LockFile::to_json() const {
 
 Result<void> LockFile::write(const std::filesystem::path& file) const {
   Json json = to_json();
-  if (!inputs.empty()) {
+  if (inputs.is_object()) {
     json["inputs"] = inputs;
   }
   if (!ids.empty()) {

@@ -77,8 +77,9 @@ Result<LockReport> lock_recipe(Session& session, const BuildRequest& request) {
   report.recipe = own.name;
   report.file = LockFile::path_for(own.file);
   const auto old = TRY(LockFile::find(report.file));
-  const ImageBuild build =
+  ImageBuild build =
       TRY(ImageBuild::prepare(session, request, TRY(subject_of(session, own, parent))));
+  TRY(build.adopt_inputs(TRY(build.plan())));
   TRY(build.write_lock());
   const auto now = build.lock().versions();
   report.packages = now.size();

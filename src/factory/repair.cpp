@@ -174,6 +174,7 @@ Result<void> Repair::run_steps_again() {
     request.recipes = {recipe};
     request.os = find_string(image.details, "os").value_or("");
     request.locked = true;
+    request.keep_lock = true;
     const auto built = build_images(session_, request);
     why = built ? why : built.error().message;
   }

@@ -88,7 +88,13 @@ class Solver {
     TRY(check_parent());
     TRY(choose_all());
     TRY(give_up_blocking_versions());
-    TRY(mark_all());
+    auto marked = mark_all();
+    if (!marked && !keep_.empty()) {
+      keep_.clear();  // rather newer ones than none
+      TRY(begin_again());
+      marked = mark_all();
+    }
+    TRY(std::move(marked));
     TRY(check_outcome());
     ResolvedRoot root{TRY(collect()), {}};
     root.tools = TRY(add_tools(root.packages).context("tools that the build needs"));
@@ -232,15 +238,19 @@ class Solver {
       for (const std::string& name : blocking) {
         keep_.erase(name);
       }
-      if (!states().Init(nullptr)) {
-        return take_apt_error("the packages' states cannot be read anew", ErrorKind::internal);
-      }
-      TRY(choose_all());
+      TRY(begin_again());
       if (blocking.empty()) {
         break;
       }
     }
     return {};
+  }
+
+  Result<void> begin_again() {
+    if (!states().Init(nullptr)) {
+      return take_apt_error("the packages' states cannot be read anew", ErrorKind::internal);
+    }
+    return choose_all();
   }
 
   void find_blocking(const VersionRef& version,
@@ -262,7 +272,9 @@ class Solver {
       for (pkgCache::DepIterator one = first;; ++one) {
         const PackageRef target = one.TargetPkg();
         const auto kept = keep_.find(target.Name());
-        if (kept != keep_.end() && !one.IsSatisfied(version_of(kept->first, kept->second))) {
+        // Of what it breaks one that matches is in the way, of what it needs one that does not.
+        if (kept != keep_.end() &&
+            one.IsSatisfied(version_of(kept->first, kept->second)) == one.IsNegative()) {
           blocking.insert(kept->first);
         }
         if (!one.IsNegative()) {

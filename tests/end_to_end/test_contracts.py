@@ -446,13 +446,13 @@ class Locks(Case):
         recipe.write_text("recipe: page\nfrom: base\nprovision:\n"
                           "  - files: [{source: page.html, target: /srv/page.html}]\n")
         page = self.room / "page.html"
-        page.write_text("one")
+        page.write_text(f"one {os.urandom(8).hex()}")  # no step of an earlier run is it
         built = goldmill("build", recipe, "--json").json["image"]
         self.addCleanup(goldmill, "rm", f"page@{built['version']}")
         (inputs,) = json.loads(lock.read_text())["inputs"].values()
         self.assertEqual(1, len(inputs))
         goldmill("build", recipe, "--locked")
-        page.write_text("two")
+        page.write_text(f"two {os.urandom(8).hex()}")
         refused = goldmill("build", recipe, "--locked", status=4)
         self.assertIn("page.html changed", refused.err)
         plans = goldmill("plan", recipe, "--json").json["images"]

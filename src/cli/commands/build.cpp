@@ -95,6 +95,7 @@ Result<factory::BuildRequest> builds_request(const Parsed& parsed) {
   factory::BuildRequest request = TRY(recipes_request(parsed));
   request.update = parsed.has("update");
   request.locked = parsed.has("locked");
+  request.same_files = request.locked;
   if (request.locked && request.update) {
     return Error{ErrorKind::invalid_input,
                  "--locked resolves nothing, and --update resolves all",

@@ -25,7 +25,8 @@ struct BuildRequest {
   std::vector<std::string> update_only;    ///< with `update`: all others stay where they can
   bool locked = false;                     ///< fail rather than resolve packages
   bool shell_on_failure = false;           ///< open a shell in a failed step's sandbox
-  bool keep_lock = false;                  ///< write no lock, whatever the build finds out
+  bool same_files = false;  ///< a step that reads other files than the lock says is an error
+  bool keep_lock = false;   ///< write no lock, whatever the build finds out
   /// Images that are built at the same time; 0: as many as cores and memory allow.
   int jobs = 0;
 };
