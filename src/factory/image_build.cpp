@@ -47,11 +47,6 @@ std::vector<Digest> digests_at(const Json& object, std::string_view key) {
   return digests;
 }
 
-Result<Json> read_account_ids(plan::Sandbox& tree) {
-  return account_ids(TRY(read_or_empty(tree, "/etc/passwd")),
-                     TRY(read_or_empty(tree, "/etc/group")));
-}
-
 Json texts(const std::vector<Digest>& digests) {
   Json list = Json::array();
   for (const Digest& digest : digests) {
@@ -452,7 +447,10 @@ Result<ImageReport> ImageBuild::run() {
   TRY(adopt_inputs(plan));
   const auto finished = plan.is_done() ? TRY(find_finished(plan)) : std::nullopt;
   if (finished && has_disk(*finished)) {
-    TRY(adopt_ids(finished->details));
+    // None: it was built by a goldmill that did not note them.
+    if (const Json* ids = find_value(finished->details, "ids")) {
+      TRY(adopt_ids(*ids));
+    }
     TRY(write_lock());
     return unchanged(plan, *finished);
   }
@@ -481,7 +479,8 @@ Result<ImageReport> ImageBuild::run() {
   ImageReport report;
   TRY(claim_layers(claims, plan));
   TRY(run_steps(runner, claims, plan, report));
-  TRY(adopt_ids({{"ids", TRY(ids_on(layers_))}}));
+  ids_ = TRY(ids_on(layers_));
+  TRY(adopt_ids(ids_));
   TRY(write_lock());
   TRY(finish(runner, claims, plan, report));
   return report;
@@ -749,18 +748,15 @@ Result<void> ImageBuild::adopt_inputs(const plan::Plan& plan) {
 }
 
 /// The ids that accounts got go into the lock; those that it has must be the same.
-Result<void> ImageBuild::adopt_ids(const Json& details) {
-  const Json* all = find_value(details, "ids");
-  // None: it was built by a goldmill that did not note them. What keeps the lock tells by itself
-  // what is other.
-  if (all == nullptr || request_->keep_lock) {
-    return {};
+Result<void> ImageBuild::adopt_ids(const Json& all) {
+  if (request_->keep_lock) {
+    return {};  // who keeps the lock tells by itself what is other
   }
-  TRY(check_account_ids(lock_.ids, *all, LockFile::path_for(subject_->own.file).filename()));
+  TRY(check_account_ids(lock_.ids, all, LockFile::path_for(subject_->own.file).filename()));
   const bool is_noted =
       !subject_->parent || find_value(subject_->parent->record.details, "ids") != nullptr;
   if (is_noted || lock_.ids.empty()) {
-    lock_.ids = own_account_ids(*all, TRY(parent_ids()));
+    lock_.ids = own_account_ids(all, TRY(parent_ids()));
   }
   return {};
 }
@@ -778,7 +774,8 @@ Result<Json> ImageBuild::parent_ids() const {
 
 Result<Json> ImageBuild::ids_on(const std::vector<Digest>& layers) const {
   build::OverlaySandbox tree({.layers = TRY(layer_trees(*session_, layers)), .epoch = lock_.epoch});
-  return read_account_ids(tree);
+  return account_ids(TRY(read_or_empty(tree, "/etc/passwd")),
+                     TRY(read_or_empty(tree, "/etc/group")));
 }
 
 /// What is written, and what that may stand on.
@@ -884,8 +881,6 @@ Result<Json> ImageBuild::details(const plan::Plan& plan) const {
       {.layers = TRY(layer_trees(*session_, layers_)), .epoch = lock_.epoch});
   const std::string status = TRY(tree.read("/var/lib/dpkg/status"));
   const std::string states = TRY(read_or_empty(tree, "/var/lib/apt/extended_states"));
-  Json ids =
-      account_ids(TRY(read_or_empty(tree, "/etc/passwd")), TRY(read_or_empty(tree, "/etc/group")));
   Json packages = Json::object();
   for (const auto& [name, version] : guest::installed_packages(status)) {
     packages[name] = version;
@@ -918,7 +913,7 @@ Result<Json> ImageBuild::details(const plan::Plan& plan) const {
       {"layers", texts(layers_)},
       {"steps", std::move(steps)},
       {"packages", std::move(packages)},
-      {"ids", std::move(ids)},
+      {"ids", ids_},
       {"assets", assets_.text()},
       {"layout", layout_.to_json()},
       {"fstab", given_.fstab},

@@ -73,7 +73,7 @@ class ImageBuild {
   Result<void> use_lock(LockFile lock);
   Result<void> resolve(const Json& wishes, const std::optional<LockFile>& old);
   void note_moves() const;
-  Result<void> adopt_ids(const Json& details);
+  Result<void> adopt_ids(const Json& all);
   Result<Json> parent_ids() const;
   Result<Json> ids_on(const std::vector<Digest>& layers) const;
   Result<std::map<std::string, std::string>> versions_to_keep(const LockFile& old) const;
@@ -117,6 +117,7 @@ class ImageBuild {
   guest::PinnedPackages pinned_;
   std::string parent_status_;
   std::vector<Digest> layers_;
+  Json ids_;  ///< of all accounts on these layers
   Digest assets_;
 };
 

@@ -52,8 +52,7 @@ Command outdated_command() {
       .description =
           {"Reads the archive's indexes and compares them with the packages of images, security "
            "fixes first, and says which images stand on them. Of an image whose parent is looked "
-           "at, "
-           "too, only packages that it does not have from there are listed. Changes nothing."},
+           "at, too, only packages that it does not have from there are listed. Changes nothing."},
       .arguments =
           {{"IMAGE",
             "NAME or NAME@VERSION; by default the newest of every name, and what these stand on",
