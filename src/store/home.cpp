@@ -103,7 +103,8 @@ Result<Home> Home::open(const fs::path& root) {
   }
   TRY(system::make_directories(root / "blobs" / "sha256", 0700));
   Home home(root);
-  if (!fs::exists(root / "index.json")) {
+  // One that got lost beside a catalogue is for `check` to tell: empty would be wrong.
+  if (!fs::exists(root / "index.json") && !fs::exists(root / "catalogue.db")) {
     TRY(write_index(home, {}));
   }
   const auto layout = system::read_file(root / "oci-layout", 64_KiB);

@@ -45,6 +45,9 @@ TEST(Home, IsRecognisedWithoutItsLayoutFileAndWritesItAgain) {
     EXPECT_EQ(system::read_file(root / "oci-layout").value(), whole);
     EXPECT_EQ(system::read_file(root / "index.json").value(), "kept");
   }
+  std::filesystem::remove(root / "index.json");  // an empty one would hide what was lost
+  ASSERT_TRUE(Home::open(root));
+  EXPECT_FALSE(std::filesystem::exists(root / "index.json"));
 }
 
 TEST(Home, BlobsAreVerifiedWhenRead) {
