@@ -15,6 +15,7 @@
 #include <goldmill/factory/lock_recipe.hpp>
 #include <goldmill/image/digest.hpp>
 #include <goldmill/image/disk.hpp>
+#include <goldmill/plan/difference.hpp>
 #include <goldmill/provision/provision.hpp>
 #include <goldmill/recipe/snapshot.hpp>
 #include <goldmill/system/file.hpp>

@@ -84,8 +84,18 @@ class StepLog {
   std::size_t written_ = 0;
 };
 
-plan::DoneStep done_step(const store::StepRecord& record) {
-  return {record.key, record.layer, record.description, record.result, record.seconds};
+/// Reading a record costs about a millisecond, and what is older was likely given up.
+constexpr int kMostCompared = 16;
+
+plan::DoneStep done_step(const store::StepRecord& step) {
+  return {step.key, step.layer, step.record, step.result, step.seconds};
+}
+
+std::vector<plan::DoneStep> done_steps(const std::vector<store::StepRecord>& steps) {
+  std::vector<plan::DoneStep> done;
+  done.reserve(steps.size());
+  std::transform(steps.begin(), steps.end(), std::back_inserter(done), done_step);
+  return done;
 }
 
 }  // namespace
@@ -104,17 +114,15 @@ Result<std::optional<plan::DoneStep>> CatalogueHistory::find(const Digest& key) 
   return std::optional(done_step(*record));
 }
 
-Result<std::optional<plan::DoneStep>> CatalogueHistory::newest(const std::string& image,
-                                                               const std::string& step) {
-  const auto record = TRY(session_.catalogue.newest_step(image, step));
-  return record ? std::optional(done_step(*record)) : std::nullopt;
+Result<std::vector<plan::DoneStep>> CatalogueHistory::earlier(const std::string& image,
+                                                              const std::string& step) {
+  return done_steps(TRY(session_.catalogue.newest_steps(image, step, kMostCompared)));
 }
 
-Result<std::optional<plan::DoneStep>> CatalogueHistory::newest_at(const std::string& image,
-                                                                  const Json& description) {
-  const auto record = TRY(session_.catalogue.newest_step_on(
-      image, find_string(description, "kind").value_or(""), description.at("parents")));
-  return record ? std::optional(done_step(*record)) : std::nullopt;
+Result<std::vector<plan::DoneStep>> CatalogueHistory::earlier_at(const std::string& image,
+                                                                 const Json& record) {
+  return done_steps(TRY(session_.catalogue.newest_steps_on(
+      image, find_string(record, "kind").value_or(""), record.at("parents"), kMostCompared)));
 }
 
 /// "web.yaml:7:5: step 'shell: setup.sh' of web".
@@ -209,7 +217,7 @@ plan::DoneStep StepRunner::record(const plan::Step& step,
                         step.name,
                         step.kind,
                         result.layer,
-                        plan::describe(step, parents),
+                        plan::record_of(step, parents),
                         result.result,
                         result.seconds,
                         0});

@@ -27,10 +27,10 @@ class CatalogueHistory : public plan::History {
  public:
   explicit CatalogueHistory(Session& session) : session_(session) {}
   Result<std::optional<plan::DoneStep>> find(const Digest& key) override;
-  Result<std::optional<plan::DoneStep>> newest_at(const std::string& image,
-                                                  const Json& description) override;
-  Result<std::optional<plan::DoneStep>> newest(const std::string& image,
-                                               const std::string& step) override;
+  Result<std::vector<plan::DoneStep>> earlier(const std::string& image,
+                                              const std::string& step) override;
+  Result<std::vector<plan::DoneStep>> earlier_at(const std::string& image,
+                                                 const Json& record) override;
 
  private:
   Session& session_;
@@ -59,7 +59,7 @@ class StepRunner {
   Result<plan::DoneStep> run(const plan::Step& step, const std::vector<Digest>& layers);
 
   /// Lets `step` count as done with this result, once all that ran is durable.
-  /// Gives it with its key and description.
+  /// Gives it with its key and record.
   plan::DoneStep record(const plan::Step& step,
                         const std::vector<Digest>& layers,
                         const plan::DoneStep& result);

@@ -1,121 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
 
+#include <goldmill/plan/difference.hpp>
 #include <goldmill/plan/package_door.hpp>
 #include <goldmill/plan/plan.hpp>
 
 namespace goldmill::plan {
 
 namespace {
-
-std::string brief(const Json& value) {
-  std::string text = value.is_string() ? value.get<std::string>() : value.dump();
-  if (text.starts_with("sha256:")) {
-    return text.substr(0, 7 + 12);
-  }
-  constexpr std::size_t kLongest = 60;
-  return text.size() > kLongest ? text.substr(0, kLongest) + "..." : text;
-}
-
-/// A list of objects with names (packages) or paths (files) is compared by these, not by place.
-std::string identity_of(const Json& entry) {
-  if (const auto name = find_string(entry, "name")) {
-    const auto architecture = find_string(entry, "architecture");
-    return *name + (architecture ? ":" + *architecture : "");
-  }
-  const auto path = find_string(entry, "path");
-  return path ? *path : find_string(entry, "target").value_or("");
-}
-
-bool is_file(const Json& entry) {
-  return !find_string(entry, "name");
-}
-
-std::string essence_of(const Json& entry) {
-  const auto version = find_string(entry, "version");
-  return version ? *version : brief(entry);
-}
-
-const Json* find_named(const Json& list, const std::string& name) {
-  const auto found = std::find_if(
-      list.begin(), list.end(), [&](const Json& entry) { return identity_of(entry) == name; });
-  return found == list.end() ? nullptr : &*found;
-}
-
-std::string list_difference(const Json& before, const Json& now) {
-  for (const Json& entry : now) {
-    const std::string name = identity_of(entry);
-    if (name.empty()) {
-      continue;
-    }
-    const Json* old = find_named(before, name);
-    if (old == nullptr) {
-      return name + (is_file(entry) ? "" : " " + essence_of(entry)) + " added";
-    }
-    if (*old != entry && is_file(entry)) {
-      return name + " changed";
-    }
-    if (*old != entry) {
-      return essence_of(*old) == essence_of(entry)
-                 ? name + " " + essence_of(entry) + " has other content"
-                 : name + " " + essence_of(*old) + " -> " + essence_of(entry);
-    }
-  }
-  for (const Json& entry : before) {
-    const std::string name = identity_of(entry);
-    if (!name.empty() && find_named(now, name) == nullptr) {
-      return name + " removed";
-    }
-  }
-  return "";
-}
-
-std::string value_difference(const std::string& name, const Json& before, const Json& now);
-
-/// Packages: which are others says more than what follows from it, such as a later epoch.
-bool is_named_list(const Json& value) {
-  return value.is_array() && !value.empty() && find_string(value.front(), "name");
-}
-
-std::string object_difference(const Json& before, const Json& now) {
-  for (const bool named : {true, false}) {
-    for (const auto& [name, value] : now.items()) {
-      const Json* old = find_value(before, name);
-      if (is_named_list(value) != named || (old != nullptr && *old == value)) {
-        continue;
-      }
-      return old == nullptr ? name + " added" : value_difference(name, *old, value);
-    }
-  }
-  for (const auto& [name, value] : before.items()) {
-    if (!now.contains(name)) {
-      return name + " removed";
-    }
-  }
-  return "";
-}
-
-std::string value_difference(const std::string& name, const Json& before, const Json& now) {
-  std::string inner;
-  if (before.is_array() && now.is_array()) {
-    inner = list_difference(before, now);
-  } else if (before.is_object() && now.is_object()) {
-    inner = object_difference(before, now);
-  }
-  if (!inner.empty()) {
-    return inner;
-  }
-  const auto is_digest = [](const Json& value) {
-    return value.is_string() && value.get_ref<const std::string&>().starts_with("sha256:");
-  };
-  if (is_digest(before) && is_digest(now)) {
-    return name + " changed";  // which content it has says nobody anything
-  }
-  const std::string old_text = brief(before);
-  const std::string new_text = brief(now);
-  return old_text == new_text || before.is_structured() ? name + " changed"
-                                                        : name + " " + old_text + " -> " + new_text;
-}
 
 const char* name_of(Produces produces) {
   switch (produces) {
@@ -145,38 +37,12 @@ Json describe(const Step& step, const std::vector<Digest>& parent_layers) {
           {"parents", std::move(parents)}};
 }
 
-namespace {
-
-/// Says which of the layers below are others: those of the parent, or of steps before this one.
-std::string parents_difference(const Json& before, const Parent& parent) {
-  const bool stood_on_it =
-      before.is_array() && before.size() >= parent.layers.size() &&
-      std::equal(parent.layers.begin(),
-                 parent.layers.end(),
-                 before.begin(),
-                 [](const Digest& layer, const Json& old) { return old == Json(layer.text()); });
-  const std::string name = parent.reference.substr(0, parent.reference.find('@'));
-  return stood_on_it ? "a step before it made another layer" : name + " is now " + parent.reference;
-}
-
-}  // namespace
-
-std::string first_difference(const Json& before, const Json& now, const Parent& parent) {
-  for (const char* part : {"kind", "options", "inputs", "kind_version", "parents"}) {
-    const Json* old = find_value(before, part);
-    const Json* current = find_value(now, part);
-    if (old == nullptr || current == nullptr || *old == *current) {
-      continue;
-    }
-    if (std::string_view(part) == "kind_version") {
-      return "goldmill does this step in a newer way";
-    }
-    if (std::string_view(part) == "parents") {
-      return parents_difference(*old, parent);
-    }
-    return value_difference(part, *old, *current);
+Json record_of(const Step& step, const std::vector<Digest>& parent_layers) {
+  Json record = describe(step, parent_layers);
+  if (!step.contents.empty()) {
+    record["contents"] = step.contents;
   }
-  return "";
+  return record;
 }
 
 Step with_packages(Step step, const Json& packages) {
@@ -215,45 +81,55 @@ class Planner {
 
   Result<PlannedStep> decide(Step step) {
     PlannedStep planned{std::move(step), std::nullopt, std::nullopt, "", std::nullopt};
-    auto before = TRY(history_.newest(image_, planned.step.name));
     const bool is_layer = planned.step.produces == Produces::layer;
     if (is_layer && !runs_before_.empty()) {
       planned.reason = runs_before_ + " runs before it";
+      TRY(expect_newest(planned));
     } else {
-      TRY(look_up(planned, before));
+      TRY(look_up(planned));
     }
     if (is_layer && planned.done && planned.done->layer) {
       layers_.push_back(*planned.done->layer);
     } else if (is_layer && runs_before_.empty()) {
       runs_before_ = planned.step.name;
     }
-    if (before) {
-      planned.expected_seconds = before->seconds;
-    }
     return planned;
   }
 
  private:
-  /// Whether it was done on these layers, else why it runs: what differs from the time before.
-  Result<void> look_up(PlannedStep& planned, std::optional<DoneStep>& before) {
+  /// What it will stand on is unknown, and so is what it differs from.
+  Result<void> expect_newest(PlannedStep& planned) {
+    const auto earlier = TRY(history_.earlier(image_, planned.step.name));
+    if (!earlier.empty()) {
+      planned.expected_seconds = earlier.front().seconds;
+    }
+    return {};
+  }
+
+  /// Whether it was done on these layers, else why it runs: what differs from the nearest earlier.
+  Result<void> look_up(PlannedStep& planned) {
     const std::vector<Digest> parents = parents_of(planned.step, layers_);
     planned.key = key_of(planned.step, parents);
     planned.done = TRY(history_.find(*planned.key));
     if (planned.done) {
+      planned.expected_seconds = planned.done->seconds;
       planned.step.manner.clear();
       return {};
     }
-    const Json description = describe(planned.step, parents);
-    if (!before) {
-      before = TRY(history_.newest_at(image_, description));
+    const Json record = record_of(planned.step, parents);
+    auto earlier = TRY(history_.earlier(image_, planned.step.name));
+    if (earlier.empty()) {
+      earlier = TRY(history_.earlier_at(image_, record));
     }
-    planned.reason = before ? reason_of(before->description, description) : "new";
+    if (earlier.empty()) {
+      planned.reason = "new";
+      return {};
+    }
+    const DoneStep& before = nearest(earlier, record);
+    const std::string difference = first_difference(before.record, record, parent_);
+    planned.reason = difference.empty() ? "its result is gone" : difference;
+    planned.expected_seconds = before.seconds;
     return {};
-  }
-
-  std::string reason_of(const Json& before, const Json& now) const {
-    const std::string difference = first_difference(before, now, parent_);
-    return difference.empty() ? "its result is gone" : difference;
   }
 
   const std::string& image_;

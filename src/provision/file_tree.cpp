@@ -24,6 +24,8 @@ namespace {
 constexpr std::size_t kMostEntries = 100'000;
 constexpr int kDeepest = 64;
 constexpr Bytes kLargest = 16_GiB;
+/// Kept with each run of a step, so that plans can name files.
+constexpr std::size_t kMostContents = 1000;
 
 Result<std::vector<std::string>> names_in(int directory) {
   // fdopendir takes its descriptor over, the caller's has to stay.
@@ -148,6 +150,32 @@ const char* name_of(TreeEntry::Type type) {
   return "file";
 }
 
+/// The path's first names, as many as `depth`: what is deeper belongs to the directory there.
+std::string_view cut(std::string_view path, int depth) {
+  std::size_t end = depth > 0 ? path.find('/') : 0;
+  for (; depth > 1 && end != std::string_view::npos; --depth) {
+    end = path.find('/', end + 1);
+  }
+  return path.substr(0, end);
+}
+
+/// The greatest at which the entries are not too many. They are in order, so the same names meet.
+int depth_of_contents(const std::vector<TreeEntry>& entries) {
+  for (int depth = kDeepest; depth > 0; --depth) {
+    std::size_t names = 0;
+    std::string_view before;
+    for (const TreeEntry& entry : entries) {
+      const std::string_view name = cut(entry.path, depth);
+      names += name != before ? 1 : 0;
+      before = name;
+    }
+    if (names <= kMostContents) {
+      return depth;
+    }
+  }
+  return 0;
+}
+
 }  // namespace
 
 Result<FileTree> FileTree::read(const fs::path& top, int sink) {
@@ -175,6 +203,25 @@ Digest FileTree::digest() const {
     list[i]["content"] = entries[i].content.text();
   }
   return sha256(canonical(list));
+}
+
+Json FileTree::contents(const std::string& shown) const {
+  const int depth = depth_of_contents(entries);
+  std::map<std::string, Sha256> digests;
+  Json list = to_json();
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (entries[i].path.empty() && entries[i].type == TreeEntry::Type::directory) {
+      continue;  // the same in all trees
+    }
+    const std::string below(cut(entries[i].path, depth));
+    list[i]["content"] = entries[i].content.text();
+    digests[below.empty() ? shown : shown + "/" + below].update(canonical(list[i]));
+  }
+  Json contents = Json::object();
+  for (auto& [name, digest] : digests) {
+    contents[name] = digest.finish().text();
+  }
+  return contents;
 }
 
 Json FileTree::to_json() const {

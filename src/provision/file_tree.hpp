@@ -38,6 +38,9 @@ struct FileTree {
   static FileTree of_content(std::string_view content);
 
   Digest digest() const;
+  /// What people know each file as -> a digest of all that counts of it, `shown` being the top. Of
+  /// very many files, the directories at the depth that keeps this short.
+  Json contents(const std::string& shown) const;
   /// For the worker that writes them: [{"path", "type", "executable", "size", "link"}].
   Json to_json() const;
 };

@@ -54,8 +54,10 @@ class Files final : public Provisioner {
         options["content"] = copy.content;
       } else {
         const FileTree tree = TRY(FileTree::read(copy.source, -1));
-        step.inputs[copy_name(copy.target)] = tree.digest().text();
-        step.sources[copy_name(copy.target)] = copy.source;
+        const std::string input = copy_name(copy.target);
+        step.inputs[input] = tree.digest().text();
+        step.contents[input] = tree.contents(copy.source.filename());
+        step.sources[input] = copy.source;
       }
       list.push_back(std::move(options));
     }

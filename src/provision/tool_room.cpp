@@ -9,7 +9,9 @@ namespace goldmill::provision {
 Result<Json> give_inputs(plan::Step& step, const std::vector<ToolInput>& inputs) {
   Json trees = Json::array();
   for (const ToolInput& input : inputs) {
-    step.inputs[input.name] = TRY(FileTree::read(input.source, -1)).digest().text();
+    const FileTree tree = TRY(FileTree::read(input.source, -1));
+    step.inputs[input.name] = tree.digest().text();
+    step.contents[input.name] = tree.contents(input.shown);
     step.sources[input.name] = input.source;
     trees.push_back({{"input", input.name}, {"to", input.to}, {"shown", input.shown}});
   }

@@ -65,7 +65,7 @@ Result<StepRecord> step_of(const Row& row) {
   if (!row.is_null(4)) {
     step.layer = TRY(Digest::parse(row.text(4)));
   }
-  step.description = TRY(parse_json(row.text(5), "a step's description"));
+  step.record = TRY(parse_json(row.text(5), "a step's record"));
   step.result = TRY(parse_json(row.text(6), "a step's result"));
   step.seconds = row.real(7);
   step.created = row.integer(8);
@@ -183,32 +183,34 @@ Result<void> Catalogue::record_step(const StepRecord& step) {
        step.name,
        step.kind,
        layer,
-       dump(step.description),
+       dump(step.record),
        dump(step.result),
        step.seconds,
        now()});
 }
 
-Result<std::optional<StepRecord>> Catalogue::newest_step(const std::string& image,
-                                                         const std::string& name) {
-  return first_of(TRY(select<StepRecord>(
+Result<std::vector<StepRecord>> Catalogue::newest_steps(const std::string& image,
+                                                        const std::string& name,
+                                                        int most) {
+  return select<StepRecord>(
       *database_,
       std::string(kStepColumns) +
-          "WHERE image = ? AND name = ? ORDER BY created DESC, rowid DESC LIMIT 1",
-      {image, name},
-      step_of)));
+          "WHERE image = ? AND name = ? ORDER BY created DESC, rowid DESC LIMIT ?",
+      {image, name, most},
+      step_of);
 }
 
-Result<std::optional<StepRecord>> Catalogue::newest_step_on(const std::string& image,
-                                                            const std::string& kind,
-                                                            const Json& parents) {
-  return first_of(TRY(select<StepRecord>(
+Result<std::vector<StepRecord>> Catalogue::newest_steps_on(const std::string& image,
+                                                           const std::string& kind,
+                                                           const Json& parents,
+                                                           int most) {
+  return select<StepRecord>(
       *database_,
       std::string(kStepColumns) +
           "WHERE image = ? AND kind = ? AND json_extract(description, '$.parents') = ?"
-          " ORDER BY created DESC, rowid DESC LIMIT 1",
-      {image, kind, dump(parents)},
-      step_of)));
+          " ORDER BY created DESC, rowid DESC LIMIT ?",
+      {image, kind, dump(parents), most},
+      step_of);
 }
 
 Result<ImageRecord> Catalogue::add_image(ImageRecord image) {

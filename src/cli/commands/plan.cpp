@@ -71,8 +71,8 @@ Command plan_command() {
       .description =
           {"Reads recipes and their ancestors and shows each step of the build: cached, because "
            "it was done before with exactly these inputs, or to be run, with the first input "
-           "that differs from the last time and the seconds that it took then. Of packages it says "
-           "who unpacks them: goldmill, or the image's own dpkg.",
+           "that differs from the nearest earlier run and the seconds that it took then. Of "
+           "packages it says who unpacks them: goldmill, or the image's own dpkg.",
            "Changes nothing. Without a lock file the archive's indexes are read to decide on "
            "packages; with one, nothing is read but the recipe, the lock and the catalogue."},
       .arguments = {recipes_argument()},

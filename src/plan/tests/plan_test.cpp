@@ -12,31 +12,40 @@ namespace {
 class Memory : public History {
  public:
   std::map<Digest, DoneStep> done;
-  std::map<std::string, DoneStep> last;
+  std::vector<std::pair<std::string, DoneStep>> earlier_steps;  // newest first
 
   Result<std::optional<DoneStep>> find(const Digest& key) override {
     const auto found = done.find(key);
     return found == done.end() ? std::optional<DoneStep>() : found->second;
   }
-  Result<std::optional<DoneStep>> newest(const std::string& /*image*/,
-                                         const std::string& step) override {
-    const auto found = last.find(step);
-    return found == last.end() ? std::optional<DoneStep>() : found->second;
-  }
-  Result<std::optional<DoneStep>> newest_at(const std::string& /*image*/,
-                                            const Json& description) override {
-    for (const auto& [name, step] : last) {
-      if (step.description.at("kind") == description.at("kind") &&
-          step.description.at("parents") == description.at("parents")) {
-        return std::optional(step);
+  Result<std::vector<DoneStep>> earlier(const std::string& /*image*/,
+                                        const std::string& step) override {
+    std::vector<DoneStep> found;
+    for (const auto& [name, record] : earlier_steps) {
+      if (name == step) {
+        found.push_back(record);
       }
     }
-    return std::optional<DoneStep>();
+    return found;
   }
-  void remember(const Step& step, const std::vector<Digest>& parents, const Digest& layer) {
-    const DoneStep record{key_of(step, parents), layer, describe(step, parents), {}, 2.5};
+  Result<std::vector<DoneStep>> earlier_at(const std::string& /*image*/,
+                                           const Json& record) override {
+    std::vector<DoneStep> found;
+    for (const auto& [name, step] : earlier_steps) {
+      if (step.record.at("kind") == record.at("kind") &&
+          step.record.at("parents") == record.at("parents")) {
+        found.push_back(step);
+      }
+    }
+    return found;
+  }
+  void remember(const Step& step,
+                const std::vector<Digest>& parents,
+                const Digest& layer,
+                double seconds = 2.5) {
+    const DoneStep record{key_of(step, parents), layer, record_of(step, parents), {}, seconds};
     done[record.key] = record;
-    last[step.name] = record;
+    earlier_steps.emplace(earlier_steps.begin(), step.name, record);
   }
 };
 
@@ -117,6 +126,46 @@ TEST(Plan, AStepWhoseNameIsItsTextIsComparedWithWhatStoodThere) {
   EXPECT_EQ(make_plan("base", {packages("1"), elsewhere}, {}, memory)->steps[1].reason, "new");
 }
 
+TEST(Plan, ComparesWithTheNearestEarlierBuild) {
+  Memory memory;
+  memory.remember(packages("1"), {}, sha256("layer 1"));
+  const auto with_colour = [](const std::string& text, const std::string& colour) {
+    Step step = script(text);
+    step.options = {{"colour", colour}, {"size", colour == "red" ? 1 : 2}};
+    return step;
+  };
+  memory.remember(with_colour("a", "red"), {sha256("layer 1")}, sha256("red"), 7);
+  memory.remember(with_colour("a", "blue"), {sha256("layer 1")}, sha256("blue"), 3);
+  const auto reds = {packages("1"), with_colour("b", "red")};
+  const Plan plan = make_plan("base", reds, {}, memory).value();
+  EXPECT_EQ(plan.steps[1].reason, "setup.sh changed") << "not the colour of the newest";
+  EXPECT_EQ(plan.steps[1].expected_seconds, 7);
+}
+
+TEST(Plan, NamesTheFileOfADirectoryThatChanged) {
+  Memory memory;
+  const auto module = [](const Json& files) {
+    Step step = script(canonical(files));
+    step.contents["setup.sh"] = files;
+    return step;
+  };
+  const Json before = {{"site/init.pp", sha256("a").text()}, {"site/vhost.pp", sha256("v").text()}};
+  Json changed = before;
+  changed["site/vhost.pp"] = sha256("w").text();
+  Json added = before;
+  added["site/log.pp"] = sha256("l").text();
+  memory.remember(module(before), {}, sha256("layer"));
+  const auto reason = [&](const Step& step) {
+    return make_plan("web", {step}, {}, memory)->steps[0].reason;
+  };
+  EXPECT_EQ(reason(module(changed)), "site/vhost.pp changed");
+  EXPECT_EQ(reason(module(added)), "site/log.pp added");
+  EXPECT_EQ(reason(script("as an earlier goldmill recorded it")), "setup.sh changed");
+  Step renamed = module(before);
+  renamed.contents["setup.sh"] = {{"other/init.pp", sha256("a").text()}};
+  EXPECT_TRUE(make_plan("web", {renamed}, {}, memory)->is_done()) << "names are in no key";
+}
+
 TEST(Plan, TellsTheMannerOfWhatRuns) {
   Memory memory;
   Step step = packages("1");
@@ -188,47 +237,6 @@ TEST(Plan, ToolsStandOnNothingAndNothingStandsOnThem) {
   for (const PlannedStep& planned : plan.steps) {
     EXPECT_TRUE(planned.done) << planned.step.name;
   }
-}
-
-TEST(Difference, IsSaidInWords) {
-  const auto description = [](const Json& options) {
-    return Json{
-        {"kind", "k"}, {"kind_version", 1}, {"options", options}, {"inputs", Json::object()}};
-  };
-  EXPECT_EQ(first_difference(description({{"a", 1}}), description({{"a", 2}})), "a 1 -> 2");
-  EXPECT_EQ(first_difference(description({{"a", 1}}), description({{"a", 1}, {"b", 2}})),
-            "b added");
-  EXPECT_EQ(first_difference(description({{"a", 1}}), description(Json::object())), "a removed");
-  EXPECT_EQ(first_difference(description({{"a", 1}}), description({{"a", 1}})), "");
-  const auto files = [&](const Json& list) { return description({{"files", list}}); };
-  const Json zone = {{"path", "/etc/timezone"}, {"content", "sha256:00"}};
-  const Json hosts = {{"path", "/etc/hosts"}, {"content", "sha256:01"}};
-  Json other = hosts;
-  other["content"] = "sha256:02";
-  EXPECT_EQ(first_difference(files(Json::array({zone, hosts})), files(Json::array({zone, other}))),
-            "/etc/hosts changed");
-  EXPECT_EQ(first_difference(files(Json::array({zone})), files(Json::array({hosts, zone}))),
-            "/etc/hosts added");
-  EXPECT_EQ(first_difference(files(Json::array({zone, hosts})), files(Json::array({zone}))),
-            "/etc/hosts removed");
-}
-
-TEST(Difference, PackagesAreSaidBeforeWhatFollowsFromThem) {
-  const auto description = [](int epoch, const Json& packages) {
-    const Json options = {{"epoch", epoch}, {"manual", packages.size()}, {"packages", packages}};
-    return Json{
-        {"kind", "k"}, {"kind_version", 1}, {"options", options}, {"inputs", Json::object()}};
-  };
-  const auto package = [](const std::string& name, const std::string& version) {
-    return Json{{"name", name}, {"version", version}};
-  };
-  const Json old_ssl = Json::array({package("openssl", "3.0.15-1")});
-  const Json new_ssl = Json::array({package("openssl", "3.0.16-1")});
-  EXPECT_EQ(first_difference(description(1, old_ssl), description(2, new_ssl)),
-            "openssl 3.0.15-1 -> 3.0.16-1");
-  const Json both = Json::array({package("less", "590-1"), package("openssl", "3.0.15-1")});
-  EXPECT_EQ(first_difference(description(1, old_ssl), description(1, both)), "less 590-1 added");
-  EXPECT_EQ(first_difference(description(1, old_ssl), description(2, old_ssl)), "epoch 1 -> 2");
 }
 
 }  // namespace goldmill::plan

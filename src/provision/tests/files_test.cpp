@@ -165,6 +165,32 @@ TEST_F(FilesTest, KeyFollowsContentModeAndExecutableBitOnly) {
       << "no path of this machine in a key";
 }
 
+TEST_F(FilesTest, ContentsNameEachFileOrTheDirectoriesOfVeryMany) {
+  put("source/a", "A");
+  put("source/sub/b", "B");
+  const auto contents = [&](const std::string& source) {
+    const auto step = step_of({{.source = at(source), .target = "/s"}});
+    return step ? step->contents.at("source of /s") : Json(step.error().text());
+  };
+  const Json first = contents("source");
+  ASSERT_TRUE(first.contains("source/sub/b")) << first;
+  EXPECT_TRUE(contents("source/a").contains("a"));
+  put("source/sub/b", "C");
+  Json second = contents("source");
+  EXPECT_NE(second.at("source/sub/b"), first.at("source/sub/b"));
+  second["source/sub/b"] = first.at("source/sub/b");
+  EXPECT_EQ(second, first);
+
+  for (int i = 0; i < 1100; ++i) {
+    put("source/sub/" + std::to_string(i), "");
+  }
+  const Json many = contents("source");
+  EXPECT_EQ(many.size(), 2U) << "a and sub";
+  put("source/sub/b", "D");
+  EXPECT_NE(contents("source").at("source/sub"), many.at("source/sub"));
+  EXPECT_EQ(contents("source").at("source/a"), many.at("source/a"));
+}
+
 TEST_F(FilesTest, WhatChangedSincePlanningIsRefused) {
   put("source/a", "A");
   const auto step = step_of({{.source = at("source"), .target = "/s"}});

@@ -76,8 +76,8 @@ TEST_F(CatalogueTest, StepsSurviveReopening) {
   step.name = "packages";
   step.kind = "debian.packages";
   step.layer = sha256("layer");
-  step.description = {{"inputs", {{"openssl", "3.0.15-1"}}},
-                      {"parents", Json::array({"sha256:11", "sha256:22"})}};
+  step.record = {{"inputs", {{"openssl", "3.0.15-1"}}},
+                 {"parents", Json::array({"sha256:11", "sha256:22"})}};
   step.result = {{"accounts", {"sshd"}}};
   step.seconds = 12.5;
   {
@@ -89,13 +89,13 @@ TEST_F(CatalogueTest, StepsSurviveReopening) {
   const auto found = catalogue.find_step(step.key).value();
   ASSERT_TRUE(found);
   EXPECT_EQ(found->layer, step.layer);
-  EXPECT_EQ(found->description, step.description);
+  EXPECT_EQ(found->record, step.record);
   EXPECT_EQ(found->result, step.result);
-  EXPECT_EQ(catalogue.newest_step("base", "packages").value()->key, step.key);
-  const Json& parents = step.description.at("parents");
-  EXPECT_EQ(catalogue.newest_step_on("base", step.kind, parents).value()->key, step.key);
-  EXPECT_FALSE(catalogue.newest_step_on("base", step.kind, Json::array({"sha256:11"})).value());
-  EXPECT_FALSE(catalogue.newest_step_on("java", step.kind, parents).value());
+  EXPECT_EQ(catalogue.newest_steps("base", "packages", 9)->at(0).key, step.key);
+  const Json& parents = step.record.at("parents");
+  EXPECT_EQ(catalogue.newest_steps_on("base", step.kind, parents, 9)->at(0).key, step.key);
+  EXPECT_TRUE(catalogue.newest_steps_on("base", step.kind, Json::array({"sha256:11"}), 9)->empty());
+  EXPECT_TRUE(catalogue.newest_steps_on("java", step.kind, parents, 9)->empty());
   EXPECT_FALSE(catalogue.find_step(sha256("other")).value());
 }
 

@@ -17,7 +17,7 @@ namespace goldmill::plan {
 struct DoneStep {
   Digest key;
   std::optional<Digest> layer;
-  Json description;
+  Json record;  ///< record_of() it
   Json result;
   double seconds = 0;
 };
@@ -27,13 +27,13 @@ class History {
  public:
   virtual ~History() = default;
   virtual Result<std::optional<DoneStep>> find(const Digest& key) = 0;
-  /// The step of this name that the image's builds did last.
-  virtual Result<std::optional<DoneStep>> newest(const std::string& image,
-                                                 const std::string& step) = 0;
-  /// The step of the described kind that the image's builds did last on the described layers: what
-  /// stood at this place, when a step's name says what is in it.
-  virtual Result<std::optional<DoneStep>> newest_at(const std::string& image,
-                                                    const Json& description) = 0;
+  /// The steps of this name that the image's builds did last, newest first.
+  virtual Result<std::vector<DoneStep>> earlier(const std::string& image,
+                                                const std::string& step) = 0;
+  /// Those of the recorded kind on the recorded layers: what stood at this place, when a step's
+  /// name says what is in it.
+  virtual Result<std::vector<DoneStep>> earlier_at(const std::string& image,
+                                                   const Json& record) = 0;
 };
 
 struct PlannedStep {
@@ -65,8 +65,12 @@ struct Plan {
   Json to_json() const;
 };
 
-/// What `explain` and keys are about: kind, version, options, inputs, parents.
+/// What keys are about: kind, version, options, inputs, parents.
 Json describe(const Step& step, const std::vector<Digest>& parent_layers);
+
+/// What is remembered of a step, for later plans to compare with: what describe() says, and the
+/// files of its inputs.
+Json record_of(const Step& step, const std::vector<Digest>& parent_layers);
 
 /// The layers that are part of a step's key. Assets and tools depend on their declared inputs only,
 /// so that a new kernel does not make the boot loader again.
@@ -77,9 +81,5 @@ Result<Plan> make_plan(const std::string& image,
                        std::vector<Step> steps,
                        const Parent& parent,
                        History& history);
-
-/// The first input that differs between two descriptions, in words; "" when none does. A step that
-/// stood on other layers of the parent says "base is now base@7".
-std::string first_difference(const Json& before, const Json& now, const Parent& parent = {});
 
 }  // namespace goldmill::plan

@@ -29,6 +29,9 @@ struct Step {
   Json options = Json::object();
   /// Name -> digest, version or other text; each is part of the key and shown by `explain`.
   std::map<std::string, std::string> inputs = {};
+  /// Of inputs that are files or directories: what people know each file as -> its digest, so that
+  /// a plan can name the file that changed. In no key.
+  std::map<std::string, Json> contents = {};
   Produces produces = Produces::layer;
   /// Files of this machine that the run needs; their content is in `inputs`, their paths are in
   /// no key.

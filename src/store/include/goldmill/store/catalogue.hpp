@@ -28,8 +28,8 @@ struct StepRecord {
   std::string name;
   std::string kind;
   std::optional<Digest> layer;  ///< nullopt: it made assets, which lie under its key
-  Json description;  ///< kind, version, options, inputs, parents: what `explain` compares
-  Json result;       ///< what the step reported (accounts, counts, ...)
+  Json record;  ///< kind, version, options, inputs, their files, parents: what `plan` compares
+  Json result;  ///< what the step reported (accounts, counts, ...)
   double seconds = 0;
   std::int64_t created = 0;  ///< seconds since 1970
 };
@@ -69,12 +69,15 @@ class Catalogue {
 
   Result<std::optional<StepRecord>> find_step(const Digest& key);
   Result<void> record_step(const StepRecord& step);
-  /// The newest step of this name that the image's builds ran: what `explain` compares with.
-  Result<std::optional<StepRecord>> newest_step(const std::string& image, const std::string& name);
-  /// The image's step of this kind whose description has the same "parents".
-  Result<std::optional<StepRecord>> newest_step_on(const std::string& image,
-                                                   const std::string& kind,
-                                                   const Json& parents);
+  /// The steps of this name that the image's builds ran last, newest first.
+  Result<std::vector<StepRecord>> newest_steps(const std::string& image,
+                                               const std::string& name,
+                                               int most);
+  /// The image's steps of this kind whose record has the same "parents", newest first.
+  Result<std::vector<StepRecord>> newest_steps_on(const std::string& image,
+                                                  const std::string& kind,
+                                                  const Json& parents,
+                                                  int most);
 
   /// Gives the next version of the name, or the version that has this digest already.
   Result<ImageRecord> add_image(ImageRecord image);

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <gtest/gtest.h>
+
+#include <goldmill/plan/difference.hpp>
+
+namespace goldmill::plan {
+
+TEST(Difference, IsSaidInWords) {
+  const auto description = [](const Json& options) {
+    return Json{
+        {"kind", "k"}, {"kind_version", 1}, {"options", options}, {"inputs", Json::object()}};
+  };
+  EXPECT_EQ(first_difference(description({{"a", 1}}), description({{"a", 2}})), "a 1 -> 2");
+  EXPECT_EQ(first_difference(description({{"a", 1}}), description({{"a", 1}, {"b", 2}})),
+            "b added");
+  EXPECT_EQ(first_difference(description({{"a", 1}}), description(Json::object())), "a removed");
+  EXPECT_EQ(first_difference(description({{"a", 1}}), description({{"a", 1}})), "");
+  const auto files = [&](const Json& list) { return description({{"files", list}}); };
+  const Json zone = {{"path", "/etc/timezone"}, {"content", "sha256:00"}};
+  const Json hosts = {{"path", "/etc/hosts"}, {"content", "sha256:01"}};
+  Json other = hosts;
+  other["content"] = "sha256:02";
+  EXPECT_EQ(first_difference(files(Json::array({zone, hosts})), files(Json::array({zone, other}))),
+            "/etc/hosts changed");
+  EXPECT_EQ(first_difference(files(Json::array({zone})), files(Json::array({hosts, zone}))),
+            "/etc/hosts added");
+  EXPECT_EQ(first_difference(files(Json::array({zone, hosts})), files(Json::array({zone}))),
+            "/etc/hosts removed");
+}
+
+TEST(Difference, PackagesAreSaidBeforeWhatFollowsFromThem) {
+  const auto description = [](int epoch, const Json& packages) {
+    const Json options = {{"epoch", epoch}, {"manual", packages.size()}, {"packages", packages}};
+    return Json{
+        {"kind", "k"}, {"kind_version", 1}, {"options", options}, {"inputs", Json::object()}};
+  };
+  const auto package = [](const std::string& name, const std::string& version) {
+    return Json{{"name", name}, {"version", version}};
+  };
+  const Json old_ssl = Json::array({package("openssl", "3.0.15-1")});
+  const Json new_ssl = Json::array({package("openssl", "3.0.16-1")});
+  EXPECT_EQ(first_difference(description(1, old_ssl), description(2, new_ssl)),
+            "openssl 3.0.15-1 -> 3.0.16-1");
+  const Json both = Json::array({package("less", "590-1"), package("openssl", "3.0.15-1")});
+  EXPECT_EQ(first_difference(description(1, old_ssl), description(1, both)), "less 590-1 added");
+  EXPECT_EQ(first_difference(description(1, old_ssl), description(2, old_ssl)), "epoch 1 -> 2");
+}
+
+TEST(Difference, ANetworkThatIsAskedForIsOne) {
+  Step step;
+  const Json before = record_of(step, {});
+  step.network = true;
+  EXPECT_EQ(first_difference(before, record_of(step, {})), "network false -> true");
+}
+
+TEST(Difference, OneMorePackageIsNearerThanManyOthers) {
+  const auto done = [](const std::vector<int>& packages, double seconds) {
+    return DoneStep{{}, {}, {{"options", {{"packages", packages}}}}, {}, seconds};
+  };
+  const std::vector<DoneStep> steps = {done({11, 12, 13}, 3), done({2, 3, 4}, 2), done({2, 3}, 1)};
+  EXPECT_EQ(nearest(steps, done({1, 2, 3, 4}, 0).record).seconds, 2);
+  EXPECT_EQ(nearest(steps, done({}, 0).record).seconds, 1);
+  EXPECT_EQ(nearest(steps, done({7, 8, 9}, 0).record).seconds, 1);
+}
+
+}  // namespace goldmill::plan
