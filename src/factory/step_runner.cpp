@@ -84,9 +84,6 @@ class StepLog {
   std::size_t written_ = 0;
 };
 
-/// Reading a record costs about a millisecond, and what is older was likely given up.
-constexpr int kMostCompared = 16;
-
 plan::DoneStep done_step(const store::StepRecord& step) {
   return {step.key, step.layer, step.record, step.result, step.seconds};
 }
@@ -115,14 +112,16 @@ Result<std::optional<plan::DoneStep>> CatalogueHistory::find(const Digest& key) 
 }
 
 Result<std::vector<plan::DoneStep>> CatalogueHistory::earlier(const std::string& image,
-                                                              const std::string& step) {
-  return done_steps(TRY(session_.catalogue.newest_steps(image, step, kMostCompared)));
+                                                              const std::string& step,
+                                                              int most) {
+  return done_steps(TRY(session_.catalogue.newest_steps(image, step, most)));
 }
 
 Result<std::vector<plan::DoneStep>> CatalogueHistory::earlier_at(const std::string& image,
-                                                                 const Json& record) {
+                                                                 const Json& record,
+                                                                 int most) {
   return done_steps(TRY(session_.catalogue.newest_steps_on(
-      image, find_string(record, "kind").value_or(""), record.at("parents"), kMostCompared)));
+      image, find_string(record, "kind").value_or(""), record.at("parents"), most)));
 }
 
 /// "web.yaml:7:5: step 'shell: setup.sh' of web".
@@ -225,12 +224,29 @@ plan::DoneStep StepRunner::record(const plan::Step& step,
 }
 
 namespace {
+/// A run whose layer got lost is forgotten for this one: else it would stay, and the step run each
+/// time. What another build did meanwhile stays.
+Result<void> write_down(store::Catalogue& catalogue,
+                        const fs::path& trees,
+                        const store::StepRecord& step) {
+  return catalogue.alone([&]() -> Result<void> {
+    const auto old = catalogue.find_step(step.key);  // an unreadable one goes, too
+    std::error_code ignored;
+    if (!old ||
+        (*old && (*old)->layer && !fs::is_directory(trees / (*old)->layer->hex(), ignored))) {
+      TRY(catalogue.forget_step(step.key));
+    }
+    return catalogue.record_step(step);
+  });
+}
+
 /// By a connection of its own: the build's is in use meanwhile.
 Result<void> write_down(const fs::path& catalogue_file,
-                        const std::vector<store::StepRecord>& records) {
+                        const fs::path& trees,
+                        const std::vector<store::StepRecord>& steps) {
   auto catalogue = TRY(store::Catalogue::open(catalogue_file));
-  for (const store::StepRecord& record : records) {
-    TRY(catalogue.record_step(record));
+  for (const store::StepRecord& step : steps) {
+    TRY(write_down(catalogue, trees, step));
   }
   return {};
 }
@@ -250,7 +266,7 @@ Result<void> StepRunner::begin_to_settle() {
                           works = std::exchange(finished_, {})]() mutable -> Result<void> {
                            const auto end_here = std::move(works);
                            TRY(build::sync_layers(trees));
-                           return write_down(catalogue, records);
+                           return write_down(catalogue, trees, records);
                          });
   return {};
 }

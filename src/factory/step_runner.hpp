@@ -28,9 +28,11 @@ class CatalogueHistory : public plan::History {
   explicit CatalogueHistory(Session& session) : session_(session) {}
   Result<std::optional<plan::DoneStep>> find(const Digest& key) override;
   Result<std::vector<plan::DoneStep>> earlier(const std::string& image,
-                                              const std::string& step) override;
+                                              const std::string& step,
+                                              int most) override;
   Result<std::vector<plan::DoneStep>> earlier_at(const std::string& image,
-                                                 const Json& record) override;
+                                                 const Json& record,
+                                                 int most) override;
 
  private:
   Session& session_;

@@ -40,7 +40,7 @@ Json describe(const Step& step, const std::vector<Digest>& parent_layers) {
 Json record_of(const Step& step, const std::vector<Digest>& parent_layers) {
   Json record = describe(step, parent_layers);
   if (!step.contents.empty()) {
-    record["contents"] = step.contents;
+    record[kContents] = step.contents;
   }
   return record;
 }
@@ -73,6 +73,9 @@ std::vector<Digest> parents_of(const Step& step, const std::vector<Digest>& laye
 
 namespace {
 
+/// Reading a record may cost a millisecond, and what is older was likely given up.
+constexpr int kMostCompared = 16;
+
 /// Goes through the steps in order, and knows what the next one would stand on.
 class Planner {
  public:
@@ -99,7 +102,7 @@ class Planner {
  private:
   /// What it will stand on is unknown, and so is what it differs from.
   Result<void> expect_newest(PlannedStep& planned) {
-    const auto earlier = TRY(history_.earlier(image_, planned.step.name));
+    const auto earlier = TRY(history_.earlier(image_, planned.step.name, 1));
     if (!earlier.empty()) {
       planned.expected_seconds = earlier.front().seconds;
     }
@@ -117,9 +120,9 @@ class Planner {
       return {};
     }
     const Json record = record_of(planned.step, parents);
-    auto earlier = TRY(history_.earlier(image_, planned.step.name));
+    auto earlier = TRY(history_.earlier(image_, planned.step.name, kMostCompared));
     if (earlier.empty()) {
-      earlier = TRY(history_.earlier_at(image_, record));
+      earlier = TRY(history_.earlier_at(image_, record, kMostCompared));
     }
     if (earlier.empty()) {
       planned.reason = "new";

@@ -24,7 +24,7 @@ namespace {
 constexpr std::size_t kMostEntries = 100'000;
 constexpr int kDeepest = 64;
 constexpr Bytes kLargest = 16_GiB;
-/// Kept with each run of a step, so that plans can name files.
+/// Of one run of a step.
 constexpr std::size_t kMostContents = 1000;
 
 Result<std::vector<std::string>> names_in(int directory) {
@@ -160,8 +160,12 @@ std::string_view cut(std::string_view path, int depth) {
 }
 
 /// The greatest at which the entries are not too many. They are in order, so the same names meet.
-int depth_of_contents(const std::vector<TreeEntry>& entries) {
-  for (int depth = kDeepest; depth > 0; --depth) {
+int depth_of_contents(const std::vector<TreeEntry>& entries, std::size_t most) {
+  std::ptrdiff_t deepest = 1;
+  for (const TreeEntry& entry : entries) {
+    deepest = std::max(deepest, std::count(entry.path.begin(), entry.path.end(), '/') + 1);
+  }
+  for (int depth = static_cast<int>(deepest); depth > 0; --depth) {
     std::size_t names = 0;
     std::string_view before;
     for (const TreeEntry& entry : entries) {
@@ -169,7 +173,7 @@ int depth_of_contents(const std::vector<TreeEntry>& entries) {
       names += name != before ? 1 : 0;
       before = name;
     }
-    if (names <= kMostContents) {
+    if (names <= most) {
       return depth;
     }
   }
@@ -205,8 +209,9 @@ Digest FileTree::digest() const {
   return sha256(canonical(list));
 }
 
-Json FileTree::contents(const std::string& shown) const {
-  const int depth = depth_of_contents(entries);
+Json FileTree::contents(const std::string& shown, std::size_t trees) const {
+  const int depth = depth_of_contents(entries, kMostContents / std::max<std::size_t>(trees, 1));
+  const std::string top = shown.ends_with('/') ? shown.substr(0, shown.size() - 1) : shown;
   std::map<std::string, Sha256> digests;
   Json list = to_json();
   for (std::size_t i = 0; i < entries.size(); ++i) {
@@ -215,7 +220,7 @@ Json FileTree::contents(const std::string& shown) const {
     }
     const std::string below(cut(entries[i].path, depth));
     list[i]["content"] = entries[i].content.text();
-    digests[below.empty() ? shown : shown + "/" + below].update(canonical(list[i]));
+    digests[below.empty() ? top : top + "/" + below].update(canonical(list[i]));
   }
   Json contents = Json::object();
   for (auto& [name, digest] : digests) {

@@ -39,8 +39,9 @@ struct FileTree {
 
   Digest digest() const;
   /// What people know each file as -> a digest of all that counts of it, `shown` being the top. Of
-  /// very many files, the directories at the depth that keeps this short.
-  Json contents(const std::string& shown) const;
+  /// very many files, the directories at the depth that keeps this short: it is kept with each run
+  /// of a step, which may have `trees` such trees.
+  Json contents(const std::string& shown, std::size_t trees) const;
   /// For the worker that writes them: [{"path", "type", "executable", "size", "link"}].
   Json to_json() const;
 };

@@ -56,7 +56,7 @@ class Files final : public Provisioner {
         const FileTree tree = TRY(FileTree::read(copy.source, -1));
         const std::string input = copy_name(copy.target);
         step.inputs[input] = tree.digest().text();
-        step.contents[input] = tree.contents(copy.source.filename());
+        step.contents[input] = tree.contents(copy.target, files.size());
         step.sources[input] = copy.source;
       }
       list.push_back(std::move(options));

@@ -11,7 +11,7 @@ Result<Json> give_inputs(plan::Step& step, const std::vector<ToolInput>& inputs)
   for (const ToolInput& input : inputs) {
     const FileTree tree = TRY(FileTree::read(input.source, -1));
     step.inputs[input.name] = tree.digest().text();
-    step.contents[input.name] = tree.contents(input.shown);
+    step.contents[input.name] = tree.contents(input.shown, inputs.size());
     step.sources[input.name] = input.source;
     trees.push_back({{"input", input.name}, {"to", input.to}, {"shown", input.shown}});
   }

@@ -15,7 +15,8 @@ namespace fs = std::filesystem;
 fs::path Source::resolve(const Node& node, const std::string& text) const {
   std::error_code failure;
   const fs::path file = fs::absolute(document.file_of(node), failure);
-  return (file.parent_path() / text).lexically_normal();
+  const fs::path path = (file.parent_path() / text).lexically_normal();
+  return path.has_filename() ? path : path.parent_path();  // "site/" is site
 }
 
 std::string Source::elsewhere(const Node& node, const Node& first) const {

@@ -53,6 +53,17 @@ TEST(Difference, ANetworkThatIsAskedForIsOne) {
   EXPECT_EQ(first_difference(before, record_of(step, {})), "network false -> true");
 }
 
+TEST(Difference, AFileThatOnlyHasAnotherNameIsNone) {
+  const auto record = [](const std::string& name, const std::string& second) {
+    Step step;
+    step.inputs = {{"source of /a", sha256("a").text()}, {"source of /x", sha256(second).text()}};
+    step.contents = {{"source of /a", {{name, sha256("a").text()}}},
+                     {"source of /x", {{"/x", sha256(second).text()}}}};
+    return record_of(step, {});
+  };
+  EXPECT_EQ(first_difference(record("one", "old"), record("two", "new")), "/x changed");
+}
+
 TEST(Difference, OneMorePackageIsNearerThanManyOthers) {
   const auto done = [](const std::vector<int>& packages, double seconds) {
     return DoneStep{{}, {}, {{"options", {{"packages", packages}}}}, {}, seconds};

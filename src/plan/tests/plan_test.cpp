@@ -19,7 +19,8 @@ class Memory : public History {
     return found == done.end() ? std::optional<DoneStep>() : found->second;
   }
   Result<std::vector<DoneStep>> earlier(const std::string& /*image*/,
-                                        const std::string& step) override {
+                                        const std::string& step,
+                                        int /*most*/) override {
     std::vector<DoneStep> found;
     for (const auto& [name, record] : earlier_steps) {
       if (name == step) {
@@ -29,7 +30,8 @@ class Memory : public History {
     return found;
   }
   Result<std::vector<DoneStep>> earlier_at(const std::string& /*image*/,
-                                           const Json& record) override {
+                                           const Json& record,
+                                           int /*most*/) override {
     std::vector<DoneStep> found;
     for (const auto& [name, step] : earlier_steps) {
       if (step.record.at("kind") == record.at("kind") &&
@@ -160,7 +162,12 @@ TEST(Plan, NamesTheFileOfADirectoryThatChanged) {
   };
   EXPECT_EQ(reason(module(changed)), "site/vhost.pp changed");
   EXPECT_EQ(reason(module(added)), "site/log.pp added");
-  EXPECT_EQ(reason(script("as an earlier goldmill recorded it")), "setup.sh changed");
+  Step of_earlier = script("as an earlier goldmill recorded it");
+  of_earlier.name = "other";
+  memory.remember(of_earlier, {}, sha256("other layer"));
+  Step now = module(added);
+  now.name = "other";
+  EXPECT_EQ(reason(now), "setup.sh changed");
   Step renamed = module(before);
   renamed.contents["setup.sh"] = {{"other/init.pp", sha256("a").text()}};
   EXPECT_TRUE(make_plan("web", {renamed}, {}, memory)->is_done()) << "names are in no key";

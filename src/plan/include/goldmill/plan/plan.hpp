@@ -29,11 +29,13 @@ class History {
   virtual Result<std::optional<DoneStep>> find(const Digest& key) = 0;
   /// The steps of this name that the image's builds did last, newest first.
   virtual Result<std::vector<DoneStep>> earlier(const std::string& image,
-                                                const std::string& step) = 0;
+                                                const std::string& step,
+                                                int most) = 0;
   /// Those of the recorded kind on the recorded layers: what stood at this place, when a step's
   /// name says what is in it.
   virtual Result<std::vector<DoneStep>> earlier_at(const std::string& image,
-                                                   const Json& record) = 0;
+                                                   const Json& record,
+                                                   int most) = 0;
 };
 
 struct PlannedStep {
@@ -68,8 +70,11 @@ struct Plan {
 /// What keys are about: kind, version, options, inputs, parents.
 Json describe(const Step& step, const std::vector<Digest>& parent_layers);
 
-/// What is remembered of a step, for later plans to compare with: what describe() says, and the
-/// files of its inputs.
+/// Where a record has the files of the inputs.
+constexpr const char* kContents = "contents";
+
+/// What is remembered of a step, for later plans to compare with: what describe() says, and
+/// kContents.
 Json record_of(const Step& step, const std::vector<Digest>& parent_layers);
 
 /// The layers that are part of a step's key. Assets and tools depend on their declared inputs only,
