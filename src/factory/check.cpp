@@ -41,6 +41,7 @@ class Inspection {
     TRY(disks());
     TRY(blobs());
     TRY(packages());
+    strays();
     TRY(index());
     TRY(instances());
     TRY(snapshots());
@@ -55,6 +56,7 @@ class Inspection {
   Result<void> disks();
   Result<void> blobs();
   Result<void> packages();
+  void strays();
   Result<void> index();
   Result<void> instances();
   Result<void> snapshots();
@@ -192,7 +194,7 @@ Result<void> Inspection::blobs() {
   for (const std::string& name : names) {
     const std::string object = "blobs/sha256/" + name;
     if (!is_known(object)) {
-      if (!may_wait_for_image(session_.home.root() / object)) {
+      if (!is_new(session_.home.root() / object)) {
         add(Kind::unknown, object, "");
       }
       continue;
@@ -215,6 +217,12 @@ Result<void> Inspection::packages() {
     TRY(check_file("packages/" + name, hex, kContentDiffers));
   }
   return {};
+}
+
+void Inspection::strays() {
+  for (const std::string& stray : strays_of(session_.home)) {
+    add(Kind::unknown, stray, "");
+  }
 }
 
 Result<void> Inspection::index() {

@@ -80,6 +80,7 @@ class Collection {
       add_freed(TRY(build::bytes_freed_by(trash_, {"upper"})));
     }
     TRY(remove_unused_packages());
+    remove_strays();
     TRY(remove_unused_logs());
     TRY(remove_useless_snapshots());
     TRY(request_.dry_run ? Result<void>() : refresh_index(session_));
@@ -104,6 +105,8 @@ class Collection {
                             const std::string& what,
                             const std::vector<std::string>& names);
   Result<void> remove_unused_packages();
+  void remove_strays();
+  void remove_wholly(const fs::path& path, const std::string& what);
   Result<void> remove_unused_logs();
   Result<void> remove_useless_snapshots();
   std::vector<std::string> old_files(const fs::path& directory,
@@ -229,7 +232,7 @@ Result<void> Collection::clear(const Area& area) {
   std::vector<std::string> names;
   std::error_code failure;
   for (const fs::directory_entry& entry : fs::directory_iterator(directory, failure)) {
-    const bool waits = area.what == "blobs" && may_wait_for_image(entry.path());
+    const bool waits = area.what == "blobs" && is_new(entry.path());
     if (!waits && !held_.contains(session_.home.name_of(entry.path()))) {
       names.push_back(entry.path().filename());
     }
@@ -297,10 +300,42 @@ Result<void> Collection::remove_unused_packages() {
     session_.observer.note("builds are running: packages are left for another time");
     return {};
   }
-  return remove_files(
+  TRY(remove_files(
       session_.home.packages(), "packages", old_files(session_.home.packages(), [this](auto name) {
         return name.ends_with(".deb") && !named_.contains(name.substr(0, name.find('.')));
-      }));
+      })));
+  // Downloads with which nobody went on.
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(session_.home.packages() / "partial", ignored)) {
+    if (came_at(entry.path()) < oldest_ && !is_new(entry.path())) {
+      remove_wholly(entry.path(), "downloads");
+    }
+  }
+  return {};
+}
+
+void Collection::remove_strays() {
+  for (const std::string& stray : strays_of(session_.home)) {
+    remove_wholly(session_.home.root() / stray, "strays");
+  }
+}
+
+/// Nothing relies on it: what cannot be removed keeps nothing else from going.
+void Collection::remove_wholly(const fs::path& path, const std::string& what) {
+  ++report_.counts[what];
+  add_freed(size_on_disk(path));
+  std::error_code ignored;
+  if (fs::is_directory(fs::symlink_status(path, ignored))) {
+    for (const auto& entry : fs::recursive_directory_iterator(path, ignored)) {
+      add_freed(size_on_disk(entry.path()));
+    }
+  }
+  if (request_.dry_run) {
+    return;
+  }
+  if (const auto removed = system::remove_tree(path); !removed) {
+    session_.observer.note(removed.error().text());
+  }
 }
 
 Result<void> Collection::remove_unused_logs() {

@@ -41,8 +41,27 @@ Result<std::vector<std::filesystem::path>> files_of(const store::Home& home,
 
 }  // namespace
 
-bool may_wait_for_image(const std::filesystem::path& blob) {
-  return came_at(blob) > std::chrono::system_clock::now() - std::chrono::hours(1);
+bool is_new(const std::filesystem::path& path) {
+  return came_at(path) > std::chrono::system_clock::now() - std::chrono::hours(1);
+}
+
+std::vector<std::string> strays_of(const store::Home& home) {
+  const std::filesystem::path blobs = home.root() / "blobs";
+  std::vector<std::string> strays;
+  std::error_code ignored;
+  for (const std::filesystem::path& area : {blobs, home.packages()}) {
+    for (const auto& entry : std::filesystem::directory_iterator(area, ignored)) {
+      const std::string name = entry.path().filename();
+      const bool is_ours =
+          area == blobs ? name == "sha256" : name == "partial" || name.ends_with(".deb");
+      const bool may_be_moving = Digest::parse(name.substr(0, 64)) && is_new(entry.path());
+      const bool is_of_disk = name == "lost+found";  // each may be a disk of its own
+      if (!is_ours && !is_of_disk && !may_be_moving) {
+        strays.push_back(home.name_of(entry.path()));
+      }
+    }
+  }
+  return strays;
 }
 
 std::chrono::system_clock::time_point came_at(const std::filesystem::path& path) {

@@ -20,8 +20,13 @@ using Holdings = std::map<std::string, std::vector<std::string>>;
 /// Errors: corrupt details of an image.
 Result<Holdings> holdings_of_images(Session& session, const std::set<Digest>& without = {});
 
-/// A blob is written shortly before the image that names it: for an hour it may wait for one.
-bool may_wait_for_image(const std::filesystem::path& blob);
+/// Whether it came within an hour: a blob is written shortly before the image that names it, a
+/// package under another name first.
+bool is_new(const std::filesystem::path& path);
+
+/// Paths below the home of what goldmill puts neither beside the directory of blobs nor among
+/// packages.
+std::vector<std::string> strays_of(const store::Home& home);
 
 /// When the file came or was changed here; its own date may be the archive's.
 std::chrono::system_clock::time_point came_at(const std::filesystem::path& path);

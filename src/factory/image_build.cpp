@@ -726,11 +726,14 @@ Result<void> ImageBuild::finish(StepRunner& runner,
 /// The files and directories that its own steps read go into the lock; --locked takes no others.
 Result<void> ImageBuild::adopt_inputs(const plan::Plan& plan) {
   Json inputs = Json::object();
+  std::map<std::string, int> seen;
   for (const plan::PlannedStep& planned : plan.steps) {
+    const int count = ++seen[planned.step.name];
+    const std::string name = planned.step.name + (count == 1 ? "" : " #" + std::to_string(count));
     for (const auto& [what, digest] : planned.step.inputs) {
       const bool is_file = digest.starts_with("sha256:") && what != "tools";  // those are packages
       if (is_file && planned.step.kind.starts_with("provision.")) {
-        inputs[planned.step.name][what] = digest;
+        inputs[name][what] = digest;
       }
     }
   }

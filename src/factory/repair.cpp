@@ -37,6 +37,7 @@ class Repair {
   Result<void> run() {
     images_ = TRY(session_.catalogue.images());
     blobs_ = TRY(session_.catalogue.layer_blobs());
+    forget_damaged_steps();
     each("trees/", [this](const fs::path& file) { return restore_tree(file); });
     each("packages/", [this](const fs::path& file) { return drop_package(file); });
     TRY(run_steps_again());
@@ -76,6 +77,7 @@ class Repair {
                                          const store::LayerBlob& blob);
   Result<std::string> restore_text(const Digest& digest);
   Result<std::string> restore_disk(const fs::path& disk);
+  void forget_damaged_steps();
   Result<std::string> assemble_again(store::ImageRecord image,
                                      const std::optional<store::ImageRecord>& parent);
   Result<void> discard(const fs::path& tree);
@@ -250,6 +252,25 @@ Result<std::string> Repair::restore_text(const Digest& digest) {
     }
   }
   return std::string();
+}
+
+/// Before anything is built on them. What else is damaged in the catalogue cannot be had again.
+void Repair::forget_damaged_steps() {
+  const auto is_of_catalogue = [](const CheckFinding& finding) {
+    return finding.object == "catalogue.db";
+  };
+  if (std::none_of(findings_.begin(), findings_.end(), is_of_catalogue)) {
+    return;
+  }
+  const auto forgotten = session_.catalogue.forget_damaged_steps();
+  const auto left = session_.catalogue.damage();
+  for (CheckFinding& finding : findings_) {
+    if (forgotten && left && is_of_catalogue(finding) &&
+        std::find(left->begin(), left->end(), finding.why) == left->end()) {
+      finding.repaired = true;
+      finding.outcome = "forgotten: it runs again when a build asks for it";
+    }
+  }
 }
 
 Result<std::string> Repair::restore_disk(const fs::path& disk) {

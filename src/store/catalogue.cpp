@@ -53,10 +53,15 @@ Result<void> make_tables(store::Database& database) {
   return database.run("PRAGMA user_version = " + std::to_string(kSchemaVersion));
 }
 
-constexpr const char* kStepColumns =
-    "SELECT key, image, name, kind, layer, description, result, seconds, created FROM steps ";
+/// Among a record or details: SQLite notices no byte that changed within a text.
+constexpr const char* kChecksum = "checksum";
 
-Result<StepRecord> step_of(const Row& row) {
+constexpr const char* kStepColumns =
+    "SELECT key, image, name, kind, layer, description, result, seconds, created, rowid FROM "
+    "steps ";
+
+/// With its checksum among the record.
+Result<StepRecord> whole_step_of(const Row& row) {
   StepRecord step;
   step.key = TRY(Digest::parse(row.text(0)));
   step.image = row.text(1);
@@ -69,18 +74,20 @@ Result<StepRecord> step_of(const Row& row) {
   step.result = TRY(parse_json(row.text(6), "a step's result"));
   step.seconds = row.real(7);
   step.created = row.integer(8);
+  if (!step.record.is_object()) {
+    return Error{ErrorKind::corrupt, "a step's record is no object"};
+  }
   return step;
 }
 
-Result<StepObject> step_object_of(const Row& row) {
-  StepObject object;
-  object.key = TRY(Digest::parse(row.text(0)));
-  if (!row.is_null(1)) {
-    object.layer = TRY(Digest::parse(row.text(1)));
+Result<StepRecord> step_of(const Row& row) {
+  auto step = whole_step_of(row);
+  if (!step) {
+    step.error().hint = "`goldmill check --repair` forgets it, and it runs again";
+    return step;
   }
-  object.created = row.integer(2);
-  object.description = row.text(3);
-  return object;
+  step->record.erase(kChecksum);
+  return step;
 }
 
 constexpr const char* kImageColumns =
@@ -102,15 +109,35 @@ std::string dump(const Json& value) {
   return value.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-constexpr const char* kChecksum = "checksum";
+/// Of all that builds rely on.
+std::string checksum_of(const StepRecord& step) {
+  Json record = step.record;
+  record.erase(kChecksum);
+  return sha256(step.key.hex() + "\n" + step.image + "\n" + step.name + "\n" + step.kind + "\n" +
+                (step.layer ? step.layer->hex() : "") + "\n" + dump(record) + "\n" +
+                dump(step.result))
+      .hex();
+}
 
-/// Of all that is kept of an image: SQLite notices no byte that changed within a text.
+/// For the row.
+std::string record_of(const StepRecord& step) {
+  Json record = step.record;
+  record[kChecksum] = checksum_of(step);
+  return dump(record);
+}
+
+/// Of all that is kept of an image.
 std::string checksum_of(const ImageRecord& image) {
   Json details = image.details;
   details.erase(kChecksum);
   return sha256(image.reference() + "\n" + image.digest.hex() + "\n" + image.disk_digest.hex() +
                 "\n" + dump(image.config) + "\n" + dump(details))
       .hex();
+}
+
+bool is_damaged(const ImageRecord& image) {
+  const auto checksum = find_string(image.details, kChecksum);
+  return checksum && *checksum != checksum_of(image);
 }
 
 /// For the row.
@@ -140,6 +167,35 @@ std::optional<Record> first_of(std::vector<Record> records) {
     return std::nullopt;
   }
   return std::move(records.front());
+}
+
+/// What only helps to compare is left out where it cannot be read.
+Result<std::vector<StepRecord>> readable_steps(store::Database& database,
+                                               const std::string& sql,
+                                               const std::vector<SqlValue>& values) {
+  std::vector<StepRecord> steps;
+  TRY(database.run(sql, values, [&](const Row& row) -> Result<void> {
+    if (auto step = step_of(row)) {
+      steps.push_back(*std::move(step));
+    }
+    return {};
+  }));
+  return steps;
+}
+
+/// Rows that are not what was written, by number, with the steps' names.
+using DamagedSteps = std::vector<std::pair<std::int64_t, std::string>>;
+Result<DamagedSteps> damaged_steps(store::Database& database) {
+  DamagedSteps damaged;
+  TRY(database.run(kStepColumns, {}, [&](const Row& row) -> Result<void> {
+    const auto step = whole_step_of(row);
+    const auto checksum = step ? find_string(step->record, kChecksum) : std::nullopt;
+    if (!step || (checksum && *checksum != checksum_of(*step))) {
+      damaged.emplace_back(row.integer(9), row.text(2));
+    }
+    return {};
+  }));
+  return damaged;
 }
 
 }  // namespace
@@ -183,7 +239,7 @@ Result<void> Catalogue::record_step(const StepRecord& step) {
        step.name,
        step.kind,
        layer,
-       dump(step.record),
+       record_of(step),
        dump(step.result),
        step.seconds,
        now()});
@@ -192,25 +248,23 @@ Result<void> Catalogue::record_step(const StepRecord& step) {
 Result<std::vector<StepRecord>> Catalogue::newest_steps(const std::string& image,
                                                         const std::string& name,
                                                         int most) {
-  return select<StepRecord>(
+  return readable_steps(
       *database_,
       std::string(kStepColumns) +
           "WHERE image = ? AND name = ? ORDER BY created DESC, rowid DESC LIMIT ?",
-      {image, name, most},
-      step_of);
+      {image, name, most});
 }
 
 Result<std::vector<StepRecord>> Catalogue::newest_steps_on(const std::string& image,
                                                            const std::string& kind,
                                                            const Json& parents,
                                                            int most) {
-  return select<StepRecord>(
-      *database_,
-      std::string(kStepColumns) +
-          "WHERE image = ? AND kind = ? AND json_extract(description, '$.parents') = ?"
-          " ORDER BY created DESC, rowid DESC LIMIT ?",
-      {image, kind, dump(parents), most},
-      step_of);
+  return readable_steps(*database_,
+                        std::string(kStepColumns) +
+                            "WHERE image = ? AND kind = ? AND CASE WHEN json_valid(description)"
+                            " THEN json_extract(description, '$.parents') = ? END"
+                            " ORDER BY created DESC, rowid DESC LIMIT ?",
+                        {image, kind, dump(parents), most});
 }
 
 Result<ImageRecord> Catalogue::add_image(ImageRecord image) {
@@ -253,6 +307,16 @@ Result<ImageRecord> Catalogue::add_image(ImageRecord image) {
 }
 
 Result<void> Catalogue::update_details(const ImageRecord& image) {
+  const auto rows =
+      TRY(select<ImageRecord>(*database_,
+                              std::string(kImageColumns) + "WHERE name = ? AND version = ?",
+                              {image.name, std::int64_t{image.version}},
+                              image_of));
+  if (std::any_of(rows.begin(), rows.end(), is_damaged)) {  // a new checksum would hide it
+    return Error{ErrorKind::corrupt,
+                 "what the catalogue says of " + image.reference() + " is damaged",
+                 "`goldmill check` tells what else is; remove the image and build it again"};
+  }
   return database_->run("UPDATE images SET details = ? WHERE name = ? AND version = ?",
                         {details_of(image), image.name, std::int64_t{image.version}});
 }
@@ -334,8 +398,21 @@ Result<std::vector<std::pair<std::string, std::string>>> Catalogue::claims() {
 }
 
 Result<std::vector<StepObject>> Catalogue::step_objects() {
-  return select<StepObject>(
-      *database_, "SELECT key, layer, created, description FROM steps", {}, step_object_of);
+  std::vector<StepObject> objects;
+  TRY(database_->run("SELECT key, layer, created, description FROM steps",
+                     {},
+                     [&](const Row& row) -> Result<void> {
+                       const auto key = Digest::parse(row.text(0));
+                       const auto layer = Digest::parse(row.text(1));
+                       if (key && (layer || row.is_null(1))) {  // else damage() tells of it
+                         objects.push_back({*key,
+                                            row.is_null(1) ? std::nullopt : std::optional(*layer),
+                                            row.integer(2),
+                                            row.text(3)});
+                       }
+                       return {};
+                     }));
+  return objects;
 }
 
 Result<void> Catalogue::forget_step(const Digest& key) {
@@ -402,12 +479,27 @@ Result<std::vector<std::string>> Catalogue::damage() {
     found.push_back(all.error().text());
   }
   for (const ImageRecord& image : all ? *all : std::vector<ImageRecord>()) {
-    const auto checksum = find_string(image.details, kChecksum);
-    if (checksum && *checksum != checksum_of(image)) {
+    if (is_damaged(image)) {
       found.push_back("what it says of " + image.reference() + " is not what was written");
     }
   }
+  const auto steps = damaged_steps(*database_);
+  if (!steps) {
+    found.push_back(steps.error().text());
+  }
+  for (const auto& [row, name] : steps ? *steps : DamagedSteps()) {
+    found.push_back("what it says of the step '" + name + "' is not what was written");
+  }
   return found;
+}
+
+Result<void> Catalogue::forget_damaged_steps() {
+  return alone([this]() -> Result<void> {
+    for (const auto& [row, name] : TRY(damaged_steps(*database_))) {
+      TRY(database_->run("DELETE FROM steps WHERE rowid = ?", {row}));
+    }
+    return {};
+  });
 }
 
 Result<void> Catalogue::alone(const std::function<Result<void>()>& work) {

@@ -172,6 +172,15 @@ Result<void> fill_and_sync(int file, std::string_view content, mode_t mode) {
   if (::fsync(file) != 0) {
     return system_error("cannot sync", errno);
   }
+  struct stat status {};
+  if (::fstat(file, &status) != 0) {
+    return system_error("cannot look at it again", errno);
+  }
+  if (static_cast<std::size_t>(status.st_size) != content.size()) {
+    return Error{ErrorKind::corrupt,
+                 "the file system kept " + std::to_string(status.st_size) + " of " +
+                     std::to_string(content.size()) + " bytes"};
+  }
   return {};
 }
 }  // namespace

@@ -255,6 +255,29 @@ class Damaged(Store):
         self.damage_trees("ln -sf /bin/false $file", "touch -d @7 $file", "chown 7:7 $file",
                           "setfattr -n user.x -v y $file || touch x", ": > $file")
 
+    def test_a_layer_that_got_lost_is_made_again_once(self):
+        recipe = self.recipes / "another.yaml"
+        recipe.write_text("recipe: another\nfrom: base\nprovision:\n"
+                          "  - shell: {script: cat /proc/sys/kernel/random/uuid >/srv/each-time-another}\n")
+
+        def ran():
+            steps = self.goldmill("build", recipe, "--json").json["steps"]
+            return [step["name"] for step in steps if step["result"] == "ran"]
+        self.assertIn("shell", " ".join(ran()))
+        as_guest(f"rm -r {self.tree(self.image('another')['layers'][-1])}")
+        self.assertIn("shell", " ".join(ran()))
+        self.assertEqual([], ran(), "not the row of the run whose layer got lost")
+        recipe.unlink()
+        for version in (1, 2):
+            self.goldmill("rm", f"another@{version}")
+        self.assertEqual({}, self.findings(self.check(status=0)))
+
+    def test_a_damaged_row_of_a_step_is_forgotten(self):
+        with sqlite3.connect(self.home / "catalogue.db") as catalogue:
+            catalogue.execute("UPDATE steps SET result = result || ' ' || '{' "
+                              "WHERE rowid = (SELECT max(rowid) FROM steps WHERE layer IS NOT NULL)")
+        self.expect({self.home / "catalogue.db": ("damaged", ())})
+
     def test_swapped_layers(self):
         first, second = (self.tree(layer) for layer in self.image("web")["layers"][-2:])
         aside = self.home / "trees" / "aside"
@@ -285,13 +308,15 @@ class Damaged(Store):
         self.expect({assets: ("damaged", ("base@1", "web@1"))})
 
     def test_what_nothing_needs_is_named_and_harms_nothing(self):
-        extra = self.home / "disks" / ("0" * 64 + ".qcow2")
-        extra.write_bytes(b"what is this")
+        extras = {f"disks/{'0' * 64}.qcow2", "blobs/md5", "packages/notes.txt",
+                  f"trees/{'0' * 64}", f"assets/{'0' * 64}"}
+        for extra in extras:
+            (self.home / extra).write_bytes(b"what is this")
         report = self.check(status=0)
-        self.assertEqual([("unknown", f"disks/{extra.name}")],
-                         [(entry["kind"], entry["object"]) for entry in report["findings"]])
+        self.assertEqual({extra: ("unknown", ()) for extra in extras}, self.findings(report))
         self.check("--repair", status=0)
-        self.assertTrue(extra.exists())
+        for extra in extras:
+            self.assertTrue((self.home / extra).exists(), extra)
         self.goldmill("gc")
         self.assertEqual([], self.check(status=0)["findings"])
 

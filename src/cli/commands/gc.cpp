@@ -51,7 +51,8 @@ Command gc_command() {
       .description =
           {"Removes layers, disks and packages that no image, running build or running instance "
            "needs. Results of steps that no image holds stay for a week, so that a changed or "
-           "failed build takes them up again.",
+           "failed build takes them up again, and so do downloads that were broken off. Other "
+           "files among blobs and packages go at once.",
            "With --keep or --keep-days also old versions of images go, with both those that are "
            "beyond both; but never the newest of a name, nor one that another image stands on, "
            "that an instance is linked to, or that a channel names. May run beside builds and "

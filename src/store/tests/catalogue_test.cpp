@@ -53,6 +53,39 @@ TEST_F(CatalogueTest, ADigestThatChangedIsDamage) {
   const auto damage = catalogue.damage().value();
   ASSERT_EQ(damage.size(), 1U);
   EXPECT_NE(damage[0].find("base@1"), std::string::npos);
+  const auto hidden = catalogue.update_details(built);
+  ASSERT_FALSE(hidden);
+  EXPECT_EQ(hidden.error().kind, ErrorKind::corrupt);
+  EXPECT_EQ(catalogue.damage().value(), damage);
+}
+
+TEST_F(CatalogueTest, AStepWhoseRowChangedIsDamageAndCanBeForgotten) {
+  Catalogue catalogue = Catalogue::open(file_).value();
+  StepRecord step;
+  step.image = "base";
+  for (const char* name : {"whole", "layer", "text", "key", "no layer"}) {
+    step.name = name;
+    step.key = sha256(name);
+    step.layer = sha256(std::string("layer of ") + name);
+    step.record = {{"options", {{"size", 1}}}};
+    ASSERT_TRUE(catalogue.record_step(step));
+  }
+  EXPECT_TRUE(catalogue.damage()->empty());
+  Database database = Database::open(file_).value();
+  ASSERT_TRUE(
+      database.run("UPDATE steps SET layer = ? WHERE name = 'layer'", {sha256("another").hex()}));
+  ASSERT_TRUE(database.run(
+      "UPDATE steps SET description = replace(description, '{', '[') WHERE name = 'text'"));
+  ASSERT_TRUE(database.run("UPDATE steps SET key = 'q' || substr(key, 2) WHERE name = 'key'"));
+  ASSERT_TRUE(
+      database.run("UPDATE steps SET layer = 'q' || substr(layer, 2) WHERE name = 'no layer'"));
+  EXPECT_EQ(catalogue.damage()->size(), 4U);
+  EXPECT_TRUE(catalogue.step_objects()) << "others are told in spite of these";
+  EXPECT_TRUE(catalogue.newest_steps("base", "text", 9)->empty());
+  EXPECT_TRUE(catalogue.newest_steps_on("base", "", {}, 9)->empty());
+  ASSERT_TRUE(catalogue.forget_damaged_steps());
+  EXPECT_TRUE(catalogue.damage()->empty());
+  EXPECT_TRUE(catalogue.find_step(sha256("whole")).value());
 }
 
 TEST_F(CatalogueTest, FindsByVersionChannelAndNewest) {

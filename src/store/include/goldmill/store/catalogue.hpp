@@ -81,7 +81,8 @@ class Catalogue {
 
   /// Gives the next version of the name, or the version that has this digest already.
   Result<ImageRecord> add_image(ImageRecord image);
-  /// Replaces the details of a version (a promise report, say).
+  /// Replaces the details of a version (a promise report, say). Errors: corrupt, when its row is
+  /// not what was written.
   Result<void> update_details(const ImageRecord& image);
   /// Errors: not_found, naming what there is.
   Result<ImageRecord> find_image(const ImageReference& reference);
@@ -98,6 +99,8 @@ class Catalogue {
   /// What every step made.
   Result<std::vector<StepObject>> step_objects();
   Result<void> forget_step(const Digest& key);
+  /// Those whose rows are not what was written: they run again when they are asked for.
+  Result<void> forget_damaged_steps();
   /// The layer's blob in OCI layouts from now on.
   Result<void> record_blob(const Digest& layer, const LayerBlob& blob);
   Result<std::map<Digest, LayerBlob>> layer_blobs();
@@ -107,7 +110,7 @@ class Catalogue {
   Result<void> record_content(const std::string& object, const Digest& content);
   Result<std::map<std::string, Digest>> contents();
   Result<void> forget_content(const std::string& object);
-  /// What SQLite finds wrong in its own file; empty when nothing.
+  /// What SQLite finds wrong in its own file, and rows that are not what was written.
   Result<std::vector<std::string>> damage();
   /// Nobody else writes while `work` runs; what it wrote is undone when it fails.
   Result<void> alone(const std::function<Result<void>()>& work);
