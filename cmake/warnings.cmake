@@ -25,7 +25,8 @@ if(GOLDMILL_SANITIZE)
     -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g1
     # g++ 12 warns wrongly inside std::variant under sanitizers.
     $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
-  target_link_options(goldmill_flags INTERFACE -fsanitize=address,undefined)
+  target_link_options(goldmill_flags INTERFACE -fsanitize=address,undefined
+    $<$<CXX_COMPILER_ID:Clang>:-fuse-ld=lld>)  # in a quarter of the time
   target_compile_definitions(goldmill_flags INTERFACE GOLDMILL_SANITIZED)  # memory is not measured
 endif()
 

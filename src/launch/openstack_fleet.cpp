@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "openstack_fleet.hpp"
 
+#include <array>
+#include <ctime>
 #include <thread>
 
 #include <time.h>
@@ -15,9 +17,22 @@ constexpr std::int64_t kGraceSeconds = 30;
 /// Requests at once: Nova's API gets no quicker by more.
 constexpr int kRequestsAtOnce = 8;
 constexpr std::chrono::seconds kBetweenLooks(1);
+constexpr std::chrono::seconds kLongestBetweenLooks(15);
+/// A cloud that is busy with the fleet tells of all of it for many seconds: most looks ask only for
+/// what changed, and each waits twice as long as the one before took.
+constexpr int kLooksUntilAll = 10;
+constexpr int kMostAsks = 2;
 
 std::string noted(const Record& record, const char* what) {
   return find_string(record.server, what).value_or("");
+}
+
+std::int64_t asks_of(const Record& record) {
+  return find_integer(record.server, "asks").value_or(0);
+}
+
+bool is_gone(const Server& server) {
+  return server.status == "DELETED" || server.status == "SOFT_DELETED";
 }
 
 ServerSpec spec_of(const Record& record) {
@@ -74,6 +89,20 @@ Result<std::optional<Server>> find_server(const CloudProject& project, const Rec
     }
   }
   return std::optional<Server>();
+}
+
+std::string minute_before(const std::string& time) {
+  tm parts{};
+  const char* end = ::strptime(time.c_str(), "%Y-%m-%dT%H:%M:%SZ", &parts);
+  if (end == nullptr || *end != '\0') {
+    return "";
+  }
+  const time_t before = ::timegm(&parts) - 60;
+  std::array<char, 32> text{};
+  return ::gmtime_r(&before, &parts) != nullptr &&
+                 std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts) > 0
+             ? text.data()
+             : "";
 }
 
 bool is_running(const Server& server) {
@@ -141,6 +170,7 @@ Result<void> ask_for(const CloudProject& project, const Records& records, Record
   record.instance.state = State::starting;
   record.instance.error.clear();
   record.server["asked"] = ::time(nullptr);
+  record.server["asks"] = asks_of(record) + 1;
   record.server.erase("doubt");
   TRY(records.save(record));
   CloudProject::Created created = project.create(spec_of(record));
@@ -221,7 +251,9 @@ void FleetLaunch::look_at(std::size_t index, const Server* server, std::chrono::
   const std::string doubt = noted(record, "doubt");
   if (server == nullptr && waited > std::chrono::seconds(kGraceSeconds) && trouble_.empty()) {
     const auto alone = find_server(project_, record);
-    if (alone && !*alone) {
+    if (alone && !*alone && !doubt.empty() && asks_of(record) < kMostAsks) {
+      ask_again(index);
+    } else if (alone && !*alone) {
       fail(record, doubt.empty() ? "the cloud has no such server any more" : doubt);
     }
   } else if (waited > limit) {
@@ -231,15 +263,45 @@ void FleetLaunch::look_at(std::size_t index, const Server* server, std::chrono::
   }
 }
 
+/// An answer of "internal error", after which no server came: a cloud that is busy gives such.
+void FleetLaunch::ask_again(std::size_t index) {
+  Record& record = fleet_[index];
+  const auto guard = records_.lock(record.instance.name);
+  if (!guard || !records_.load(record.instance.name)) {
+    return fail(record, "it was removed while it was being launched");
+  }
+  if (const auto asked = ask_for(project_, records_, record); !asked) {
+    return fail(record, asked.error().text());
+  }
+  asked_[index] = Clock::now();
+}
+
+Result<void> FleetLaunch::hear_of_changes() {
+  const bool of_all = looks_++ % kLooksUntilAll == 0;
+  auto servers =
+      TRY(project_.servers(fleet_.front().instance.fleet, of_all ? "" : minute_before(newest_)));
+  if (of_all) {
+    seen_.clear();
+  }
+  for (Server& server : servers) {
+    newest_ = std::max(newest_, server.updated);
+    if (is_gone(server)) {
+      seen_.erase(server.mark);
+    } else {
+      seen_[server.mark] = std::move(server);
+    }
+  }
+  return {};
+}
+
 void FleetLaunch::look(std::chrono::seconds limit) {
-  const auto servers = project_.servers(fleet_.front().instance.fleet);
-  const ServersByMark by_mark = servers ? by_marks(*servers) : ServersByMark();
+  const auto heard = hear_of_changes();
   const std::lock_guard lock(mutex_);
-  trouble_ = servers ? "" : servers.error().text();
+  trouble_ = heard ? "" : heard.error().text();
   for (std::size_t i = 0; i < fleet_.size(); ++i) {
     if (asked_[i] && fleet_[i].instance.state == State::starting) {
-      const auto found = by_mark.find(fleet_[i].domain);
-      look_at(i, found == by_mark.end() ? nullptr : found->second, limit);
+      const auto found = seen_.find(fleet_[i].domain);
+      look_at(i, found == seen_.end() ? nullptr : &found->second, limit);
     }
   }
 }
@@ -258,9 +320,13 @@ bool FleetLaunch::is_settled() {
 }
 
 void FleetLaunch::watch(std::chrono::seconds limit) {
+  Clock::duration pause = kBetweenLooks;
   while (!is_settled()) {
-    std::this_thread::sleep_for(kBetweenLooks);
+    std::this_thread::sleep_for(pause);
+    const auto begin = Clock::now();
     look(limit);
+    pause = std::clamp<Clock::duration>(
+        2 * (Clock::now() - begin), kBetweenLooks, kLongestBetweenLooks);
   }
 }
 

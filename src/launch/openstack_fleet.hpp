@@ -36,6 +36,10 @@ using ServersByMark = std::map<std::string, const Server*>;
 /// Valid while the servers are.
 ServersByMark by_marks(const std::vector<Server>& servers);
 
+/// A minute before the time that Nova wrote, as it reads it: clocks of its hosts differ. "" when it
+/// is none.
+std::string minute_before(const std::string& time);
+
 bool is_running(const Server& server);
 /// What Nova says of it goes into the record; also that it has none.
 void take_server(Record& record, const Server& server);
@@ -66,7 +70,9 @@ class FleetLaunch {
   void ask(std::size_t index);
   void watch(std::chrono::seconds limit);
   void look(std::chrono::seconds limit);
+  Result<void> hear_of_changes();
   void look_at(std::size_t index, const Server* server, std::chrono::seconds limit);
+  void ask_again(std::size_t index);
   void fail(Record& record, const std::string& why);
   bool is_settled();
 
@@ -78,6 +84,10 @@ class FleetLaunch {
   std::vector<std::optional<Clock::time_point>> asked_;
   std::string trouble_;  ///< why Nova could not be asked last
   std::atomic<bool> all_asked_ = false;
+  // Of the thread that watches.
+  std::map<std::string, Server> seen_;  ///< by their marks, as Nova told last
+  std::string newest_;                  ///< when the last of them changed
+  int looks_ = 0;
 };
 
 }  // namespace goldmill::launch

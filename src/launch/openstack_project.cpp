@@ -297,6 +297,7 @@ Result<Server> server_of(const Json& json) {
     return Error{ErrorKind::corrupt, "Nova describes a server without an id"};
   }
   server.status = said_by(find_string(json, "status").value_or("").substr(0, 32));
+  server.updated = said_by(find_string(json, "updated").value_or("").substr(0, 32));
   if (const Json* metadata = find_value(json, "metadata")) {
     server.mark = find_string(*metadata, kMark).value_or("");
   }
@@ -309,8 +310,10 @@ Result<Server> server_of(const Json& json) {
   return server;
 }
 
-Result<std::vector<Server>> CloudProject::servers(const std::string& fleet) const {
-  const std::string tags = std::string(kTag) + (fleet.empty() ? "" : "," + fleet_tag(fleet));
+Result<std::vector<Server>> CloudProject::servers(const std::string& fleet,
+                                                  const std::string& since) const {
+  const std::string tags = std::string(kTag) + (fleet.empty() ? "" : "," + fleet_tag(fleet)) +
+                           (since.empty() ? "" : "&changes-since=" + since);
   std::vector<Server> servers;
   for (const Json& entry :
        TRY(pages(CloudService::compute, "/servers/detail?tags=" + tags, "servers"))) {

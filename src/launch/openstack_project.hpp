@@ -57,7 +57,8 @@ struct Server {
   std::string mark;  ///< "": none of goldmill's
   std::string status;
   std::string fault;
-  std::string address;  ///< "": none yet
+  std::string address;       ///< "": none yet
+  std::string updated = {};  ///< when it last changed, as Nova writes time
 };
 
 class CloudProject {
@@ -84,8 +85,10 @@ class CloudProject {
     std::string doubt = {};             ///< why nobody knows
   };
   Created create(const ServerSpec& spec) const;
-  /// Those that goldmill made, of one fleet unless that is "".
-  Result<std::vector<Server>> servers(const std::string& fleet) const;
+  /// Those that goldmill made, of one fleet unless that is ""; of those only, unless it is "", that
+  /// changed `since`, removed ones among them.
+  Result<std::vector<Server>> servers(const std::string& fleet,
+                                      const std::string& since = "") const;
   /// Nothing: there is no such server.
   Result<std::optional<Server>> server(const std::string& id) const;
   /// "os-start" or "os-stop". One that is in that state already is no error.

@@ -110,7 +110,8 @@ class FakeCloud:
         return (200, {"keypair": pair}) if pair else (404, {"itemNotFound": {"message": "no"}})
 
     def make(self, wanted):
-        server = {**wanted, "id": str(uuid.uuid4()), "status": "ACTIVE", "addresses": {
+        server = {**wanted, "id": str(uuid.uuid4()), "status": "ACTIVE",
+                  "updated": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "addresses": {
             "inside": [{"addr": f"198.18.0.{len(self.servers) + 2}", "version": 4,
                         "OS-EXT-IPS:type": "fixed"}]}}
         self.servers[server["id"]] = server
@@ -120,6 +121,7 @@ class FakeCloud:
         tags = set(query.get("tags", [""])[0].split(","))
         fitting = [one for one in sorted(self.servers.values(), key=lambda one: one["id"])
                    if tags <= set(one.get("tags", [])) and
+                   one["updated"] >= query.get("changes-since", [""])[0] and
                    one["id"] > query.get("marker", [""])[0]]
         answer = {"servers": fitting[:self.page]}
         if len(fitting) > self.page:

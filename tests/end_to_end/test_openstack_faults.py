@@ -85,6 +85,7 @@ class InAFakeCloud(OwnHome):
                 status="ERROR", fault={"message": "No valid host\x1b[31m was found"})
             handler.send(status, answer)
         self.cloud.fail("POST", "/servers$", broken)
+        self.cloud.fail("POST", "/servers$", refusing(500))  # it is asked again
         fleet = self.launch("-n", "6", "--fleet", "fates", "--parallel", "1", "--json",
                             status=1).json
         rows = {row["name"]: row for row in fleet["instances"]}

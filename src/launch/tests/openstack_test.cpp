@@ -167,4 +167,12 @@ TEST(TakeAbsence, WaitsForOneThatWasJustAskedFor) {
   EXPECT_EQ(record.instance.state, State::stopped);
 }
 
+TEST(NovasTime, IsReadAndWritten) {
+  EXPECT_EQ(minute_before("2026-11-28T17:00:30Z"), "2026-11-28T16:59:30Z");
+  EXPECT_EQ(minute_before("2027-01-01T00:00:00Z"), "2026-12-31T23:59:00Z");
+  EXPECT_EQ(minute_before(""), "");
+  EXPECT_EQ(minute_before("yesterday"), "");
+  EXPECT_EQ(minute_before("2026-11-28T17:00:30Z&all_tenants=1"), "");
+}
+
 }  // namespace goldmill::launch
