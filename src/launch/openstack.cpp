@@ -239,10 +239,13 @@ void OpenStackEngine::look_at(std::vector<Record>& records) {
       continue;
     } else if (const auto found = by_mark.find(record.domain); found != by_mark.end()) {
       reconcile(record, *found->second, limits);
-    } else if (const auto alone = find_server(*project, record)) {  // its tags may be gone
-      reconcile(record, *alone, limits);
-    } else {
-      record.instance.error = alone.error().text();
+    } else if (was_asked_for(record)) {  // its tags may be gone
+      const auto alone = find_server(*project, record);
+      if (alone) {
+        reconcile(record, *alone, limits);
+      } else {
+        record.instance.error = alone.error().text();
+      }
     }
     record.instance.uptime_seconds = uptime_of(record);
   }

@@ -356,7 +356,9 @@ class Stack:
             "api_database": self.connection("nova_api"), "database": self.connection("nova"),
             "conductor": {"workers": 1},
             "scheduler": {"workers": 1, "discover_hosts_in_cells_interval": 2},
-            "filter_scheduler": {"track_instance_changes": "false"},
+            # Else many requests at once go to the host that looked best a moment ago.
+            "filter_scheduler": {"track_instance_changes": "false",
+                                 "host_subset_size": max(1, self.nodes // 4)},
             "oslo_concurrency": {"lock_path": home / "lock"},
             "wsgi": {"api_paste_config": "/etc/nova/api-paste.ini"},
             "glance": {"api_servers": self.url("glance")},
