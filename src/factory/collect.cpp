@@ -115,6 +115,12 @@ class Collection {
   Result<bool> builds_run() const;
 
   void add_freed(Bytes size) { report_.freed = Bytes{report_.freed.value + size.value}; }
+  void add_freed_inside(const fs::path& directory) {
+    std::error_code ignored;
+    for (const auto& entry : fs::recursive_directory_iterator(directory, ignored)) {
+      add_freed(size_on_disk(entry.path()));
+    }
+  }
 
   Session& session_;
   const CollectRequest& request_;
@@ -326,9 +332,7 @@ void Collection::remove_wholly(const fs::path& path, const std::string& what) {
   add_freed(size_on_disk(path));
   std::error_code ignored;
   if (fs::is_directory(fs::symlink_status(path, ignored))) {
-    for (const auto& entry : fs::recursive_directory_iterator(path, ignored)) {
-      add_freed(size_on_disk(entry.path()));
-    }
+    add_freed_inside(path);
   }
   if (request_.dry_run) {
     return;
@@ -365,9 +369,7 @@ Result<void> Collection::remove_useless_snapshots() {
   }
   report_.counts["snapshots"] += useless.size();
   for (const fs::path& directory : useless) {
-    for (const auto& entry : fs::recursive_directory_iterator(directory, ignored)) {
-      add_freed(size_on_disk(entry.path()));
-    }
+    add_freed_inside(directory);
     TRY(request_.dry_run ? Result<void>() : system::remove_tree(directory));
   }
   return {};

@@ -2,7 +2,6 @@
 #include "openstack_fleet.hpp"
 
 #include <array>
-#include <ctime>
 #include <thread>
 
 #include <time.h>
@@ -218,19 +217,30 @@ void FleetLaunch::fail(Record& record, const std::string& why) {
 void FleetLaunch::ask(std::size_t index) {
   // The thread that watches takes this one up only once it has been asked for.
   Record& record = fleet_[index];
+  const auto begin = Clock::now();
+  if (request(record)) {
+    const std::lock_guard lock(mutex_);
+    asked_[index] = begin;
+  }
+}
+
+/// Whether Nova was asked; else it has failed.
+bool FleetLaunch::request(Record& record) {
   // Whoever removes it meanwhile either finds it or keeps it from being made.
   const auto guard = records_.lock(record.instance.name);
   if (!guard || !records_.load(record.instance.name)) {
-    return fail(record, "it was removed while it was being launched");
+    fail(record, "it was removed while it was being launched");
+    return false;
   }
-  const auto begin = Clock::now();
-  record.instance.state = State::starting;
-  progress_(record.instance);
+  if (record.instance.state != State::starting) {
+    record.instance.state = State::starting;
+    progress_(record.instance);
+  }
   if (const auto asked = ask_for(project_, records_, record); !asked) {
-    return fail(record, asked.error().text());
+    fail(record, asked.error().text());
+    return false;
   }
-  const std::lock_guard lock(mutex_);
-  asked_[index] = begin;
+  return true;
 }
 
 void FleetLaunch::look_at(std::size_t index, const Server* server, std::chrono::seconds limit) {
@@ -252,7 +262,10 @@ void FleetLaunch::look_at(std::size_t index, const Server* server, std::chrono::
   if (server == nullptr && waited > std::chrono::seconds(kGraceSeconds) && trouble_.empty()) {
     const auto alone = find_server(project_, record);
     if (alone && !*alone && !doubt.empty() && asks_of(record) < kMostAsks) {
-      ask_again(index);
+      // An internal error, after which no server came: a cloud that is busy gives such.
+      if (request(record)) {
+        asked_[index] = Clock::now();
+      }
     } else if (alone && !*alone) {
       fail(record, doubt.empty() ? "the cloud has no such server any more" : doubt);
     }
@@ -261,19 +274,6 @@ void FleetLaunch::look_at(std::size_t index, const Server* server, std::chrono::
          trouble_.empty() ? "Nova has not started it in " + std::to_string(limit.count()) + " s"
                           : trouble_);
   }
-}
-
-/// An answer of "internal error", after which no server came: a cloud that is busy gives such.
-void FleetLaunch::ask_again(std::size_t index) {
-  Record& record = fleet_[index];
-  const auto guard = records_.lock(record.instance.name);
-  if (!guard || !records_.load(record.instance.name)) {
-    return fail(record, "it was removed while it was being launched");
-  }
-  if (const auto asked = ask_for(project_, records_, record); !asked) {
-    return fail(record, asked.error().text());
-  }
-  asked_[index] = Clock::now();
 }
 
 Result<void> FleetLaunch::hear_of_changes() {

@@ -72,7 +72,7 @@ class FleetLaunch {
   void look(std::chrono::seconds limit);
   Result<void> hear_of_changes();
   void look_at(std::size_t index, const Server* server, std::chrono::seconds limit);
-  void ask_again(std::size_t index);
+  bool request(Record& record);
   void fail(Record& record, const std::string& why);
   bool is_settled();
 

@@ -150,6 +150,15 @@ const char* name_of(TreeEntry::Type type) {
   return "file";
 }
 
+/// All that counts of each entry.
+Json with_contents(const FileTree& tree) {
+  Json list = tree.to_json();
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    list[i]["content"] = tree.entries[i].content.text();
+  }
+  return list;
+}
+
 /// The path's first names, as many as `depth`: what is deeper belongs to the directory there.
 std::string_view cut(std::string_view path, int depth) {
   std::size_t end = depth > 0 ? path.find('/') : 0;
@@ -202,24 +211,19 @@ FileTree FileTree::of_content(std::string_view content) {
 }
 
 Digest FileTree::digest() const {
-  Json list = to_json();
-  for (std::size_t i = 0; i < entries.size(); ++i) {
-    list[i]["content"] = entries[i].content.text();
-  }
-  return sha256(canonical(list));
+  return sha256(canonical(with_contents(*this)));
 }
 
 Json FileTree::contents(const std::string& shown, std::size_t trees) const {
   const int depth = depth_of_contents(entries, kMostContents / std::max<std::size_t>(trees, 1));
   const std::string top = shown.ends_with('/') ? shown.substr(0, shown.size() - 1) : shown;
   std::map<std::string, Sha256> digests;
-  Json list = to_json();
+  const Json list = with_contents(*this);
   for (std::size_t i = 0; i < entries.size(); ++i) {
     if (entries[i].path.empty() && entries[i].type == TreeEntry::Type::directory) {
       continue;  // the same in all trees
     }
     const std::string below(cut(entries[i].path, depth));
-    list[i]["content"] = entries[i].content.text();
     digests[below.empty() ? top : top + "/" + below].update(canonical(list[i]));
   }
   Json contents = Json::object();
@@ -239,6 +243,18 @@ Json FileTree::to_json() const {
                     {"link", entry.link}});
   }
   return list;
+}
+
+Result<void> give_input(plan::Step& step,
+                        const std::string& name,
+                        const fs::path& source,
+                        const std::string& shown,
+                        std::size_t trees) {
+  const FileTree tree = TRY(FileTree::read(source, -1));
+  step.inputs[name] = tree.digest().text();
+  step.contents[name] = tree.contents(shown, trees);
+  step.sources[name] = source;
+  return {};
 }
 
 }  // namespace goldmill::provision

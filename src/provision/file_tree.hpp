@@ -11,6 +11,7 @@
 #include <goldmill/base/digest.hpp>
 #include <goldmill/base/json.hpp>
 #include <goldmill/base/result.hpp>
+#include <goldmill/plan/step.hpp>
 
 namespace goldmill::provision {
 
@@ -45,5 +46,13 @@ struct FileTree {
   /// For the worker that writes them: [{"path", "type", "executable", "size", "link"}].
   Json to_json() const;
 };
+
+/// Reads a file or directory and makes it an input of the step, which has `trees` such; messages
+/// know it as `shown`. Errors: those of reading.
+Result<void> give_input(plan::Step& step,
+                        const std::string& name,
+                        const std::filesystem::path& source,
+                        const std::string& shown,
+                        std::size_t trees);
 
 }  // namespace goldmill::provision

@@ -53,11 +53,7 @@ class Files final : public Provisioner {
       if (copy.source.empty()) {
         options["content"] = copy.content;
       } else {
-        const FileTree tree = TRY(FileTree::read(copy.source, -1));
-        const std::string input = copy_name(copy.target);
-        step.inputs[input] = tree.digest().text();
-        step.contents[input] = tree.contents(copy.target, files.size());
-        step.sources[input] = copy.source;
+        TRY(give_input(step, copy_name(copy.target), copy.source, copy.target, files.size()));
       }
       list.push_back(std::move(options));
     }

@@ -63,8 +63,7 @@ class Packages final : public Provisioner {
                        "two packages of this step have the file name '" + file + "'",
                        "name them in two steps"};
         }
-        step.inputs[file] = TRY(FileTree::read(request.file, -1)).digest().text();
-        step.sources[file] = request.file;
+        TRY(give_input(step, file, request.file, file, requests.size()));
       }
     }
     step.options = {{"arguments", std::move(arguments)}};

@@ -9,10 +9,7 @@ namespace goldmill::provision {
 Result<Json> give_inputs(plan::Step& step, const std::vector<ToolInput>& inputs) {
   Json trees = Json::array();
   for (const ToolInput& input : inputs) {
-    const FileTree tree = TRY(FileTree::read(input.source, -1));
-    step.inputs[input.name] = tree.digest().text();
-    step.contents[input.name] = tree.contents(input.shown, inputs.size());
-    step.sources[input.name] = input.source;
+    TRY(give_input(step, input.name, input.source, input.shown, inputs.size()));
     trees.push_back({{"input", input.name}, {"to", input.to}, {"shown", input.shown}});
   }
   return trees;

@@ -135,9 +135,14 @@ std::string checksum_of(const ImageRecord& image) {
       .hex();
 }
 
+/// What an earlier goldmill wrote has none.
+bool is_other(const Json& part, const std::string& checksum) {
+  const auto written = find_string(part, kChecksum);
+  return written && *written != checksum;
+}
+
 bool is_damaged(const ImageRecord& image) {
-  const auto checksum = find_string(image.details, kChecksum);
-  return checksum && *checksum != checksum_of(image);
+  return is_other(image.details, checksum_of(image));
 }
 
 /// For the row.
@@ -189,8 +194,7 @@ Result<DamagedSteps> damaged_steps(store::Database& database) {
   DamagedSteps damaged;
   TRY(database.run(kStepColumns, {}, [&](const Row& row) -> Result<void> {
     const auto step = whole_step_of(row);
-    const auto checksum = step ? find_string(step->record, kChecksum) : std::nullopt;
-    if (!step || (checksum && *checksum != checksum_of(*step))) {
+    if (!step || is_other(step->record, checksum_of(*step))) {
       damaged.emplace_back(row.integer(9), row.text(2));
     }
     return {};
