@@ -5,7 +5,7 @@ namespace goldmill::guest {
 
 namespace {
 constexpr std::string_view kBootloaderKind = "debian.bootloader";
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;
 
 // core.img and the unsigned image hold all that grub.cfg uses: no module is ever loaded from
 // the disk. Secure Boot's signed image is the distribution's and has these as well.
@@ -55,7 +55,7 @@ fi
   if (bios) {
     text +=
         "grub-mkimage -O i386-pc -d /usr/lib/grub/i386-pc -p \"(,gpt2)/EFI/$family\" "
-        "-o \"$out/core.img\" biosdisk \"$@\"\n"
+        "-o \"$out/core.img\" biosdisk linux16 \"$@\"\n"
         "cp /usr/lib/grub/i386-pc/boot.img \"$out/boot.img\"\n";
   }
   return text;

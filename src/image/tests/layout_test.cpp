@@ -146,6 +146,17 @@ TEST(GrubConfig, NamesTheRootPartitionAndNoKernelVersion) {
   EXPECT_EQ(grub_directory("ubuntu"), "EFI/ubuntu");
 }
 
+TEST(GrubConfig, ChangesOnlyWithTheWritersVersion) {
+  const std::string text = grub_config(layout_of(disk_of(2_GiB)).value());
+  EXPECT_EQ(
+      std::make_pair(kDiskWriterVersion, sha256(text).text()),
+      std::make_pair(
+          3,
+          std::string("sha256:695a0cdf0ca91be2f52c9f9ad31e089d615a14c371718be8ff4d8488999e1930")))
+      << "an image of one digest has one disk: raise kDiskWriterVersion\n"
+      << text;
+}
+
 TEST(ImageDigest, FollowsLayersLayoutAndLock) {
   ImageFacts facts;
   facts.name = "base";

@@ -13,7 +13,7 @@
 namespace goldmill::image {
 
 /// Raised whenever the same layers and layout would give other bytes.
-inline constexpr int kDiskWriterVersion = 2;
+inline constexpr int kDiskWriterVersion = 3;
 
 struct Uuid {
   std::array<std::uint8_t, 16> bytes{};
