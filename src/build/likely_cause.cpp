@@ -141,7 +141,7 @@ bool is_text_date(const Clue& clue) {
   return clue.both_match(kPattern);
 }
 
-/// The decimal number over the byte that differs, in seconds, milliseconds or as the day.
+/// The decimal number over the byte that differs, in seconds or parts of them, or as the day.
 bool is_number_date(const Clue& clue) {
   const auto near = [&](const std::string& text) {
     const std::string_view digits = digits_at(text, clue.difference.lead);
@@ -149,7 +149,10 @@ bool is_number_date(const Clue& clue) {
     if (std::from_chars(digits.data(), digits.data() + digits.size(), number).ec != std::errc{}) {
       return false;
     }
-    return clue.is_near_a_build(number) || clue.is_near_a_build(number / 1000) ||
+    constexpr std::array<std::int64_t, 4> kParts = {1, 1000, 1'000'000, 1'000'000'000};
+    return std::any_of(kParts.begin(),
+                       kParts.end(),
+                       [&](std::int64_t part) { return clue.is_near_a_build(number / part); }) ||
            (number < 100'000 && clue.is_near_a_build(number * kDay));
   };
   return near(clue.difference.first) && near(clue.difference.second);

@@ -167,6 +167,7 @@ TEST(LikelyCause, Dates) {
               HasSubstr("date as text"));
   EXPECT_THAT(cause("built 2026-11-26", "built 2026-11-27"), HasSubstr("date as text"));
   EXPECT_THAT(cause("t=1795684901;", "t=1795684961;"), HasSubstr("as a number"));
+  EXPECT_THAT(cause("1795684901948320873", "1795684961145583608"), HasSubstr("as a number"));
   EXPECT_THAT(cause("root:*:20783:0", "root:*:20784:0"), HasSubstr("as a number"));
   EXPECT_THAT(cause("ab" + binary(kFirst) + "yz", "ab" + binary(kFirst + 60) + "yz"),
               HasSubstr("in binary"));
