@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
+#include <functional>
 #include <iterator>
 #include <set>
 
@@ -43,10 +44,12 @@ const Json* find_named(const Json& list, const std::string& name) {
   return found == list.end() ? nullptr : &*found;
 }
 
-std::string list_difference(const Json& before, const Json& now) {
+std::string list_difference(const Json& before,
+                            const Json& now,
+                            const std::function<bool(const Json& entry)>& is_looked_at) {
   for (const Json& entry : now) {
     const std::string name = identity_of(entry);
-    if (name.empty()) {
+    if (name.empty() || !is_looked_at(entry)) {
       continue;
     }
     const Json* old = find_named(before, name);
@@ -64,11 +67,31 @@ std::string list_difference(const Json& before, const Json& now) {
   }
   for (const Json& entry : before) {
     const std::string name = identity_of(entry);
-    if (!name.empty() && find_named(now, name) == nullptr) {
+    if (!name.empty() && is_looked_at(entry) && find_named(now, name) == nullptr) {
       return name + " removed";
     }
   }
   return "";
+}
+
+std::string list_difference(const Json& before, const Json& now) {
+  return list_difference(before, now, [](const Json&) { return true; });
+}
+
+/// Of packages that somebody asked for or does not any more: what came with these says less.
+std::string wishes_difference(const Json& before, const Json& now) {
+  const Json* old = find_value(before, "packages");
+  const Json* current = find_value(now, "packages");
+  if (old == nullptr || current == nullptr || !old->is_array() || !current->is_array()) {
+    return "";
+  }
+  std::vector<std::string> wished = find_strings(before, "manual");
+  for (std::string& name : find_strings(now, "manual")) {
+    wished.push_back(std::move(name));
+  }
+  return list_difference(*old, *current, [&](const Json& entry) {
+    return std::find(wished.begin(), wished.end(), find_string(entry, "name")) != wished.end();
+  });
 }
 
 std::string value_difference(const std::string& name, const Json& before, const Json& now);
@@ -79,6 +102,9 @@ bool is_named_list(const Json& value) {
 }
 
 std::string object_difference(const Json& before, const Json& now) {
+  if (std::string wish = wishes_difference(before, now); !wish.empty()) {
+    return wish;
+  }
   for (const bool named : {true, false}) {
     for (const auto& [name, value] : now.items()) {
       const Json* old = find_value(before, name);

@@ -28,6 +28,23 @@ TEST(Difference, IsSaidInWords) {
             "/etc/hosts removed");
 }
 
+TEST(Difference, PackagesThatSomebodyAskedForAreSaidBeforeWhatCameWithThem) {
+  const auto description = [](const Json& packages, const Json& manual) {
+    const Json options = {{"packages", packages}, {"manual", manual}};
+    return Json{
+        {"kind", "k"}, {"kind_version", 1}, {"options", options}, {"inputs", Json::object()}};
+  };
+  const auto package = [](const std::string& name) {
+    return Json{{"architecture", "amd64"}, {"name", name}, {"version", "1"}};
+  };
+  const Json one = description(Json::array({package("java")}), Json::array({"java"}));
+  const Json more =
+      description(Json::array({package("java"), package("libncurses6"), package("sl")}),
+                  Json::array({"java", "sl"}));
+  EXPECT_EQ(first_difference(one, more), "sl:amd64 1 added");
+  EXPECT_EQ(first_difference(more, one), "sl:amd64 removed");
+}
+
 TEST(Difference, PackagesAreSaidBeforeWhatFollowsFromThem) {
   const auto description = [](int epoch, const Json& packages) {
     const Json options = {{"epoch", epoch}, {"manual", packages.size()}, {"packages", packages}};
