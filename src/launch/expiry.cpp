@@ -38,13 +38,19 @@ void nap(int watch, std::int64_t seconds) {
   }
 }
 
+Result<void> enter(const char* directory) {
+  if (::chdir(directory) != 0) {
+    return system_error(std::string("cannot enter ") + directory, errno);
+  }
+  return {};
+}
+
 Result<Json> await_expiry(system::WorkerContext& context) {
   const fs::path home = TRY(string_at(context.request(), "home"));
   const std::string fleet = TRY(string_at(context.request(), "fleet"));
   const std::int64_t when = TRY(integer_at(context.request(), "when"));
-  if (::chdir("/") != 0) {  // not to stand in the way of an unmount
-    return system_error("cannot leave the directory", errno);
-  }
+  const std::string caller = TRY(string_at(context.request(), "directory"));
+  TRY(enter("/"));  // not to stand in the way of an unmount
   const Records records(home);
   const system::UniqueFd watch(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
   const fs::path file = records.fleet_file(fleet);
@@ -58,7 +64,9 @@ Result<Json> await_expiry(system::WorkerContext& context) {
       nap(watch.get(), left);
       continue;
     }
-    (void)list(home);  // which removes what is over
+    (void)enter(caller.c_str());  // a cloud's settings may lie there
+    (void)list(home);             // which removes what is over
+    TRY(enter("/"));
     if (records.has_fleet(fleet)) {
       nap(watch.get(), kBetweenTries);
     }
@@ -69,10 +77,13 @@ Result<Json> await_expiry(system::WorkerContext& context) {
 
 Result<void> end_in_time(const fs::path& home, const std::string& fleet, std::int64_t when) {
   const system::UniqueFd nowhere = TRY(system::open_file("/dev/null", O_WRONLY));
-  return system::start_service(
-      {.name = std::string(kWorker),
-       .request = {{"home", fs::absolute(home).string()}, {"fleet", fleet}, {"when", when}},
-       .output = nowhere.get()});
+  std::error_code ignored;
+  return system::start_service({.name = std::string(kWorker),
+                                .request = {{"home", fs::absolute(home).string()},
+                                            {"directory", fs::current_path(ignored).string()},
+                                            {"fleet", fleet},
+                                            {"when", when}},
+                                .output = nowhere.get()});
 }
 
 system::WorkerEntry expiry_worker() {

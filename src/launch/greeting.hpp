@@ -44,7 +44,7 @@ Result<void> check_identity(const machine::AgentReport& report);
 void take_report(Record& record, const machine::AgentReport& report);
 
 /// The report of a ready guest, where it has an address of its own once it has got it; without one
-/// when none came within half a minute: it is asked again by `ps` and `ssh`.
+/// when none came within a minute and a half: it is asked again by `ps` and `ssh`.
 Result<machine::AgentReport> with_address(const Record& record,
                                           machine::AgentChannel& channel,
                                           machine::AgentReport report);

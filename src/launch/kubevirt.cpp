@@ -80,16 +80,46 @@ std::string key_secret(const std::string& fleet) {
   return fleet + "-ssh-keys";
 }
 
-/// The keys that the instances accept; the agent finds them in the seed disk.
-Json secret(const LaunchRequest& request, const std::string& fleet) {
-  Json keys = Json::object();
-  for (std::size_t i = 0; i < request.keys.size(); ++i) {
-    keys["key" + std::to_string(i + 1)] = request.keys[i].line;
-  }
+std::string data_secret(const std::string& fleet) {
+  return fleet + "-user-data";
+}
+
+/// KubeVirt's webhook refuses longer ones (cloudInitUserMaxLen), but in a Secret.
+bool fits_manifest(const std::string& user_data) {
+  constexpr std::size_t kLongestUserData = 2048;
+  return base64(user_data).size() <= kLongestUserData;
+}
+
+Json secret(const std::string& name, const std::string& fleet) {
   return {{"apiVersion", "v1"},
           {"kind", "Secret"},
-          {"metadata", {{"name", key_secret(fleet)}, {"labels", labels(fleet)}}},
-          {"stringData", keys}};
+          {"metadata", {{"name", name}, {"labels", labels(fleet)}}}};
+}
+
+/// The keys that the instances accept; the agent finds them in the seed disk.
+Json secret_of_keys(const LaunchRequest& request, const std::string& fleet) {
+  Json keys = secret(key_secret(fleet), fleet);
+  for (std::size_t i = 0; i < request.keys.size(); ++i) {
+    keys["stringData"]["key" + std::to_string(i + 1)] = request.keys[i].line;
+  }
+  return keys;
+}
+
+Json secret_of_data(const LaunchRequest& request, const std::string& fleet) {
+  Json data = secret(data_secret(fleet), fleet);
+  data["data"] = {{"userdata", base64(request.user_data)}};
+  return data;
+}
+
+/// What the seed disk of each holds beside its name.
+Json seed_of(const LaunchRequest& request, const std::string& fleet) {
+  if (request.user_data.empty()) {
+    return {{"userData", "#cloud-config\n"}};  // something must be there
+  }
+  if (!fits_manifest(request.user_data)) {
+    return {{"secretRef", {{"name", data_secret(fleet)}}}};
+  }
+  return {{"userDataBase64", base64(request.user_data)}};
 }
 
 Json domain_of(const LaunchRequest& request) {
@@ -111,13 +141,9 @@ Json domain_of(const LaunchRequest& request) {
 
 /// One instance; KubeVirt gives each its name, by which the agent names the guest.
 Json instance(const LaunchRequest& request, const std::string& fleet) {
-  Json seed = {{"userDataBase64", base64(request.user_data)}};
-  if (request.user_data.empty()) {
-    seed = {{"userData", "#cloud-config\n"}};  // one of the two must be there
-  }
   const Json volumes =
       Json::array({Json{{"name", "system"}, {"containerDisk", {{"image", request.container_disk}}}},
-                   Json{{"name", "identity"}, {"cloudInitNoCloud", seed}}});
+                   Json{{"name", "identity"}, {"cloudInitNoCloud", seed_of(request, fleet)}}});
   const Json network = {{"name", "default"}, {"pod", Json::object()}};
   Json spec = {
       {"domain", domain_of(request)}, {"networks", Json::array({network})}, {"volumes", volumes}};
@@ -164,7 +190,10 @@ class KubevirtEngine final : public Engine {
                    "give one of a-z, 0-9 and '-', 54 letters at most, by --fleet"};
     }
     if (!request.keys.empty()) {
-      fleet.manifests.push_back(secret(request, fleet.name));
+      fleet.manifests.push_back(secret_of_keys(request, fleet.name));
+    }
+    if (!fits_manifest(request.user_data)) {
+      fleet.manifests.push_back(secret_of_data(request, fleet.name));
     }
     fleet.manifests.push_back(pool(request, fleet.name));
     return fleet;

@@ -411,7 +411,7 @@ void LibvirtEngine::look_at(std::vector<Record>& records) {
 
 Result<Instance> LibvirtEngine::start(const std::string& instance) {
   Record record = TRY(records_.load(instance));
-  const auto guard = TRY(records_.lock(record));
+  const auto guard = TRY(records_.lock_to_start(record));
   const auto absent = Error{ErrorKind::unavailable,
                             instance + " was never made on a host, or is gone from it",
                             "remove it and launch again: goldmill rm " + instance};

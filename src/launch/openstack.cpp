@@ -71,6 +71,7 @@ class OpenStackEngine final : public Engine {
                                     const CloudProject& project,
                                     const Terms& terms);
 
+  void remove_over(std::vector<Record>& records);
   void look_at(std::vector<Record>& records);
   void reconcile(Record& record,
                  const std::optional<Server>& server,
@@ -222,21 +223,32 @@ void OpenStackEngine::reconcile(Record& record,
   }
 }
 
-/// Those of one cloud, as they really are; those whose time is over go.
+/// Those whose time is over go, and their rows with them.
+void OpenStackEngine::remove_over(std::vector<Record>& records) {
+  constexpr std::size_t kRemovedAtOnce = 16;
+  system::side_by_side(records.size(), kRemovedAtOnce, [&](std::size_t i) {
+    const Instance& instance = records[i].instance;
+    if (is_over(instance) && !records_.is_being_launched(instance.fleet)) {
+      (void)remove(instance.name);
+    }
+  });
+  std::erase_if(records, [this](const Record& record) { return !has(record.instance.name); });
+}
+
+/// Those of one cloud, as they really are.
 void OpenStackEngine::look_at(std::vector<Record>& records) {
   const auto project = project_of(records.front());
   const auto servers =
       project ? project->servers("") : Result<std::vector<Server>>(project.error());
   const ServersByMark by_mark = servers ? by_marks(*servers) : ServersByMark();
   const LookLimits limits;
+  remove_over(records);
   for (Record& record : records) {
     if (record.server.is_null() || records_.is_being_launched(record.instance.fleet)) {
       continue;
     }
     if (!servers) {
       record.instance.error = servers.error().text();
-    } else if (is_over(record.instance) && remove(record.instance.name)) {
-      continue;
     } else if (const auto found = by_mark.find(record.domain); found != by_mark.end()) {
       reconcile(record, *found->second, limits);
     } else if (was_asked_for(record)) {  // its tags may be gone
@@ -275,7 +287,7 @@ Result<std::vector<Instance>> OpenStackEngine::list() {
 
 Result<Instance> OpenStackEngine::start(const std::string& instance) {
   Record record = TRY(records_.load(instance));
-  const auto guard = TRY(records_.lock(record));
+  const auto guard = TRY(records_.lock_to_start(record));
   const Error absent{ErrorKind::unavailable,
                      instance + " was never made in the cloud, or is gone from it",
                      "remove it and launch again: goldmill rm " + instance};

@@ -144,6 +144,12 @@ void bound_console(machine::Qmp& control) {
   (void)control.execute("chardev-change", Json{{"id", "serial"}, {"backend", ring}});
 }
 
+void bound_console(const fs::path& directory) {
+  if (auto control = machine::Qmp::connect(directory / machine::kQmpSocket)) {
+    bound_console(*control);
+  }
+}
+
 /// Looked at once for all that this process starts.
 Result<std::shared_ptr<const Snapshot>> checked_snapshot(const fs::path& directory) {
   static std::mutex lock;
@@ -154,6 +160,25 @@ Result<std::shared_ptr<const Snapshot>> checked_snapshot(const fs::path& directo
     snapshot = std::make_shared<const Snapshot>(TRY(open_snapshot(directory)));
   }
   return snapshot;
+}
+
+/// Ends what still runs of an instance whose record is damaged: its socket is there as long.
+Result<void> end_unknown(const fs::path& directory) {
+  const fs::path socket = directory / machine::kQmpSocket;
+  if (auto control = machine::Qmp::connect(socket)) {
+    (void)control->execute("quit");
+  }
+  const auto end = Clock::now() + std::chrono::seconds(20);
+  while (machine::connect_unix(socket)) {
+    if (Clock::now() > end) {
+      return Error{ErrorKind::tool_failed,
+                   "its QEMU does not end, and its record, which knew its number, is damaged",
+                   "end the qemu-system-x86_64 process that says '-name " +
+                       directory.filename().string() + "', then try again"};
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  return {};
 }
 
 /// A guest that writes where this machine's disk has no room left is paused by QEMU.
@@ -331,9 +356,7 @@ Result<AgentReport> QemuEngine::boot(const Record& record, const Surroundings& a
   };
   AgentReport report = TRY(channel.personalise(
       identity_of(record, around.key), {AgentChannel::Goal::ready, around.ready_limit, give_up}));
-  if (auto control = machine::Qmp::connect(directory / machine::kQmpSocket)) {
-    bound_console(*control);
-  }
+  bound_console(directory);
   return with_address(record, channel, std::move(report));
 }
 
@@ -497,7 +520,12 @@ std::optional<Error> QemuEngine::adopt(Record& record, const LookLimits& limits)
   const fs::path directory = records_.directory(record.instance.name);
   const auto key = machine::own_key(records_.home());
   auto channel = AgentChannel::connect(directory / machine::kAgentSocket);
-  return key && channel ? launch::adopt(record, *key, *channel, limits.guests) : std::nullopt;
+  const auto objection =
+      key && channel ? launch::adopt(record, *key, *channel, limits.guests) : std::nullopt;
+  if (record.instance.state == State::ready) {
+    bound_console(directory);
+  }
+  return objection;
 }
 
 /// Of one on a bridge that had none when it got ready.
@@ -593,7 +621,7 @@ Result<std::vector<Instance>> QemuEngine::list() {
 
 Result<Instance> QemuEngine::start(const std::string& instance) {
   Record record = TRY(records_.load(instance));
-  const auto guard = TRY(records_.lock(record));
+  const auto guard = TRY(records_.lock_to_start(record));
   if (record.process && machine::is_alive(*record.process)) {
     return go_on(record);
   }
@@ -602,6 +630,7 @@ Result<Instance> QemuEngine::start(const std::string& instance) {
   std::shared_ptr<const Snapshot> snapshot;
   if (record.instance.state == State::prepared && !record.snapshot.empty()) {
     snapshot = TRY(checked_snapshot(record.snapshot));
+    TRY(check_fit(*snapshot, around.accelerator.kind));
     around.snapshot = snapshot.get();
   }
   const Bytes available = system::available_memory();
@@ -654,7 +683,8 @@ Result<void> QemuEngine::stop(const std::string& instance, std::chrono::seconds 
 Result<void> QemuEngine::remove(const std::string& instance) {
   auto loaded = records_.load(instance);
   if (!loaded && loaded.error().kind == ErrorKind::corrupt) {
-    return records_.erase(instance);  // nobody knows more of it
+    TRY(end_unknown(records_.directory(instance)));
+    return records_.erase(instance);
   }
   Record record = TRY(std::move(loaded));
   const auto kill = [&record]() -> Result<void> {

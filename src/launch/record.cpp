@@ -196,6 +196,9 @@ Result<Record> record_of(const Json& json) {
   if (!record.network.is_shared() && record.domain.empty()) {
     record.instance.address = "127.0.0.1";
   }
+  // Neither an address in a network namespace nor a port of this machine's is an instance's own.
+  record.instance.own_address =
+      record.network.kind != Network::Kind::netns && record.instance.ssh_port == kSshPort;
   record.user_data = find_string(json, "user_data").value_or("");
   if (const Json* keys = find_value(json, "keys"); keys != nullptr && keys->is_array()) {
     for (const Json& key : *keys) {
@@ -462,6 +465,16 @@ Result<system::FileLock> Records::lock(Record& record) const {
   auto guard = TRY(lock(record.instance.name));
   record = TRY(load(record.instance.name));
   return guard;
+}
+
+Result<system::FileLock> Records::lock_to_start(Record& record) const {
+  // The launcher takes no lock for each: it would start it a second time.
+  if (is_being_launched(record.instance.fleet)) {
+    return Error{ErrorKind::conflict,
+                 "fleet " + record.instance.fleet + " is being launched",
+                 "goldmill ps shows when " + record.instance.name + " is ready"};
+  }
+  return lock(record);
 }
 
 Result<system::FileLock> Records::lock_until(std::chrono::steady_clock::time_point end,

@@ -94,6 +94,8 @@ class Records {
   Result<system::FileLock> lock(const std::string& name) const;
   /// The lock, with the record as whoever had it before left it. Errors: not_found.
   Result<system::FileLock> lock(Record& record) const;
+  /// The same for who starts it. Errors: conflict, while its launcher may be about to; not_found.
+  Result<system::FileLock> lock_to_start(Record& record) const;
   /// The same for who only looks: until then, though at least once. Errors: conflict, of one that
   /// somebody starts or stops; not_found.
   Result<system::FileLock> lock_until(std::chrono::steady_clock::time_point end,

@@ -89,6 +89,30 @@ Json conditions_of(const SnapshotRequest& request) {
           {"processor", native ? host_processor() : ""}};
 }
 
+/// What conditions follow from.
+Json wishes_of(const SnapshotRequest& request) {
+  return {{"image", request.image_digest},
+          {"disk_format", request.disk_format},
+          {"disk_size", request.disk_size.value},
+          {"memory", request.memory.value},
+          {"cpus", request.cpus},
+          {"kernel", request.kernel_boot.arguments},
+          {"accelerator", machine::name_of(request.accelerator)}};
+}
+
+Result<SnapshotRequest> request_of(const Json& wishes) {
+  SnapshotRequest request;
+  request.image_digest = TRY(string_at(wishes, "image"));
+  request.disk_format = TRY(string_at(wishes, "disk_format"));
+  request.disk_size = Bytes{static_cast<std::uint64_t>(TRY(integer_at(wishes, "disk_size")))};
+  request.memory = Bytes{static_cast<std::uint64_t>(TRY(integer_at(wishes, "memory")))};
+  request.cpus = static_cast<int>(TRY(integer_at(wishes, "cpus")));
+  request.kernel_boot.arguments = TRY(string_at(wishes, "kernel"));
+  const bool native = TRY(string_at(wishes, "accelerator")) == name_of(machine::Accelerator::kvm);
+  request.accelerator = native ? machine::Accelerator::kvm : machine::Accelerator::tcg;
+  return request;
+}
+
 Result<Digest> digest_of_file(const fs::path& path) {
   const UniqueFd file = TRY(system::open_file(path, O_RDONLY | O_NOFOLLOW));
   return system::digest_of(file.get()).context(path.string());
@@ -109,11 +133,39 @@ Bytes bytes_in(const fs::path& directory) {
   return sum;
 }
 
+Result<Json> facts_in(const fs::path& directory) {
+  const fs::path file = directory / kFacts;
+  return parse_json(TRY(system::read_file(file, 1_MiB)), file.string());
+}
+
 }  // namespace
 
+Json facts_of(const SnapshotRequest& request) {
+  return {{"conditions", conditions_of(request)},
+          {"wishes", wishes_of(request)},
+          {"image", request.image}};
+}
+
+bool still_fits(const Json& facts) {
+  const Json* wishes = find_value(facts, "wishes");  // none: of an older goldmill
+  const Json* conditions = find_value(facts, "conditions");
+  const auto request = wishes != nullptr ? request_of(*wishes) : Error{ErrorKind::corrupt, ""};
+  return request && conditions != nullptr && conditions_of(*request) == *conditions;
+}
+
+Result<void> check_fit(const Snapshot& snapshot, machine::Accelerator accelerator) {
+  const Json* wishes = find_value(snapshot.facts, "wishes");
+  const auto of = wishes != nullptr ? find_string(*wishes, "accelerator") : std::nullopt;
+  if (still_fits(snapshot.facts) && of == name_of(accelerator)) {
+    return {};
+  }
+  return Error{ErrorKind::conflict,
+               "the snapshot that it is to go on from is of another QEMU, processor or goldmill",
+               "remove it and launch again: launch --warm makes one that fits"};
+}
+
 Result<Snapshot> open_snapshot(const fs::path& directory) {
-  const std::string text = TRY(system::read_file(directory / kFacts, 1_MiB));
-  const Json facts = TRY(parse_json(text, (directory / kFacts).string()));
+  const Json facts = TRY(facts_in(directory));
   for (const char* name : {kState, kDisk}) {
     if (TRY(digest_of_file(directory / name)) != TRY(digest_in(facts, name))) {
       return Error{ErrorKind::corrupt, (directory / name).string() + " is damaged"};
@@ -124,6 +176,7 @@ Result<Snapshot> open_snapshot(const fs::path& directory) {
   snapshot.directory = directory;
   snapshot.memory = TRY(machine::load_memory(memory.get(), TRY(digest_in(facts, kMemory))));
   snapshot.bytes = bytes_in(directory);
+  snapshot.facts = facts;
   return snapshot;
 }
 
@@ -227,7 +280,7 @@ class Shot {
 
   Result<Digest> record() {
     const UniqueFd memory = TRY(create(kMemory));
-    Json facts = {{"conditions", conditions_of(request_)}, {"image", request_.image}};
+    Json facts = facts_of(request_);
     facts[kMemory] = TRY(machine::store_memory(memory_.get(), memory.get())).text();
     for (const char* name : {kState, kDisk}) {
       facts[name] = TRY(digest_of_file(directory_ / name)).text();
@@ -320,17 +373,15 @@ std::vector<fs::path> directories_below(const fs::path& home) {
   return directories;
 }
 
-/// Whether this machine's QEMU could go on from it. One in the making, held by its lock, could.
-bool fits_this_qemu(const fs::path& directory) {
+/// Whether a launch could choose it. One in the making, held by its lock, will be.
+bool is_of_use(const fs::path& directory) {
   const std::string name = directory.filename();
   if (name.starts_with(".")) {
     return !system::FileLock::try_acquire(directory.parent_path() / (name.substr(1) + ".lock"),
                                           system::FileLock::Mode::exclusive);
   }
-  const auto text = system::read_file(directory / kFacts, 1_MiB);
-  const auto facts = parse_json(text ? *text : "", kFacts);
-  const Json* conditions = facts ? find_value(*facts, "conditions") : nullptr;
-  return conditions != nullptr && find_string(*conditions, "qemu") == machine::qemu_version();
+  const auto facts = facts_in(directory);
+  return facts && still_fits(*facts);
 }
 }  // namespace
 
@@ -344,7 +395,7 @@ Result<std::vector<fs::path>> useless_snapshots(const fs::path& home) {
   }
   std::vector<fs::path> useless;
   for (const fs::path& directory : directories_below(home)) {
-    if (!used.contains(directory) && !fits_this_qemu(directory)) {
+    if (!used.contains(directory) && !is_of_use(directory)) {
       useless.push_back(directory);
     }
   }

@@ -9,6 +9,7 @@
 #include <string>
 
 #include <goldmill/base/digest.hpp>
+#include <goldmill/base/json.hpp>
 #include <goldmill/machine/machine.hpp>
 #include <goldmill/system/file.hpp>
 
@@ -36,10 +37,21 @@ struct Snapshot {
   system::UniqueFd memory;  ///< sealed
   bool made = false;        ///< just now, since none was there or it did not fit
   Bytes bytes;              ///< on the disk
+  Json facts;               ///< facts_of() it, and the digests of its files
 };
+
+/// What a snapshot says of itself: all that must be equal for QEMU to go on from it, and what that
+/// follows from.
+Json facts_of(const SnapshotRequest& request);
+
+/// Whether a machine as this goldmill and its QEMU start it now could go on from it.
+bool still_fits(const Json& facts);
 
 /// One that was made, after a look at every byte. Errors: not_found (no snapshot), corrupt.
 Result<Snapshot> open_snapshot(const std::filesystem::path& directory);
+
+/// Errors: conflict, of one that this machine cannot go on from by this accelerator.
+Result<void> check_fit(const Snapshot& snapshot, machine::Accelerator accelerator);
 
 /// Finds the snapshot that fits, or makes it; of several at once one makes it. A damaged one is
 /// made again. Errors: those of a boot, with its likely cause; unavailable (the image's agent).

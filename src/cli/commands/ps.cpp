@@ -4,6 +4,7 @@
 
 #include <goldmill/base/suggestion.hpp>
 #include <goldmill/launch/launch.hpp>
+#include <goldmill/system/side_by_side.hpp>
 
 #include "commands.hpp"
 
@@ -24,8 +25,6 @@ std::string uptime_text(double seconds) {
   return std::to_string(minutes / 60) + " h " + std::to_string(minutes % 60) + " min";
 }
 
-constexpr std::uint16_t kSshPort = 22;
-
 /// How programs other than goldmill reach an instance by SSH.
 using Line = std::string (*)(const launch::Instance&, const launch::SshAccess&);
 
@@ -38,13 +37,6 @@ std::string ssh_config(const launch::Instance& instance, const launch::SshAccess
          (access.proxy.empty() ? "" : "  ProxyCommand " + access.proxy + "\n");
 }
 
-std::string hosts_line(const launch::Instance& instance, const launch::SshAccess& access) {
-  // Neither an address in a network namespace nor a port of this machine's is at the other end of
-  // a name.
-  const bool has_own = access.proxy.empty() && access.port == kSshPort;
-  return has_own ? access.address + " " + instance.hostname + "\n" : "";
-}
-
 std::string ansible_line(const launch::Instance& instance, const launch::SshAccess& access) {
   return instance.name + " ansible_host=" + access.address +
          " ansible_port=" + std::to_string(access.port) + " ansible_user=" + access.user +
@@ -55,35 +47,68 @@ std::string ansible_line(const launch::Instance& instance, const launch::SshAcce
          (access.proxy.empty() ? "" : " -o ProxyCommand=\"" + access.proxy + "\"") + "'\n";
 }
 
-/// By fleet; instances that cannot be reached are left out.
-Result<std::string> listing(const std::filesystem::path& home,
-                            const std::vector<launch::Instance>& instances,
-                            const std::string& format) {
-  const std::map<std::string, Line> lines = {
-      {"ssh-config", ssh_config}, {"hosts", hosts_line}, {"ansible", ansible_line}};
-  const auto line = lines.find(format);
-  if (line == lines.end()) {
-    return Error{ErrorKind::invalid_input,
-                 "there is no format '" + format + "'",
-                 did_you_mean(format, {"ssh-config", "hosts", "ansible"})};
-  }
-  std::map<std::string, std::string> fleets;
+/// Of those that have a name for other machines, too: no SSH is needed for it.
+std::string hosts_file(const std::vector<launch::Instance>& instances) {
+  std::string text;
   for (const launch::Instance& instance : instances) {
-    if (instance.address.empty()) {
-      continue;  // it was asked just now
+    if (instance.own_address && !instance.address.empty()) {
+      text += instance.address + " " + instance.hostname + "\n";
     }
-    if (const auto access = launch::ssh_access(home, instance.name)) {
-      fleets[instance.fleet] += line->second(instance, *access);
+  }
+  return text;
+}
+
+/// By fleet; how many cannot be reached is told.
+std::string listing(const std::filesystem::path& home,
+                    const std::vector<launch::Instance>& instances,
+                    Line line,
+                    bool grouped,
+                    Terminal& terminal) {
+  std::vector<std::string> entries(instances.size());
+  // A cloud's instances are each asked for the key that they show.
+  constexpr std::size_t kAskedAtOnce = 16;
+  system::side_by_side(instances.size(), kAskedAtOnce, [&](std::size_t i) {
+    const bool reachable = !instances[i].address.empty();  // it was asked just now
+    const auto access = reachable ? launch::ssh_access(home, instances[i].name)
+                                  : Error{ErrorKind::unavailable, "no address"};
+    entries[i] = access ? line(instances[i], *access) : "";
+  });
+  std::map<std::string, std::string> fleets;
+  for (std::size_t i = 0; i < instances.size(); ++i) {
+    if (!entries[i].empty()) {
+      fleets[instances[i].fleet] += entries[i];
     }
   }
   std::string text;
-  for (const auto& [fleet, entries] : fleets) {
+  for (const auto& [fleet, lines] : fleets) {
     // A group of Ansible's has no hyphen in its name.
     std::string group = fleet;
     std::replace(group.begin(), group.end(), '-', '_');
-    text += (format == "ansible" ? "[" + group + "]\n" : "") + entries;
+    text += (grouped ? "[" + group + "]\n" : "") + lines;
+  }
+  if (const auto left_out = std::count(entries.begin(), entries.end(), ""); left_out > 0) {
+    terminal.note(std::to_string(left_out) + " of " + std::to_string(instances.size()) +
+                  " cannot be reached by SSH, and are left out");
   }
   return text;
+}
+
+Result<std::string> formatted(const std::filesystem::path& home,
+                              const std::vector<launch::Instance>& instances,
+                              const std::string& format,
+                              Terminal& terminal) {
+  if (format == "hosts") {
+    return hosts_file(instances);
+  }
+  if (format == "ssh-config") {
+    return listing(home, instances, ssh_config, false, terminal);
+  }
+  if (format == "ansible") {
+    return listing(home, instances, ansible_line, true, terminal);
+  }
+  return Error{ErrorKind::invalid_input,
+               "there is no format '" + format + "'",
+               did_you_mean(format, {"ssh-config", "hosts", "ansible"})};
 }
 
 Table table_of(const std::vector<launch::Instance>& instances) {
@@ -119,7 +144,7 @@ int run_ps(const Parsed& parsed, Terminal& terminal) {
     }
     const auto instances = TRY(launch::list(session.home.root()));
     if (format) {
-      terminal.print(TRY(listing(session.home.root(), instances, *format)));
+      terminal.print(TRY(formatted(session.home.root(), instances, *format, terminal)));
     } else if (terminal.json()) {
       Json rows = Json::array();
       for (const launch::Instance& instance : instances) {

@@ -49,6 +49,19 @@ TEST_F(Kubevirt, AFleetIsAPoolOfItsContainerDisk) {
   EXPECT_EQ(to_json(fleet).at("manifests").size(), 2U);
 }
 
+TEST_F(Kubevirt, UserDataThatAManifestMayNotHoldIsASecret) {
+  request_.user_data = std::string(1530, 'x');  // 2040 in base64
+  ASSERT_EQ(launched()->manifests.size(), 1U);
+  request_.user_data += "longer one";
+  const Fleet fleet = launched().value();
+  ASSERT_EQ(fleet.manifests.size(), 2U);
+  const Json& spec =
+      fleet.manifests[1].at(Json::json_pointer("/spec/virtualMachineTemplate/spec/template/spec"));
+  EXPECT_EQ(at(spec, "/volumes/1/cloudInitNoCloud/secretRef/name"),
+            at(fleet.manifests[0], "/metadata/name"));
+  EXPECT_EQ(fleet.manifests[0].at("data").at("userdata").get<std::string>().size(), 2056U);
+}
+
 TEST_F(Kubevirt, WhatAClusterCannotDoIsRefused) {
   ASSERT_TRUE(launched());
   const LaunchRequest good = request_;

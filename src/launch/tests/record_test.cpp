@@ -20,6 +20,7 @@
 #include <goldmill/system/memory.hpp>
 
 #include "../budget.hpp"
+#include "../snapshot.hpp"
 
 namespace goldmill::launch {
 
@@ -459,17 +460,55 @@ TEST_F(RecordTest, AWarmInstanceStandsOnItsSnapshot) {
   EXPECT_EQ(header.find(request_.disk.string()), std::string::npos);
 }
 
+Json warm_facts() {
+  SnapshotRequest request;
+  request.image = "java@3";
+  request.image_digest = std::string(64, 'a');
+  request.disk_format = "qcow2";
+  request.disk_size = 4_GiB;
+  request.memory = 512_MiB;
+  return facts_of(request);
+}
+
+TEST(Snapshot, FitsTheMachineOfWhichItWasTaken) {
+  EXPECT_TRUE(still_fits(warm_facts()));
+  EXPECT_FALSE(still_fits(Json::object())) << "an older goldmill wrote less";
+  for (const char* condition : {"qemu", "format", "machine", "disk_size", "kernel"}) {
+    Json facts = warm_facts();
+    facts["conditions"][condition] = "another";
+    EXPECT_FALSE(still_fits(facts)) << condition;
+  }
+  Snapshot snapshot;
+  snapshot.facts = warm_facts();
+  EXPECT_TRUE(check_fit(snapshot, machine::Accelerator::tcg));
+  EXPECT_FALSE(check_fit(snapshot, machine::Accelerator::kvm));
+}
+
+TEST_F(RecordTest, WhatALauncherIsAboutToStartNobodyElseStarts) {
+  auto prepared = std::make_optional(records_.prepare(request_).value());
+  const std::string name = prepared->records.at(0).instance.name;
+  const auto refused = start(home_, name);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::conflict);
+  EXPECT_THAT(refused.error().message, testing::HasSubstr("is being launched"));
+  prepared.reset();
+  Record record = records_.load(name).value();
+  EXPECT_TRUE(records_.lock_to_start(record));
+}
+
 TEST_F(RecordTest, SnapshotsThatServeNobodyAreUseless) {
   const fs::path image = home_ / "snapshots" / "image";
-  const auto make = [&image](const std::string& name, const std::string& qemu) {
+  const auto make = [&image](const std::string& name, const Json& facts) {
     EXPECT_TRUE(system::make_directories(image / name));
-    const Json facts = {{"conditions", {{"qemu", qemu}}}};
     EXPECT_TRUE(system::write_file(image / name / "snapshot.json", facts.dump()));
   };
-  make("fits.1", machine::qemu_version());
-  make("older.1", "another");
-  make("older.2", "another");
-  make(".died", machine::qemu_version());
+  const Json fits = warm_facts();
+  Json older = fits;
+  older["conditions"]["qemu"] = "another";
+  make("fits.1", fits);
+  make("older.1", older);
+  make("older.2", older);
+  make(".died", fits);
   ASSERT_TRUE(records_.prepare(request_, image / "older.2"));
   auto useless = useless_snapshots(home_).value();
   std::sort(useless.begin(), useless.end());

@@ -116,6 +116,7 @@ struct Instance {
   std::string ssh_user;
   std::string address;  ///< where its SSH server is reached; "": not known
   std::uint16_t ssh_port = 0;
+  bool own_address = false;  ///< the address is its own on a network that this machine sees
   State state = State::prepared;
   std::optional<double> ready_seconds;   ///< from its start to its agent's "ready"
   std::optional<double> uptime_seconds;  ///< of its machine, while it runs
