@@ -40,12 +40,20 @@ Result<void> prepare_home(const fs::path& home) {
 }
 
 namespace {
-/// What guest ids own in a home that stands in a work directory.
+Result<void> remove_work(const fs::path& path);
+
+/// What guest ids own in a home that stands in a work directory. Its own work directories are the
+/// caller's, as this one is.
 Result<void> clear_inner_home(const fs::path& home) {
-  for (const char* area : {"trees", "assets", "work"}) {
-    std::error_code ignored;
+  std::error_code ignored;
+  for (const char* area : {"trees", "assets"}) {
     for (const auto& entry : fs::directory_iterator(home / area, ignored)) {
       TRY(remove_guest_tree(home / area, entry.path().filename()));
+    }
+  }
+  for (const auto& entry : fs::directory_iterator(home / "work", ignored)) {
+    if (!remove_work(entry.path())) {
+      TRY(remove_guest_tree(home / "work", entry.path().filename()));
     }
   }
   return {};

@@ -63,8 +63,10 @@ std::string changed_wishes(const LockFile& lock, const Json& wishes) {
     const Json* install = find_value(requests, "install");
     for (const Json& entry : install == nullptr ? Json::array() : *install) {
       const std::string version = find_string(entry, "version").value_or("");
+      const std::string content = find_string(entry, "sha256").value_or("");
       all.insert(find_string(entry, "name").value_or("") + find_string(entry, "file").value_or("") +
-                 (version.empty() ? "" : "=" + version));
+                 (version.empty() ? "" : "=" + version) +
+                 (content.empty() ? "" : " of " + content.substr(0, 7 + 12)));
     }
     return all;
   };
@@ -246,8 +248,9 @@ std::string ImageBuild::why_stale(const LockFile& lock, const Json& wishes) cons
 Result<void> ImageBuild::use_lock(LockFile lock) {
   const std::string file = LockFile::path_for(subject_->own.file).string();
   lock_ = std::move(lock);
-  TRY(forget_gone_steps());
   pinned_ = TRY(lock_.pinned().context(file));
+  TRY(forget_gone_steps());
+  pinned_.step_packages = TRY(lock_.pinned()).step_packages;
   return {};
 }
 
@@ -257,8 +260,11 @@ Result<void> ImageBuild::forget_gone_steps() {
     return {};
   }
   Json left = Json::object();
-  for (const plan::Step& step : TRY(provision::make_steps(subject_->own))) {
-    if (const Json* entry = find_value(lock_.step_packages, step.name)) {
+  for (plan::Step& step : TRY(provision::make_steps(subject_->own))) {
+    add_tools(step, pinned_.step_tools);
+    const Json* same = locked_packages_of(step);
+    const Json* entry = same != nullptr ? same : find_value(lock_.step_packages, step.name);
+    if (entry != nullptr) {
       left[step.name] = *entry;
     }
   }
@@ -412,14 +418,28 @@ plan::Step ImageBuild::with_locked_packages(plan::Step step) const {
   if (!has_locked_packages(step)) {
     return step;
   }
-  const Json packages = lock_.step_packages[step.name].value("packages", Json::array());
+  const Json packages = locked_packages_of(step)->value("packages", Json::array());
   return plan::with_packages(std::move(step), packages);
 }
 
 /// None may be what it discovered, too: then it needs no archive.
 bool ImageBuild::has_locked_packages(const plan::Step& step) const {
-  const Json* entry = find_value(lock_.step_packages, step.name);
-  return entry != nullptr && find_string(*entry, "declared") == plan::declaration_of(step).text();
+  return locked_packages_of(step) != nullptr;
+}
+
+/// By what the step says: its name, which a file's name is part of, may have changed.
+const Json* ImageBuild::locked_packages_of(const plan::Step& step) const {
+  const std::string declared = plan::declaration_of(step).text();
+  const auto says_this = [&](const Json& entry) {
+    return find_string(entry, "declared") == declared;
+  };
+  const Json* named = find_value(lock_.step_packages, step.name);
+  if (named != nullptr && says_this(*named)) {
+    return named;
+  }
+  const auto found =
+      std::find_if(lock_.step_packages.begin(), lock_.step_packages.end(), says_this);
+  return found == lock_.step_packages.end() ? nullptr : &*found;
 }
 
 /// What a step discovered goes into the lock, where later builds and other machines find it.
@@ -465,7 +485,8 @@ Result<ImageReport> ImageBuild::run() {
   runner.set_layout(layout_);
   runner.set_shell_on_failure(request_->shell_on_failure);
   runner.set_door([this](const plan::Step& step, const std::filesystem::path& scratch) {
-    return family_->door(view(), pinned_, {step.name, scratch, has_locked_packages(step)});
+    const bool only_locked = request_->locked || has_locked_packages(step);
+    return family_->door(view(), pinned_, {step.name, scratch, only_locked});
   });
   for (const plan::PlannedStep& planned : plan.steps) {
     if (planned.done) {
@@ -507,12 +528,23 @@ Result<void> ImageBuild::claim_layers(Claims& claims, const plan::Plan& plan) co
   for (const Digest& layer : plan.parent_layers) {
     objects.push_back(session_->home.name_of(session_->home.tree(layer)));
   }
+  if (subject_->parent) {
+    objects.push_back(session_->home.name_of(session_->home.blob(subject_->parent->record.digest)));
+  }
   for (const plan::PlannedStep& planned : plan.steps) {
     if (planned.done) {
       objects.push_back(name_of_result(*planned.done));
     }
   }
-  return claims.add(objects);
+  TRY(claims.add(objects));
+  // From here on nobody removes the parent; before, somebody may have.
+  if (subject_->parent &&
+      !TRY(session_->catalogue.find_image_by_digest(subject_->parent->record.digest))) {
+    return Error{ErrorKind::conflict,
+                 subject_->parent->record.reference() + " was removed in the meantime",
+                 "build it again: goldmill build " + subject_->own.file.string()};
+  }
+  return {};
 }
 
 Result<void> ImageBuild::run_steps(StepRunner& runner,
@@ -531,7 +563,7 @@ Result<void> ImageBuild::run_steps(StepRunner& runner,
     const bool runs = !done.has_value();
     if (runs) {
       session_->observer.step_started(plan.image, planned.step.name, planned.reason);
-      done = TRY(runner.run(planned.step, layers_));
+      done = TRY(run_step(runner, planned.step));
       session_->observer.step_ended(planned.step.name, "ran", done->seconds);
     }
     report.steps.push_back({planned.step.name, key.text(), runs, runs ? done->seconds : 0});
@@ -545,6 +577,21 @@ Result<void> ImageBuild::run_steps(StepRunner& runner,
     }
   }
   return {};
+}
+
+/// With --locked a step may install nothing that it did not install before.
+Result<plan::DoneStep> ImageBuild::run_step(StepRunner& runner, const plan::Step& step) const {
+  auto done = runner.run(step, layers_);
+  if (done || !request_->locked || has_locked_packages(step) ||
+      done.error().kind != ErrorKind::tool_failed || !step.kind.starts_with("provision.")) {
+    return done;
+  }
+  Error error = done.error();
+  error.hint =
+      "the lock has no packages of this step, and --locked resolves none: a build without it "
+      "writes down what the step installs" +
+      (error.hint.empty() ? "" : "; " + error.hint);
+  return error;
 }
 
 void ImageBuild::keep_result(const plan::PlannedStep& planned) {
@@ -646,6 +693,35 @@ bool ImageBuild::has_disk(const store::ImageRecord& image) const {
   return disk_files(session_->home, image.digest).has_value();
 }
 
+/// All steps are done, and yet there is no such image.
+std::string ImageBuild::why_another_disk() const {
+  const auto before = session_->catalogue.find_image({subject_->own.name, 0, ""});
+  if (!before) {
+    return "new";
+  }
+  const auto facts = [](const Json& layout, std::int64_t epoch, const std::string& lock) {
+    return Json{{"kind", "disk"},
+                {"options", {{"disk", layout}, {"epoch", epoch}}},
+                {"inputs", {{"lock", lock}}}};
+  };
+  const Json* labels = find_value(before->config.value("config", Json::object()), "Labels");
+  const std::string lock =
+      labels == nullptr ? "" : find_string(*labels, "org.goldmill.lock").value_or("");
+  const Json* layout = find_value(before->details, "layout");
+  const auto size = layout == nullptr ? std::nullopt : find_integer(*layout, "size");
+  if (const auto other = static_cast<std::int64_t>(layout_.size); size && *size != other) {
+    return "size " + to_text(Bytes{static_cast<std::uint64_t>(*size)}) + " -> " +
+           to_text(Bytes{static_cast<std::uint64_t>(other)});
+  }
+  const std::string why =
+      plan::first_difference(facts(layout == nullptr ? Json() : *layout,
+                                   find_integer(before->details, "epoch").value_or(0),
+                                   lock),
+                             facts(layout_.to_json(), lock_.epoch, lock_.digest().text()),
+                             plan::Parent{});
+  return why.empty() ? "new" : why;
+}
+
 plan::PlannedStep ImageBuild::plan_disk(const plan::Plan& plan,
                                         const std::optional<store::ImageRecord>& finished) const {
   plan::PlannedStep disk;
@@ -656,7 +732,7 @@ plan::PlannedStep ImageBuild::plan_disk(const plan::Plan& plan,
   if (runs != plan.steps.end()) {
     disk.reason = runs->step.name + " runs before it";
   } else if (!finished) {
-    disk.reason = "new";
+    disk.reason = why_another_disk();
   } else if (!has_disk(*finished)) {
     disk.reason = "its disk is gone";
   } else {
@@ -688,6 +764,10 @@ Result<void> ImageBuild::finish(StepRunner& runner,
                                 const plan::Plan& plan,
                                 ImageReport& report) {
   store::ImageRecord record = TRY(identify());
+  if (!request_->only.empty() && !request_->only.contains(record.digest)) {
+    return Error{ErrorKind::conflict,
+                 subject_->own.file.string() + " would give another image now: it was not made"};
+  }
   auto known = TRY(session_->catalogue.find_image_by_digest(record.digest));
   if (known && has_disk(record)) {
     TRY(runner.settle());
@@ -723,9 +803,17 @@ Result<void> ImageBuild::finish(StepRunner& runner,
   return {};
 }
 
-/// The files and directories that its own steps read go into the lock; --locked takes no others.
+namespace {
+constexpr const char* kRecipeFiles = "files of the recipe";  // beside the steps' names
+}  // namespace
+
+/// The files and directories that the recipe and its own steps read go into the lock; --locked
+/// takes no others.
 Result<void> ImageBuild::adopt_inputs(const plan::Plan& plan) {
   Json inputs = Json::object();
+  for (const auto& [path, digest] : subject_->own.files) {
+    inputs[kRecipeFiles][path] = digest.text();
+  }
   std::map<std::string, int> seen;
   for (const plan::PlannedStep& planned : plan.steps) {
     const int count = ++seen[planned.step.name];
@@ -908,6 +996,7 @@ Result<Json> ImageBuild::details(const plan::Plan& plan) const {
   const auto& os = *subject_->merged.os;
   return Json{
       {"recipe_file", subject_->own.file.string()},
+      {"set", request_->set},
       {"recipe", recipe::to_snapshot(subject_->merged)},
       {"os", os.family + "/" + os.release},
       {"architecture", os.architecture},

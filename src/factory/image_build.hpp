@@ -86,6 +86,9 @@ class ImageBuild {
   plan::Step with_locked_packages(plan::Step step) const;
   Result<void> forget_gone_steps();
   bool has_locked_packages(const plan::Step& step) const;
+  std::string why_another_disk() const;
+  const Json* locked_packages_of(const plan::Step& step) const;
+  Result<plan::DoneStep> run_step(StepRunner& runner, const plan::Step& step) const;
   void adopt_packages(const plan::Step& step, const plan::DoneStep& done);
   Result<store::ImageRecord> identify();
   bool has_disk(const store::ImageRecord& image) const;

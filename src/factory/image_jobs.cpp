@@ -470,10 +470,13 @@ Result<void> check_removable(Session& session,
     }
   }
   const std::string launches = session.home.name_of(session.home.snapshots(image.digest));
+  const std::string builds = session.home.name_of(session.home.blob(image.digest));
   for (const auto& [owner, object] : TRY(session.catalogue.claims())) {
-    if (object == launches && system::is_owned(session.home.work() / owner)) {
+    const bool concerns = object == launches || object == builds;
+    if (concerns && system::is_owned(session.home.work() / owner)) {
       return Error{ErrorKind::conflict,
-                   image.reference() + " is being launched",
+                   image.reference() + (object == launches ? " is being launched"
+                                                           : " is needed by a build that runs"),
                    "wait until that has ended"};
     }
   }

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <algorithm>
+
 #include <goldmill/factory/lock_file.hpp>
 #include <goldmill/system/file.hpp>
 
@@ -151,8 +153,15 @@ Result<void> LockFile::write(const std::filesystem::path& file) const {
   return system::write_file(file, text);
 }
 
+/// But for the steps' names, which files' names are part of.
 Digest LockFile::digest() const {
-  return sha256(canonical(to_json()));
+  Json json = to_json();
+  if (const auto steps = json.find("step_packages"); steps != json.end()) {
+    std::vector<Json> entries(steps->begin(), steps->end());
+    std::sort(entries.begin(), entries.end());
+    *steps = entries;
+  }
+  return sha256(canonical(json));
 }
 
 }  // namespace goldmill::factory

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <map>
+#include <set>
 
 #include <goldmill/factory/lock_recipe.hpp>
 
@@ -25,6 +26,19 @@ Result<store::ImageRecord> finished(Session& session,
                  "build it first: goldmill build " + file};
   }
   return *std::move(image);
+}
+
+/// What steps install is only known when they run. How many there are.
+std::size_t forget_undecided(std::vector<Move>& moves, const std::optional<LockFile>& old) {
+  std::set<std::string> of_steps;
+  for (const Json& entry : old ? old->step_packages : Json::object()) {
+    const Json* packages = find_value(entry, "packages");
+    for (const Json& package : packages == nullptr ? Json::array() : *packages) {
+      of_steps.insert(find_string(package, "name").value_or(""));
+    }
+  }
+  return std::erase_if(
+      moves, [&](const Move& move) { return move.to.empty() && of_steps.contains(move.package); });
 }
 
 Json or_null(const std::string& text) {
@@ -84,6 +98,10 @@ Result<LockReport> lock_recipe(Session& session, const BuildRequest& request) {
   const auto now = build.lock().versions();
   report.packages = now.size();
   report.moved = moves_between(old ? old->versions() : std::map<std::string, std::string>(), now);
+  if (const std::size_t open = forget_undecided(report.moved, old); open > 0) {
+    session.observer.note(std::to_string(open) +
+                          " packages that steps install are decided by the next build");
+  }
   return report;
 }
 

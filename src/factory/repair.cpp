@@ -164,6 +164,10 @@ Result<void> Repair::run_steps_again() {
       hit.insert(finding.images.begin(), finding.images.end());
     }
   }
+  std::set<Digest> known;
+  for (const store::ImageRecord& image : images_) {
+    known.insert(image.digest);
+  }
   std::string why;
   for (const store::ImageRecord& image : images_) {
     const fs::path recipe = find_string(image.details, "recipe_file").value_or("");
@@ -175,8 +179,12 @@ Result<void> Repair::run_steps_again() {
     BuildRequest request;
     request.recipes = {recipe};
     request.os = find_string(image.details, "os").value_or("");
+    if (const Json* set = find_value(image.details, "set")) {
+      request.set = set->get<std::map<std::string, std::string>>();
+    }
     request.locked = true;
     request.keep_lock = true;
+    request.only = known;
     const auto built = build_images(session_, request);
     why = built ? why : built.error().message;
   }

@@ -165,17 +165,34 @@ bool is_for_guests(std::string_view uri) {
          !host.starts_with("localhost") && !host.starts_with("[::1]");
 }
 
-Json request_json(const ResolveRequest& request) {
+Result<std::string> digest_text(const std::filesystem::path& file) {
+  const system::UniqueFd opened = TRY(system::open_file(file, O_RDONLY));
+  return TRY(system::digest_of(opened.get()).context(file.string())).text();
+}
+
+Result<Json> request_json(const ResolveRequest& request) {
   Json install = Json::array();
   for (const InstallRequest& entry : request.install) {
-    install.push_back({{"name", entry.name},
-                       {"version", entry.version},
-                       {"file", entry.file.filename().string()}});
+    Json wish = {
+        {"name", entry.name}, {"version", entry.version}, {"file", entry.file.filename().string()}};
+    if (!entry.file.empty()) {
+      wish["sha256"] = TRY(digest_text(entry.file));
+    }
+    install.push_back(std::move(wish));
   }
-  return {{"architecture", request.architecture},
-          {"install", std::move(install)},
-          {"remove", request.remove},
-          {"recommends", request.recommends}};
+  return Json{{"architecture", request.architecture},
+              {"install", std::move(install)},
+              {"remove", request.remove},
+              {"recommends", request.recommends}};
+}
+
+/// Its address may hold a password, so that only digests of repositories stand in locks.
+Result<std::string> repository_digest(const recipe::Repository& repository) {
+  const Json all = {{"uri", repository.uri},
+                    {"suites", repository.suites},
+                    {"components", repository.components},
+                    {"key", TRY(digest_text(repository.key))}};
+  return sha256(canonical(all)).text();
 }
 
 }  // namespace
@@ -246,11 +263,10 @@ Result<ResolveRequest> DebianFamily::request_for(const RecipeView& view,
 }
 
 Result<Json> DebianFamily::wishes(const RecipeView& view) const {
-  Json json = request_json(TRY(request_for(view, {})));
+  Json json = TRY(request_json(TRY(request_for(view, {}))));
   Json repositories = Json::array();
   for (const recipe::Repository& repository : view.own.repositories) {
-    repositories.push_back(
-        sha256(repository.uri + "\n" + repository.key.filename().string()).text());
+    repositories.push_back(TRY(repository_digest(repository)));
   }
   json["repositories"] = std::move(repositories);
   for (const auto& [name, asked_at] : view.step_tools) {

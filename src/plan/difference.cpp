@@ -44,6 +44,8 @@ const Json* find_named(const Json& list, const std::string& name) {
   return found == list.end() ? nullptr : &*found;
 }
 
+std::string object_difference(const Json& before, const Json& now);
+
 std::string list_difference(const Json& before,
                             const Json& now,
                             const std::function<bool(const Json& entry)>& is_looked_at) {
@@ -58,6 +60,9 @@ std::string list_difference(const Json& before,
     }
     if (*old != entry && is_file(entry)) {
       return name + " changed";
+    }
+    if (*old != entry && !find_string(entry, "version")) {
+      return name + ": " + object_difference(*old, entry);
     }
     if (*old != entry) {
       return essence_of(*old) == essence_of(entry)

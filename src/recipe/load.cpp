@@ -100,11 +100,11 @@ Result<Recipe> assembled(Document document, const std::vector<fs::path>& setting
   Assembly assembly;
   TRY(assembly.read_settings(settings));
   const Document whole = TRY(assembly.assemble(std::move(document)));
-  Recipe recipe = TRY(read_recipe(Source{whole}));
+  Recipe recipe = TRY(read_recipe(whole));
   recipe.parts = assembly.parts();
   add_origins(whole, whole.root, "", recipe.origins);
   if (const auto site = assembly.site()) {
-    recipe.site = std::make_shared<const Recipe>(TRY(read_recipe(Source{*site})));
+    recipe.site = std::make_shared<const Recipe>(TRY(read_recipe(*site)));
     recipe.site_digest = sha256(to_snapshot(*recipe.site).dump()).text();
     TRY(check_packages(recipe));
   }

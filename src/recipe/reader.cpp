@@ -3,6 +3,8 @@
 
 #include <charconv>
 
+#include <fcntl.h>
+
 #include <goldmill/base/utf8.hpp>
 #include <goldmill/system/file.hpp>
 
@@ -45,7 +47,19 @@ Result<fs::path> Source::existing_file(const Node& node, const std::string& text
                           as_quote(text) + " is not a plain file",
                           "a file is needed here, not a directory or device");
   }
+  note(path);
   return path;
+}
+
+/// What cannot be read is said by whoever needs it.
+void Source::note(const fs::path& file) const {
+  const auto opened = system::open_file(file, O_RDONLY);
+  const auto digest = opened ? system::digest_of(opened->get()) : Result<Digest>(opened.error());
+  if (files != nullptr && digest) {
+    std::error_code failure;
+    const fs::path recipe = fs::absolute(document.files.front(), failure);
+    files->emplace(file.lexically_relative(recipe.parent_path()).string(), *digest);
+  }
 }
 
 Result<std::string> Source::content_of(const Node& node, const std::string& text) const {
@@ -182,9 +196,10 @@ Result<void> read_package_sources(const Source& source, Recipe& recipe) {
 
 }  // namespace
 
-Result<Recipe> read_recipe(const Source& source) {
-  const Node& root = source.document.root;
+Result<Recipe> read_recipe(const Document& document) {
+  const Node& root = document.root;
   Recipe recipe;
+  const Source source{document, &recipe.files};
   read_text(root, "recipe", recipe.name);
   TRY(read_origin(source, recipe));
   TRY(read_package_sources(source, recipe));

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <string>
 
 #include <goldmill/base/result.hpp>
@@ -16,6 +17,8 @@ namespace goldmill::recipe {
 /// What reading needs beside the node: where errors point to, where paths start.
 struct Source {
   const Document& document;
+  /// Where plain files that are read are noted, as Recipe::files.
+  std::map<std::string, Digest>* files = nullptr;
 
   /// `text` relative to the directory of the file that `node` stands in; absolute.
   std::filesystem::path resolve(const Node& node, const std::string& text) const;
@@ -26,6 +29,9 @@ struct Source {
   Result<std::filesystem::path> existing(const Node& node, const std::string& text) const;
   /// The text of such a file, UTF-8, at most 1 MiB.
   Result<std::string> content_of(const Node& node, const std::string& text) const;
+
+ private:
+  void note(const std::filesystem::path& file) const;
 };
 
 /// Values of a validated map; an absent key leaves the target as it is.
@@ -47,6 +53,6 @@ Result<std::vector<ProvisionStep>> read_provision(const Source& source,
                                                   const std::vector<Secret>& secrets);
 
 /// The whole recipe; `document` is validated and its parameters are replaced.
-Result<Recipe> read_recipe(const Source& source);
+Result<Recipe> read_recipe(const Document& document);
 
 }  // namespace goldmill::recipe

@@ -378,6 +378,11 @@ TEST_F(CaptureReal, WorkDirectoriesOfTheDeadAreReclaimed) {
   ::chmod(dead.c_str(), 0777);
   OverlaySandbox sandbox({.layers = {Home::get().base()}, .work = dead});
   ASSERT_TRUE(sandbox.run({.argv = {"touch", "/srv/x"}}));
+  // A build in other surroundings has a home in there, with work of its own.
+  const fs::path inner = dead / kInnerHome / "work" / "apt-x";
+  fs::create_directories(inner);
+  fs::permissions(inner, fs::perms::owner_all);
+  ASSERT_TRUE(system::write_file(inner / "lock", ""));
   EXPECT_EQ(*reclaim(home), 1);
   EXPECT_FALSE(fs::exists(dead));
   ::chmod(home.c_str(), 0755);

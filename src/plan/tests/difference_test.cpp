@@ -28,6 +28,18 @@ TEST(Difference, IsSaidInWords) {
             "/etc/hosts removed");
 }
 
+TEST(Difference, OfWhatHasANameAndNoVersionTheFieldIsSaid) {
+  const auto users = [](const Json& keys) {
+    const Json user = {{"groups", Json::array()}, {"name", "ops"}, {"ssh_keys", keys}};
+    return Json{{"kind", "k"},
+                {"kind_version", 1},
+                {"options", {{"users", Json::array({user})}}},
+                {"inputs", Json::object()}};
+  };
+  EXPECT_EQ(first_difference(users(Json::array({"a"})), users(Json::array({"b"}))),
+            "ops: ssh_keys changed");
+}
+
 TEST(Difference, PackagesThatSomebodyAskedForAreSaidBeforeWhatCameWithThem) {
   const auto description = [](const Json& packages, const Json& manual) {
     const Json options = {{"packages", packages}, {"manual", manual}};

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,6 +28,8 @@ struct BuildRequest {
   bool shell_on_failure = false;           ///< open a shell in a failed step's sandbox
   bool same_files = false;  ///< a step that reads other files than the lock says is an error
   bool keep_lock = false;   ///< write no lock, whatever the build finds out
+  /// Unless empty: digests of the only images that may come of it.
+  std::set<Digest> only = {};
   /// Images that are built at the same time; 0: as many as cores and memory allow.
   int jobs = 0;
 };

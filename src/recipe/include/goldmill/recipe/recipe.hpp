@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <goldmill/base/bytes.hpp>
+#include <goldmill/base/digest.hpp>
 #include <goldmill/base/json.hpp>
 
 namespace goldmill::recipe {
@@ -245,6 +246,9 @@ struct Recipe {
   Promises promises;
   std::map<std::string, std::string> parameters;  ///< after --set
   std::vector<PartUse> parts;                     ///< in the order in which they were brought in
+  /// Plain files that it is made of (scripts, keys, user-data, packages), by path from its
+  /// directory.
+  std::map<std::string, Digest> files;
   /// Where the text stands that says a thing, by dotted key; a list has one entry for each item.
   std::multimap<std::string, Position> origins;
   /// What the site's settings enforce, by itself, and its digest; nothing where they enforce
