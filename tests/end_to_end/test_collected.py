@@ -95,6 +95,28 @@ class Collected(OwnHome):
         self.assertEqual(2, len(self.ran("failing")), "the last step and the disk")
         self.goldmill("rm", "failing@1")
 
+    def test_the_parent_of_a_build_that_runs_stays(self):
+        for content in ("1", "2"):
+            self.write("middle", content)
+            self.build("middle")
+        (self.recipes / "leaf.yaml").write_text(
+            "recipe: leaf\nfrom: middle@1\nprovision:\n"
+            "  - shell: {script: 'echo it runs; while ! [ -e /run/goldmill/never ]; do sleep 1; done'}\n")
+        build = start("build", "leaf", home=self.home, cwd=self.recipes, stdout=subprocess.DEVNULL,
+                      stderr=subprocess.DEVNULL)
+        self.addCleanup(end, build)
+        limit = time.monotonic() + 120
+        while not any("it runs" in log.read_text() for log in (self.home / "logs").glob("leaf.*")):
+            self.assertIsNone(build.poll(), "it ended")
+            self.assertLess(time.monotonic(), limit)
+            time.sleep(0.1)
+        self.assertNotIn("middle@1", self.goldmill("gc", "--keep", "1", "--json").json["images"])
+        refused = self.goldmill("rm", "middle@1", status=4)
+        self.assertIn("is needed by a build that runs", refused.err)
+        end(build, signal.SIGINT)
+        for version in ("1", "2"):
+            self.goldmill("rm", f"middle@{version}")
+
     def test_beside_builds(self):
         """Each build's cached steps are what no image holds: as soon as they are, gc wants them."""
         self.write("busy", "same")

@@ -462,6 +462,50 @@ class Locks(Case):
         self.addCleanup(goldmill, "rm", f"page@{built['version']}")
         goldmill("build", recipe, "--locked")
 
+    def test_what_a_recipe_is_made_of_is_locked(self):
+        def pack(content):
+            (self.room / "tool/srv/tool").write_text(f"{content} {os.urandom(8).hex()}")
+            product.run("dpkg-deb", "--root-owner-group", "--build", "tool", "tool.deb", cwd=self.room)
+        (self.room / "tool/DEBIAN").mkdir(parents=True)
+        (self.room / "tool/srv").mkdir()
+        (self.room / "tool/DEBIAN/control").write_text(
+            "Package: gm-tool\nVersion: 1\nArchitecture: all\nDescription: x\n"
+            "Maintainer: Nobody <nobody@example.org>\n")
+        pack("one")
+        texts = {"made.sh": "echo {} > /srv/made\n",
+                 "user-data": "#cloud-config\nwrite_files: [{{path: /srv/written, content: \"{}\"}}]\n"}
+        for name, text in texts.items():
+            (self.room / name).write_text(text.format(os.urandom(8).hex()))
+        recipe = self.room / "made.yaml"
+        recipe.write_text("recipe: made\nfrom: base\npackages: [./tool.deb]\nprovision:\n"
+                          "  - shell: {file: made.sh}\n  - cloud_config: user-data\n")
+        built = goldmill("build", recipe, "--json").json["image"]
+        self.addCleanup(goldmill, "rm", f"made@{built['version']}")
+        goldmill("build", recipe, "--locked")
+        for name, text in texts.items():
+            with self.subTest(name):
+                before = (self.room / name).read_text()
+                (self.room / name).write_text(text.format("other"))
+                self.assertIn(f"{name} changed", goldmill("build", recipe, "--locked", status=4).err)
+                (self.room / name).write_text(before)
+        goldmill("build", recipe, "--locked")
+        pack("two")
+        self.assertIn("tool.deb", goldmill("build", recipe, "--locked", status=4).err)
+        reasons = {step["name"]: step["reason"]
+                   for step in goldmill("plan", recipe, "--json").json["images"][-1]["steps"]}
+        self.assertEqual("gm-tool:all 1 has other content", reasons["packages"])
+
+    def test_a_disk_that_is_another_says_why(self):
+        recipe = self.room / "larger.yaml"
+        recipe.write_text("recipe: larger\nfrom: base\ndisk: {size: 5GiB}\n")
+        built = goldmill("build", recipe, "--json").json["image"]
+        self.addCleanup(goldmill, "rm", f"larger@{built['version']}")
+        recipe.write_text("recipe: larger\nfrom: base\ndisk: {size: 6GiB}\n")
+        steps = goldmill("plan", recipe, "--json").json["images"][-1]["steps"]
+        self.assertEqual([("disk", "size 5.00 GiB -> 6.00 GiB")],
+                         [(step["name"], step["reason"]) for step in steps
+                          if step["result"] == "runs"])
+
     def test_locked_builds_resolve_nothing(self):
         for arguments in (("build", "pinned"), ("build", "--all")):
             with self.subTest(arguments):

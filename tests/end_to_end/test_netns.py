@@ -11,7 +11,7 @@ import unittest
 
 import product
 from product import Case, goldmill
-from test_instances import record
+from test_instances import as_ansible, inventory, record
 
 FLEET = f"netns-{os.getpid()}"
 LAB = f"lab-{os.getpid()}"
@@ -85,6 +85,13 @@ class OwnNetworks(Case):
         config.write_text(goldmill("ps", "--format", "ssh-config").out)
         self.assertEqual(name, product.run("ssh", "-F", config, name, "hostname").strip())
         self.assertNotIn(name, goldmill("ps", "--format", "hosts").out)
+
+    def test_4_ansible_reaches_it(self):
+        """By the inventory alone, which says how to get into the network."""
+        row = self.pair[1]
+        host = inventory(FLEET)[row["name"]]
+        self.assertEqual(row["address"], host["ansible_host"])
+        self.assertEqual(row["hostname"], as_ansible(host, "hostname").strip())
 
     def test_5_one_that_starts_again_is_on_it_again(self):
         first, second = self.pair

@@ -96,6 +96,28 @@ class Steps(Case):
         report = self.goldmill("build", "steps", "--json", **product.WITHOUT_ARCHIVE).json
         self.assertEqual(self.report["image"]["digest"], report["image"]["digest"])
 
+    def test_locked_steps_install_nothing_new(self):
+        script, recipe = self.recipes / "first.sh", self.recipes / "locked.yaml"
+        script.write_text(f"apt-get install --yes sl # {os.urandom(8).hex()}\n")
+        recipe.write_text("recipe: locked\nfrom: base\nprovision:\n  - shell: {file: first.sh}\n")
+        self.goldmill("lock", "locked")
+        before = (self.recipes / "locked.lock").read_bytes()
+        refused = self.goldmill("build", "locked", "--locked", status=6)
+        self.assertIn("Unable to locate package sl", refused.err)
+        self.assertIn("--locked resolves none", refused.err)
+        self.assertEqual(before, (self.recipes / "locked.lock").read_bytes())
+        built = self.goldmill("build", "locked", "--json").json["image"]
+        self.addCleanup(goldmill, "rm", f"locked@{built['version']}")
+        self.goldmill("build", "locked", "--locked")
+        script.rename(self.recipes / "second.sh")
+        recipe.write_text(recipe.read_text().replace("first", "second"))
+        again = self.goldmill("build", "locked", "--json").json
+        self.assertEqual({"cached"}, {step["result"] for step in again["steps"]})
+        self.assertEqual(built, again["image"], "a file's name is no part of a step, nor of its image")
+        update = self.goldmill("lock", "locked", "--update", "--json")
+        self.assertEqual([], update.json["moved"], "what a step installs has not gone")
+        self.assertIn("decided by the next build", update.err)
+
     def test_a_variant_takes_a_users_key_away(self):
         """What its base gave the user and its own list does not say is gone from the finished tree."""
         (self.recipes / "keyless.yaml").write_text(

@@ -302,6 +302,23 @@ class Damaged(Store):
         self.assertFalse(tree.exists())
         self.goldmill("rm", "unpacked@1")
 
+    def test_repair_makes_what_was_there_and_nothing_else(self):
+        recipe = self.recipes / "worded.yaml"
+        recipe.write_text("recipe: worded\nfrom: base\nparameters: {word: one}\nprovision:\n"
+                          "  - files: [{target: /srv/word, content: \"${word}\"}]\n")
+        image = self.goldmill("build", recipe, "--set", "word=two", "--json").json["image"]
+        tree = self.tree(self.image("worded")["layers"][-1])
+        as_guest(f"echo three > {tree}/srv/word")
+        self.expect({tree: ("damaged", ("worded@1",))})
+        self.assertEqual("two", as_guest(f"cat {tree}/srv/word"))
+        recipe.write_text(recipe.read_text().replace("/srv/word", "/srv/elsewhere"))
+        as_guest(f"echo three > {tree}/srv/word")
+        report = self.check("--repair", status=1)
+        self.assertEqual([(f"trees/{tree.name}", False)],
+                         [(entry["object"], entry["repaired"]) for entry in report["findings"]])
+        self.assertEqual(image["digest"], self.image("worded")["digest"], "the newest is no other")
+        self.goldmill("rm", "worded@1")
+
     def test_assets_come_from_their_step(self):
         assets = next((self.home / "assets").iterdir())
         as_guest(f"echo >> $(find {assets} -type f | head -n 1)")

@@ -200,6 +200,14 @@ class OnABridge(Case):
                             before=self.inside).out
             self.assertEqual(f"{row['hostname']}\nSSH-2.0", said)
 
+    def test_2_a_hosts_file_lists_them(self):
+        """Each once, by its address and its host name."""
+        found = [row for fleet in self.fleets for row in rows(fleet).values()]
+        self.assertEqual([row["address"] for row in self.launched], [row["address"] for row in found])
+        lines = goldmill("ps", "--format", "hosts").out.splitlines()
+        self.assertEqual(sorted(f"{row['address']} {row['hostname']}" for row in found),
+                         sorted(line for line in lines if FLEET in line))
+
     def test_3_nothing_is_left(self):
         self.assertEqual(3, self.bridge.taps())
         for fleet in self.fleets:
