@@ -112,8 +112,10 @@ Result<std::vector<std::string>> Inspection::names_in(const std::string& area) {
   std::error_code failure;
   for (const fs::directory_entry& entry :
        fs::directory_iterator(session_.home.root() / area, failure)) {
-    names.push_back(entry.path().filename());
-    seen_.insert(area + "/" + names.back());
+    if (!is_of_disk(entry.path())) {
+      names.push_back(entry.path().filename());
+      seen_.insert(area + "/" + names.back());
+    }
   }
   if (failure) {
     return system_error("cannot read " + (session_.home.root() / area).string(), failure.value());

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
-#include <cerrno>
 #include <functional>
 #include <set>
 #include <string_view>
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <goldmill/build/work.hpp>
 #include <goldmill/factory/collect.hpp>
@@ -61,6 +58,27 @@ Bytes size_on_disk(const fs::path& file) {
       ::lstat(file.c_str(), &status) == 0 ? static_cast<std::uint64_t>(status.st_blocks) * 512 : 0};
 }
 
+/// Of a file, or of a directory with all that can be read in it.
+Bytes size_of_all(const fs::path& path) {
+  std::uint64_t sum = size_on_disk(path).value;
+  std::error_code ignored;
+  if (fs::is_directory(fs::symlink_status(path, ignored))) {
+    fs::recursive_directory_iterator entries(path, ignored);
+    for (; entries != fs::recursive_directory_iterator(); entries.increment(ignored)) {
+      sum += size_on_disk(entries->path()).value;
+    }
+  }
+  return Bytes{sum};
+}
+
+/// The directory's owner is who runs this or, among layers, a guest id.
+Result<void> remove_of_anybody(const fs::path& path) {
+  auto removed = system::remove_tree(path);
+  return removed || build::remove_guest_tree(path.parent_path(), path.filename())
+             ? Result<void>()
+             : std::move(removed);
+}
+
 class Collection {
  public:
   Collection(Session& session, const CollectRequest& request)
@@ -81,7 +99,7 @@ class Collection {
     }
     TRY(remove_unused_packages());
     remove_strays();
-    TRY(remove_unused_logs());
+    remove_unused_logs();
     TRY(remove_useless_snapshots());
     TRY(request_.dry_run ? Result<void>() : refresh_index(session_));
     std::erase_if(report_.counts, [](const auto& entry) { return entry.second == 0; });
@@ -100,14 +118,14 @@ class Collection {
   Result<void> hold_claims();
   Result<void> hold_steps();
   Result<void> clear(const Area& area);
-  Result<void> clear_guest_trees(const Area& area, const std::vector<std::string>& names);
-  Result<void> remove_files(const fs::path& directory,
-                            const std::string& what,
-                            const std::vector<std::string>& names);
+  void clear_guest_trees(const Area& area, const std::vector<std::string>& names);
+  Result<void> discard(const fs::path& directory, const std::vector<std::string>& names);
+  Result<void> move_away(const fs::path& tree);
+  void leave(const Error& error);
   Result<void> remove_unused_packages();
   void remove_strays();
   void remove_wholly(const fs::path& path, const std::string& what);
-  Result<void> remove_unused_logs();
+  void remove_unused_logs();
   Result<void> remove_useless_snapshots();
   std::vector<std::string> old_files(const fs::path& directory,
                                      const std::function<bool(std::string_view)>& is_unused) const;
@@ -115,12 +133,6 @@ class Collection {
   Result<bool> builds_run() const;
 
   void add_freed(Bytes size) { report_.freed = Bytes{report_.freed.value + size.value}; }
-  void add_freed_inside(const fs::path& directory) {
-    std::error_code ignored;
-    for (const auto& entry : fs::recursive_directory_iterator(directory, ignored)) {
-      add_freed(size_on_disk(entry.path()));
-    }
-  }
 
   Session& session_;
   const CollectRequest& request_;
@@ -239,24 +251,69 @@ Result<void> Collection::clear(const Area& area) {
   std::error_code failure;
   for (const fs::directory_entry& entry : fs::directory_iterator(directory, failure)) {
     const bool waits = area.what == "blobs" && is_new(entry.path());
-    if (!waits && !held_.contains(session_.home.name_of(entry.path()))) {
+    if (!waits && !is_of_disk(entry.path()) &&
+        !held_.contains(session_.home.name_of(entry.path()))) {
       names.push_back(entry.path().filename());
     }
   }
   if (failure) {
     return system_error("cannot read " + directory.string(), failure.value());
   }
-  return area.of_guests ? clear_guest_trees(area, names)
-                        : remove_files(directory, area.what, names);
+  if (area.of_guests) {
+    clear_guest_trees(area, names);
+  } else {
+    for (const std::string& name : names) {
+      remove_wholly(directory / name, area.what);
+    }
+  }
+  return {};
 }
 
-Result<void> Collection::clear_guest_trees(const Area& area,
-                                           const std::vector<std::string>& names) {
+/// Those that steps made go at once or not at all: when this is broken off, the catalogue tells of
+/// them as before. Whatever else lies there was put there by somebody.
+void Collection::clear_guest_trees(const Area& area, const std::vector<std::string>& names) {
   const fs::path directory = session_.home.root() / area.directory;
-  report_.counts[area.what] += names.size();
-  if (names.empty()) {
-    return {};
+  std::vector<std::string> trees;
+  std::error_code ignored;
+  for (const std::string& name : names) {
+    if (Digest::parse(name) && fs::is_directory(fs::symlink_status(directory / name, ignored))) {
+      trees.push_back(name);
+    } else {
+      remove_wholly(directory / name, area.what);
+    }
   }
+  if (trees.empty()) {
+    return;
+  }
+  if (discard(directory, trees)) {
+    report_.counts[area.what] += trees.size();
+    return;
+  }
+  for (const std::string& name : trees) {
+    const auto gone = discard(directory, {name}) ? Result<void>() : move_away(directory / name);
+    if (gone) {
+      ++report_.counts[area.what];
+    } else {
+      leave(gone.error());
+    }
+  }
+}
+
+/// A tree that no guest id owns, as a copy from elsewhere.
+Result<void> Collection::move_away(const fs::path& tree) {
+  const Bytes size = size_of_all(tree);
+  std::error_code failure;
+  if (!request_.dry_run) {
+    fs::rename(tree, trash_ / tree.filename(), failure);
+  }
+  if (failure) {
+    return system_error("cannot remove " + tree.string(), failure.value());
+  }
+  add_freed(size);
+  return {};
+}
+
+Result<void> Collection::discard(const fs::path& directory, const std::vector<std::string>& names) {
   if (request_.dry_run) {
     add_freed(TRY(build::bytes_freed_by(directory, names)));
     return {};
@@ -264,17 +321,9 @@ Result<void> Collection::clear_guest_trees(const Area& area,
   return build::discard_guest_trees(directory, names, trash_);
 }
 
-Result<void> Collection::remove_files(const fs::path& directory,
-                                      const std::string& what,
-                                      const std::vector<std::string>& names) {
-  report_.counts[what] += names.size();
-  for (const std::string& name : names) {
-    add_freed(size_on_disk(directory / name));
-    if (!request_.dry_run && ::unlink((directory / name).c_str()) != 0 && errno != ENOENT) {
-      return system_error("cannot remove " + (directory / name).string(), errno);
-    }
-  }
-  return {};
+void Collection::leave(const Error& error) {
+  session_.observer.note(error.text() +
+                         "; nothing needs it: remove it yourself, or give it to who runs goldmill");
 }
 
 /// Launches fetch nothing: all that they claim are images' snapshots.
@@ -306,10 +355,11 @@ Result<void> Collection::remove_unused_packages() {
     session_.observer.note("builds are running: packages are left for another time");
     return {};
   }
-  TRY(remove_files(
-      session_.home.packages(), "packages", old_files(session_.home.packages(), [this](auto name) {
-        return name.ends_with(".deb") && !named_.contains(name.substr(0, name.find('.')));
-      })));
+  for (const std::string& name : old_files(session_.home.packages(), [this](auto name) {
+         return name.ends_with(".deb") && !named_.contains(name.substr(0, name.find('.')));
+       })) {
+    remove_wholly(session_.home.packages() / name, "packages");
+  }
   // Downloads with which nobody went on.
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(session_.home.packages() / "partial", ignored)) {
@@ -328,23 +378,20 @@ void Collection::remove_strays() {
 
 /// Nothing relies on it: what cannot be removed keeps nothing else from going.
 void Collection::remove_wholly(const fs::path& path, const std::string& what) {
-  ++report_.counts[what];
-  add_freed(size_on_disk(path));
-  std::error_code ignored;
-  if (fs::is_directory(fs::symlink_status(path, ignored))) {
-    add_freed_inside(path);
-  }
-  if (request_.dry_run) {
+  const Bytes size = size_of_all(path);
+  if (const auto removed = request_.dry_run ? Result<void>() : remove_of_anybody(path); !removed) {
+    leave(removed.error());
     return;
   }
-  if (const auto removed = system::remove_tree(path); !removed) {
-    session_.observer.note(removed.error().text());
-  }
+  ++report_.counts[what];
+  add_freed(size);
 }
 
-Result<void> Collection::remove_unused_logs() {
-  return remove_files(
-      session_.home.logs(), "logs", old_files(session_.home.logs(), [](auto) { return true; }));
+void Collection::remove_unused_logs() {
+  for (const std::string& name :
+       old_files(session_.home.logs(), [](auto /*name*/) { return true; })) {
+    remove_wholly(session_.home.logs() / name, "logs");
+  }
 }
 
 /// Of images that are gone, and those from which nothing can go on.
@@ -353,7 +400,9 @@ Result<void> Collection::remove_useless_snapshots() {
   std::vector<fs::path> useless;
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(session_.home.snapshots(), ignored)) {
-    useless.push_back(entry.path());
+    if (!is_of_disk(entry.path())) {
+      useless.push_back(entry.path());
+    }
   }
   std::set<std::string> images;
   for (const store::ImageRecord& image : TRY(session_.catalogue.images())) {
@@ -367,10 +416,8 @@ Result<void> Collection::remove_useless_snapshots() {
       useless.push_back(snapshot);
     }
   }
-  report_.counts["snapshots"] += useless.size();
   for (const fs::path& directory : useless) {
-    add_freed_inside(directory);
-    TRY(request_.dry_run ? Result<void>() : system::remove_tree(directory));
+    remove_wholly(directory, "snapshots");
   }
   return {};
 }

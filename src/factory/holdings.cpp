@@ -45,6 +45,10 @@ bool is_new(const std::filesystem::path& path) {
   return came_at(path) > std::chrono::system_clock::now() - std::chrono::hours(1);
 }
 
+bool is_of_disk(const std::filesystem::path& path) {
+  return path.filename() == "lost+found";
+}
+
 std::vector<std::string> strays_of(const store::Home& home) {
   const std::filesystem::path blobs = home.root() / "blobs";
   std::vector<std::string> strays;
@@ -55,8 +59,7 @@ std::vector<std::string> strays_of(const store::Home& home) {
       const bool is_ours =
           area == blobs ? name == "sha256" : name == "partial" || name.ends_with(".deb");
       const bool may_be_moving = Digest::parse(name.substr(0, 64)) && is_new(entry.path());
-      const bool is_of_disk = name == "lost+found";  // each may be a disk of its own
-      if (!is_ours && !is_of_disk && !may_be_moving) {
+      if (!is_ours && !is_of_disk(entry.path()) && !may_be_moving) {
         strays.push_back(home.name_of(entry.path()));
       }
     }

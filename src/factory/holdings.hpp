@@ -24,6 +24,9 @@ Result<Holdings> holdings_of_images(Session& session, const std::set<Digest>& wi
 /// package under another name first.
 bool is_new(const std::filesystem::path& path);
 
+/// Whether the disk's file system made it: each directory of the home may be a disk of its own.
+bool is_of_disk(const std::filesystem::path& path);
+
 /// Paths below the home of what goldmill puts neither beside the directory of blobs nor among
 /// packages.
 std::vector<std::string> strays_of(const store::Home& home);

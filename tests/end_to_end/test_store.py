@@ -337,6 +337,36 @@ class Damaged(Store):
         self.goldmill("gc")
         self.assertEqual([], self.check(status=0)["findings"])
 
+    def test_directories_that_somebody_put_there_stop_nothing(self):
+        areas = ("trees", "assets", "disks", "blobs", "blobs/sha256", "packages", "logs", "snapshots")
+        for area in areas:  # each may be a disk of its own
+            (self.home / area / "lost+found").mkdir(mode=0o700)
+        strange = {"disks/copies", "trees/notes", f"trees/{'1' * 64}", "packages/more"}
+        for path in strange:
+            (self.home / path).mkdir()
+            (self.home / path / "of-mine").write_text("what is this")
+        self.assertEqual(strange, set(self.findings(self.check(status=0))))
+        options = ("gc", "--unused-days", "0", "--json")
+        promised = self.goldmill(*options, "--dry-run").json["removed"]
+        self.assertEqual(promised, self.goldmill(*options).json["removed"])
+        self.assertEqual((1, 2, 1), tuple(promised[what] for what in ("disks", "layers", "strays")))
+        self.assertEqual([], self.check(status=0)["findings"])
+        for area in areas:
+            (self.home / area / "lost+found").rmdir()
+
+    @unittest.skipUnless(IS_ROOT, "needs a mount")
+    def test_what_cannot_be_removed_is_told_and_stops_nothing(self):
+        busy = self.home / "disks" / "busy"
+        busy.mkdir()
+        other = self.home / "disks" / "other"
+        other.write_bytes(b"x")
+        answer = self.goldmill("gc", before=("unshare", "--mount", "sh", "-ec",
+                                             'mount --bind "$0" "$0"; exec "$@"', busy))
+        self.assertIn("1 disk", answer.out)
+        self.assertRegex(answer.err, f"cannot remove {busy}.*remove it yourself")
+        self.assertFalse(other.exists())
+        busy.rmdir()
+
     def test_a_damaged_catalogue_is_said(self):
         home = self.scratch() / "home"
         clone_home(home, self.home)
