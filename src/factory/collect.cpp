@@ -99,7 +99,7 @@ class Collection {
     }
     TRY(remove_unused_packages());
     remove_strays();
-    remove_unused_logs();
+    TRY(remove_unused_logs());
     TRY(remove_useless_snapshots());
     TRY(request_.dry_run ? Result<void>() : refresh_index(session_));
     std::erase_if(report_.counts, [](const auto& entry) { return entry.second == 0; });
@@ -125,7 +125,8 @@ class Collection {
   Result<void> remove_unused_packages();
   void remove_strays();
   void remove_wholly(const fs::path& path, const std::string& what);
-  void remove_unused_logs();
+  Result<void> remove_unused_logs();
+  Result<void> remove_evidence();
   Result<void> remove_useless_snapshots();
   std::vector<std::string> old_files(const fs::path& directory,
                                      const std::function<bool(std::string_view)>& is_unused) const;
@@ -141,6 +142,7 @@ class Collection {
   std::set<std::string> held_;                // paths below the home
   std::set<std::string, std::less<>> named_;  // SHA-256s of what held steps were made from
   std::set<Digest> dropped_;                  // images that go
+  std::set<fs::path> dropped_evidence_;       // of their tests
   CollectReport report_;
 };
 
@@ -176,6 +178,7 @@ Result<void> Collection::drop_if_free(const store::ImageRecord& image) {
     return gone.error().kind == ErrorKind::conflict ? Result<void>() : gone;
   }
   dropped_.insert(image.digest);
+  dropped_evidence_.insert(session_.home.evidence(image.name, image.version));
   report_.images.push_back(image.reference());
   return {};
 }
@@ -387,11 +390,32 @@ void Collection::remove_wholly(const fs::path& path, const std::string& what) {
   add_freed(size);
 }
 
-void Collection::remove_unused_logs() {
+Result<void> Collection::remove_unused_logs() {
   for (const std::string& name :
        old_files(session_.home.logs(), [](auto /*name*/) { return true; })) {
     remove_wholly(session_.home.logs() / name, "logs");
   }
+  return remove_evidence();
+}
+
+/// Of tests that failed: when it is old, and with its image. A test that runs writes into it.
+Result<void> Collection::remove_evidence() {
+  if (TRY(builds_run())) {
+    return {};
+  }
+  std::vector<fs::path> useless;
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(session_.home.logs(), ignored)) {
+    const bool is_old = came_at(entry.path()) < oldest_ && !is_of_disk(entry.path());
+    if (fs::is_directory(entry.symlink_status(ignored)) &&
+        (is_old || dropped_evidence_.contains(entry.path()))) {
+      useless.push_back(entry.path());
+    }
+  }
+  for (const fs::path& directory : useless) {
+    remove_wholly(directory, "logs");
+  }
+  return {};
 }
 
 /// Of images that are gone, and those from which nothing can go on.

@@ -206,7 +206,7 @@ Result<prove::Report> test_image(Session& session,
   wanted.disk_used = bytes_at(image.details, "disk_used_bytes");
   wanted.image_size = bytes_at(image.details, "qcow2_bytes");
   wanted.rows = seal_rows(image);
-  wanted.evidence = session.home.logs() / (image.name + "." + std::to_string(image.version));
+  wanted.evidence = session.home.evidence(image.name, image.version);
   TRY(system::make_directories(wanted.evidence, 0700));
   prove::Report report = TRY(prove::prove(wanted, progress));
   name_evidence(report, wanted.evidence);
@@ -527,6 +527,7 @@ Result<void> remove_image(Session& session, const store::ImageRecord& image) {
   remove_overdue(session);
   TRY(session.catalogue.remove_image(image, [&] { return check_removable(session, image); }));
   TRY(remove_disk(session, image.digest));
+  TRY(system::remove_tree(session.home.evidence(image.name, image.version)));
   return refresh_index(session);
 }
 

@@ -59,6 +59,25 @@ class Collected(OwnHome):
         self.goldmill("export", "web", "-F", "tar", "-o", self.room / "web.tar")
         self.goldmill("rm", f"web@{second['version']}")
 
+    def test_what_failed_tests_left_goes_when_it_is_old_and_with_its_image(self):
+        for content in ("1", "2", "3"):
+            self.write("tried", content)
+            self.build("tried")
+        logs = {version: self.home / "logs" / f"tried.{version}" for version in (1, 2, 3)}
+        for directory in logs.values():  # as a test leaves them
+            directory.mkdir(parents=True)
+            (directory / "bios.serial.log").write_text("Kernel panic")
+        self.goldmill("rm", "tried@1")
+        self.assertEqual([False, True, True], [logs[version].exists() for version in logs])
+        self.goldmill("gc", "--keep", "1", "--dry-run")
+        self.assertTrue(logs[2].exists())
+        self.goldmill("gc", "--keep", "1")
+        self.assertEqual([False, False, True], [logs[version].exists() for version in logs])
+        time.sleep(1.1)  # ages are compared in seconds
+        self.goldmill(*ALL)
+        self.assertFalse(logs[3].exists())
+        self.goldmill("rm", "tried@3")
+
     def kept_two(self, *options):
         """Versions of `counted` that go when two are kept."""
         images = self.goldmill("gc", "--keep", "2", *options, "--json").json["images"]

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 
 #include <goldmill/base/digest.hpp>
 #include <goldmill/base/result.hpp>
@@ -41,6 +42,10 @@ class Home {
     return path.lexically_relative(root_).string();
   }
   std::filesystem::path logs() const { return root_ / "logs"; }
+  /// What failed tests of an image version left: screens and serial logs.
+  std::filesystem::path evidence(const std::string& image, int version) const {
+    return logs() / (image + "." + std::to_string(version));
+  }
 
   /// Stores bytes under their digest; a second time is free.
   Result<Digest> put_blob(std::string_view content) const;
