@@ -19,6 +19,26 @@ std::size_t default_jobs() {
   return std::max<std::size_t>(1, std::min(fit, cores));
 }
 
+/// An image that was there already may have its recipe elsewhere now: the file was renamed, or its
+/// directory moved. Repairs build from it.
+Result<void> note_recipe_file(Session& session,
+                              const std::filesystem::path& file,
+                              store::ImageRecord& image) {
+  if (find_string(image.details, "recipe_file") == file.string()) {
+    return {};
+  }
+  return session.catalogue.alone([&]() -> Result<void> {
+    // Read anew: a test of it may have ended in the meantime.
+    auto now = TRY(session.catalogue.find_image_by_digest(image.digest));
+    if (!now) {
+      return {};
+    }
+    image = *std::move(now);
+    image.details["recipe_file"] = file.string();
+    return session.catalogue.update_details(image);
+  });
+}
+
 }  // namespace
 
 ParallelBuild::ParallelBuild(Session& session,
@@ -112,7 +132,9 @@ Result<ImageReport> ParallelBuild::build(std::size_t index) {
 Result<ImageReport> ParallelBuild::build_in(Session& session, std::size_t index) {
   ImageBuild build = TRY(ImageBuild::prepare(
       session, request_, TRY(subject_of(session, members_[index].own, parent_image(index)))));
-  return build.run();
+  ImageReport report = TRY(build.run());
+  TRY(note_recipe_file(session, members_[index].own.file, report.image));
+  return report;
 }
 
 std::optional<store::ImageRecord> ParallelBuild::parent_image(std::size_t index) const {

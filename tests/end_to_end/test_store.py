@@ -319,6 +319,20 @@ class Damaged(Store):
         self.assertEqual(image["digest"], self.image("worded")["digest"], "the newest is no other")
         self.goldmill("rm", "worded@1")
 
+    def test_a_layer_comes_from_a_recipe_whose_file_was_renamed(self):
+        (self.recipes / "early.yaml").write_text(
+            "recipe: early\nfrom: base\nprovision:\n  - files: [{target: /srv/c, content: three}]\n")
+        self.goldmill("build", "early")
+        for ending in ("yaml", "lock"):
+            (self.recipes / f"early.{ending}").rename(self.recipes / f"late.{ending}")
+        steps = self.goldmill("build", "late.yaml", "--json").json["steps"]
+        self.assertEqual({"cached"}, {step["result"] for step in steps})
+        self.assertIn(str(self.recipes / "late.yaml"), self.goldmill("show", "early").out)
+        tree = self.tree(self.image("early")["layers"][-1])
+        as_guest(f"echo four > {tree}/srv/c")
+        self.expect({tree: ("damaged", ("early@1",))})
+        self.goldmill("rm", "early@1")
+
     def test_assets_come_from_their_step(self):
         assets = next((self.home / "assets").iterdir())
         as_guest(f"echo >> $(find {assets} -type f | head -n 1)")
