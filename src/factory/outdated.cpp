@@ -66,7 +66,9 @@ class Archives {
  public:
   Archives(Session& session, bool offline) : session_(session), offline_(offline) {}
 
-  Result<std::vector<guest::Upgrade>> newer_than(const store::ImageRecord& image) {
+  /// Than the packages of a dpkg status file, in the archives of the image.
+  Result<std::vector<guest::Upgrade>> newer_than(const store::ImageRecord& image,
+                                                 const std::string& dpkg_status) {
     const recipe::Recipe merged = TRY(recipe_of(image));
     std::string archives = merged.os->family + merged.os->release + merged.os->architecture;
     for (const recipe::Repository& repository : merged.repositories) {
@@ -77,9 +79,8 @@ class Archives {
         *merged.os,
         {.home = session_.home.root(),
          .refresh = again ? guest::Refresh::if_missing : guest::Refresh::always}));
-    const auto blob = TRY(Digest::parse(find_string(image.details, "dpkg_status").value_or("")));
     return family.upgrades(merged,
-                           TRY(session_.home.get_blob(blob)),
+                           dpkg_status,
                            [this](std::string_view phase, std::uint64_t done, std::uint64_t total) {
                              session_.observer.step_progress(phase, done, total);
                            });
@@ -90,6 +91,46 @@ class Archives {
   bool offline_;
   std::set<std::string> read_;
 };
+
+Result<std::string> dpkg_status_of(Session& session, const store::ImageRecord& image) {
+  const auto blob = TRY(Digest::parse(find_string(image.details, "dpkg_status").value_or("")));
+  return session.home.get_blob(blob);
+}
+
+/// As dpkg would tell of them, were they installed.
+std::string status_of_tools(const Json& tools) {
+  std::string status;
+  const Json* packages = find_value(tools, "packages");
+  for (const Json& package : packages == nullptr ? Json::array() : *packages) {
+    status += "Package: " + find_string(package, "name").value_or("") +
+              "\nStatus: install ok installed\nArchitecture: " +
+              find_string(package, "architecture").value_or("") +
+              "\nVersion: " + find_string(package, "version").value_or("") +
+              "\nDescription: used by a step\n\n";
+  }
+  return status;
+}
+
+/// Of the image's steps, as far as the catalogue still knows what they were.
+Result<std::vector<OutdatedTool>> newer_tools(Session& session,
+                                              Archives& archives,
+                                              const store::ImageRecord& image) {
+  std::vector<OutdatedTool> found;
+  const Json* steps = find_value(image.details, "steps");
+  for (const Json& entry : steps == nullptr ? Json::array() : *steps) {
+    const auto key = TRY(Digest::parse(find_string(entry, "key").value_or("")));
+    const auto step = TRY(session.catalogue.find_step(key));
+    const Json* options = step ? find_value(step->record, "options") : nullptr;
+    const Json* tools = options == nullptr ? nullptr : find_value(*options, "tools");
+    if (tools == nullptr) {
+      continue;
+    }
+    for (guest::Upgrade& upgrade : TRY(archives.newer_than(image, status_of_tools(*tools)))) {
+      found.push_back({step->name, std::move(upgrade)});
+    }
+  }
+  return found;
+}
 
 /// Without what the parent, which is looked at, too, has at the same version: that is its to mend.
 void remove_inherited(std::vector<guest::Upgrade>& upgrades, const store::ImageRecord& parent) {
@@ -116,8 +157,11 @@ std::vector<std::string> reached_from(const store::ImageRecord& image,
 }  // namespace
 
 std::size_t OutdatedImage::security() const {
-  return static_cast<std::size_t>(std::count_if(
-      upgrades.begin(), upgrades.end(), [](const auto& upgrade) { return upgrade.security; }));
+  const auto packages = std::count_if(
+      upgrades.begin(), upgrades.end(), [](const auto& upgrade) { return upgrade.security; });
+  const auto of_steps = std::count_if(
+      tools.begin(), tools.end(), [](const auto& tool) { return tool.upgrade.security; });
+  return static_cast<std::size_t>(packages + of_steps);
 }
 
 Json OutdatedImage::to_json() const {
@@ -125,12 +169,44 @@ Json OutdatedImage::to_json() const {
   for (const guest::Upgrade& upgrade : upgrades) {
     packages.push_back(guest::to_json(upgrade));
   }
+  Json of_steps = Json::array();
+  for (const OutdatedTool& tool : tools) {
+    of_steps.push_back(guest::to_json(tool.upgrade));
+    of_steps.back()["step"] = tool.step;
+  }
   return {{"image", image},
           {"recipe_file", recipe_file},
           {"security", security()},
           {"packages", packages},
+          {"tools", of_steps},
           {"reaches", reaches}};
 }
+
+namespace {
+/// The first of the line. What one that is `asked` for tells by itself is not told again.
+Result<OutdatedImage> look_at(Session& session,
+                              Archives& archives,
+                              const Images& line,
+                              const std::set<Digest>& asked) {
+  const store::ImageRecord& image = line.front();
+  OutdatedImage outdated;
+  outdated.image = image.reference();
+  outdated.recipe_file = find_string(image.details, "recipe_file").value_or("");
+  outdated.upgrades = TRY(archives.newer_than(image, TRY(dpkg_status_of(session, image))));
+  if (line.size() > 1 && asked.contains(line[1].digest)) {
+    remove_inherited(outdated.upgrades, line[1]);
+  }
+  for (auto member = line.begin(); member != line.end(); ++member) {
+    if (member != line.begin() && asked.contains(member->digest)) {
+      break;
+    }
+    for (OutdatedTool& tool : TRY(newer_tools(session, archives, *member))) {
+      outdated.tools.push_back(std::move(tool));
+    }
+  }
+  return outdated;
+}
+}  // namespace
 
 Result<std::vector<OutdatedImage>> find_outdated(Session& session, const OutdatedRequest& request) {
   const std::vector<Images> newest = TRY(lines_of(session, TRY(newest_images(session))));
@@ -145,14 +221,9 @@ Result<std::vector<OutdatedImage>> find_outdated(Session& session, const Outdate
   Archives archives(session, request.offline);
   for (const Images& line : lines) {
     const store::ImageRecord& image = line.front();
-    OutdatedImage outdated;
-    outdated.image = image.reference();
-    outdated.recipe_file = find_string(image.details, "recipe_file").value_or("");
-    outdated.upgrades = TRY(archives.newer_than(image).context(outdated.image));
-    if (line.size() > 1 && asked.contains(line[1].digest)) {
-      remove_inherited(outdated.upgrades, line[1]);
-    }
-    if (!outdated.upgrades.empty()) {
+    OutdatedImage outdated =
+        TRY(look_at(session, archives, line, asked).context(image.reference()));
+    if (!outdated.upgrades.empty() || !outdated.tools.empty()) {
       outdated.reaches = reached_from(image, newest);
       by_height.emplace_back(line.size(), std::move(outdated));
     }

@@ -8,7 +8,7 @@ import time
 import unittest
 
 import product
-from product import Case, copy_recipes, goldmill
+from product import Case, OwnHome, copy_recipes, goldmill
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -559,6 +559,28 @@ class Locks(Case):
             (self.room / "base.yaml").read_text().replace("Berlin", "Rome"))
         answer = self.goldmill("lock", "pinned", status=4)
         self.assertIn("the image base is not up to date", answer.err)
+
+
+class Outdated(OwnHome):
+    def test_a_newer_boot_loader_is_told_with_its_step(self):
+        (self.recipes / "upon.yaml").write_text("recipe: upon\nfrom: base\n")
+        self.goldmill("build", "upon")
+        for index in (self.home / "archives").glob("*/lists/*security*_Packages"):
+            with open(index, "a") as file:
+                file.write("\nPackage: shim-signed\nVersion: 99:1\nArchitecture: amd64\n"
+                           "Filename: pool/shim-signed.deb\nSize: 1\n"
+                           f"SHA256: {'0' * 64}\nDescription: fixed\n\n")
+        expected = {"name": "shim-signed", "available": "99:1", "security": True,
+                    "step": "boot loader"}
+        for asked in (("base",), ("upon",), ("base", "upon")):
+            with self.subTest(asked):
+                images = self.goldmill("outdated", *asked, "--offline", "--json", status=1).json["images"]
+                found = [(image["image"].partition("@")[0], tool) for image in images
+                         for tool in image["tools"] if tool["name"] == "shim-signed"]
+                self.assertEqual([asked[0]], [name for name, _ in found])
+                self.assertEqual(expected, {key: found[0][1][key] for key in expected})
+        self.assertRegex(self.goldmill("outdated", "base", "--offline", status=1).out,
+                         "shim-signed .* security, of the boot loader")
 
 
 if __name__ == "__main__":

@@ -9,13 +9,19 @@ namespace {
 
 void show(const factory::OutdatedImage& outdated, Terminal& terminal) {
   terminal.print_line(
-      outdated.image + ": " + std::to_string(outdated.upgrades.size()) + " newer packages, " +
-      std::to_string(outdated.security()) + " of them security fixes" +
+      outdated.image + ": " + std::to_string(outdated.upgrades.size() + outdated.tools.size()) +
+      " newer packages, " + std::to_string(outdated.security()) + " of them security fixes" +
       (outdated.reaches.empty() ? "" : "; reaches " + comma_list(outdated.reaches)));
   Table table{{{"package"}, {"installed"}, {"available"}, {"why"}}, {}};
   for (const guest::Upgrade& upgrade : outdated.upgrades) {
     table.rows.push_back(
         {upgrade.name, upgrade.installed, upgrade.available, upgrade.security ? "security" : ""});
+  }
+  for (const auto& [step, upgrade] : outdated.tools) {
+    table.rows.push_back({upgrade.name,
+                          upgrade.installed,
+                          upgrade.available,
+                          (upgrade.security ? "security, of the " : "of the ") + step});
   }
   terminal.print_table(table);
 }
@@ -52,7 +58,9 @@ Command outdated_command() {
       .description =
           {"Reads the archive's indexes and compares them with the packages of images, security "
            "fixes first, and says which images stand on them. Of an image whose parent is looked "
-           "at, too, only packages that it does not have from there are listed. Changes nothing."},
+           "at, too, only packages that it does not have from there are listed. Packages that only "
+           "steps use, as those of the boot loader, are listed with the step, while the store "
+           "knows it. Changes nothing."},
       .arguments =
           {{"IMAGE",
             "NAME or NAME@VERSION; by default the newest of every name, and what these stand on",
