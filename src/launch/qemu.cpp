@@ -418,7 +418,7 @@ std::string QemuEngine::start_one(Record& record,
   if (!greeted) {
     const fs::path directory = records_.directory(record.instance.name);
     const auto dossier = machine::collect_dossier(directory, directory / "screen.ppm");
-    const auto status = started->poll();
+    const auto status = started->wait(std::chrono::milliseconds(200));  // it may just be ending
     started->kill();
     Error error = greeted.error();
     if (status) {

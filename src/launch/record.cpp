@@ -19,6 +19,7 @@
 #include <unistd.h>
 #include <uuid/uuid.h>
 
+#include <goldmill/base/base64.hpp>
 #include <goldmill/base/suggestion.hpp>
 #include <goldmill/machine/overlay.hpp>
 
@@ -124,7 +125,7 @@ Json to_json(const Record& record) {
   json["network"] = record.network.text();
   json["domain"] = or_null(record.domain);
   json["server"] = record.server;
-  json["user_data"] = record.user_data;
+  json["user_data"] = base64(record.user_data);  // any bytes
   json["keys"] = Json::array();
   for (const UserKey& key : record.keys) {
     json["keys"].push_back({{"user", key.user}, {"line", key.line}});
@@ -199,7 +200,7 @@ Result<Record> record_of(const Json& json) {
   // Neither an address in a network namespace nor a port of this machine's is an instance's own.
   record.instance.own_address =
       record.network.kind != Network::Kind::netns && record.instance.ssh_port == kSshPort;
-  record.user_data = find_string(json, "user_data").value_or("");
+  record.user_data = TRY(decode_base64(find_string(json, "user_data").value_or("")));
   if (const Json* keys = find_value(json, "keys"); keys != nullptr && keys->is_array()) {
     for (const Json& key : *keys) {
       record.keys.push_back({TRY(string_at(key, "user")), TRY(string_at(key, "line"))});

@@ -42,8 +42,8 @@ std::string ansible_line(const launch::Instance& instance, const launch::SshAcce
          " ansible_port=" + std::to_string(access.port) + " ansible_user=" + access.user +
          " ansible_ssh_private_key_file='" + access.private_key.string() +
          "' ansible_ssh_common_args='-o IdentitiesOnly=yes -o HostKeyAlias=instance -o "
-         "HostKeyAlgorithms=ssh-ed25519 -o StrictHostKeyChecking=yes -o UserKnownHostsFile=\"" +
-         access.known_hosts.string() + "\"" +
+         "HostKeyAlgorithms=ssh-ed25519 -o StrictHostKeyChecking=yes -o \"UserKnownHostsFile=\\\"" +
+         access.known_hosts.string() + "\\\"\"" +
          (access.proxy.empty() ? "" : " -o ProxyCommand=\"" + access.proxy + "\"") + "'\n";
 }
 

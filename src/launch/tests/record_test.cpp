@@ -68,6 +68,7 @@ TEST_F(RecordTest, SurvivesTheWayThroughItsFile) {
   const Record read = records_.load(record.instance.name).value();
   EXPECT_EQ(to_json(read).dump(-1, ' ', false, Json::error_handler_t::replace),
             to_json(record).dump(-1, ' ', false, Json::error_handler_t::replace));
+  EXPECT_EQ(read.user_data, request_.user_data) << "to the byte: it need not be text";
   EXPECT_EQ(read.process->start_time, 34U);
   EXPECT_EQ(read.run->number, 7);
 }
