@@ -184,6 +184,9 @@ class Rebuild {
     request.keep_lock = true;
     Session session = TRY(Session::open(observer_, TRY(furnish())));
     session.preload = preload_;
+    if (parent_) {  // a build asks whether it is still there
+      TRY(session.catalogue.add_image(*parent_));
+    }
     const Lineages lineages = TRY(Lineages::read(request));
     ImageBuild build = TRY(ImageBuild::prepare(
         session, request, TRY(subject_of(session, lineages.members().back().own, parent_))));
