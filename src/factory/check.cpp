@@ -161,11 +161,8 @@ Result<void> Inspection::check_file(const std::string& object,
   if (session_.observer.is_cancelled()) {
     return Error{ErrorKind::cancelled, "the check was cancelled"};
   }
-  const auto digest = [&]() -> Result<Digest> {
-    const system::UniqueFd file =
-        TRY(system::open_file(session_.home.root() / object, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
-    return system::digest_of(file.get());
-  }();
+  const auto digest =
+      system::digest_of(session_.home.root() / object, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   if (!digest || digest->hex() != hex) {
     add(Kind::damaged, object, digest ? why : digest.error().message);
   }

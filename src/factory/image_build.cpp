@@ -249,9 +249,7 @@ Result<void> ImageBuild::use_lock(LockFile lock) {
   const std::string file = LockFile::path_for(subject_->own.file).string();
   lock_ = std::move(lock);
   pinned_ = TRY(lock_.pinned().context(file));
-  TRY(forget_gone_steps());
-  pinned_.step_packages = TRY(lock_.pinned()).step_packages;
-  return {};
+  return forget_gone_steps();
 }
 
 /// What steps discovered that the recipe no longer has.
@@ -269,6 +267,7 @@ Result<void> ImageBuild::forget_gone_steps() {
     }
   }
   lock_.step_packages = std::move(left);
+  pinned_.step_packages = TRY(lock_.pinned()).step_packages;
   return {};
 }
 
@@ -318,9 +317,7 @@ Result<void> ImageBuild::resolve(const Json& wishes, const std::optional<LockFil
   if (!pinned_.step_tools.packages.empty()) {
     lock_.step_tools = guest::to_json(pinned_.step_tools);
   }
-  TRY(forget_gone_steps());
-  pinned_.step_packages = TRY(lock_.pinned()).step_packages;
-  return {};
+  return forget_gone_steps();
 }
 
 /// What steps discovered before, as a lock holds it: preferred when they look again, but for what
@@ -415,11 +412,11 @@ Result<std::vector<plan::Step>> ImageBuild::steps() const {
 
 /// While a step says what it said when it discovered its packages, it gets these and no others.
 plan::Step ImageBuild::with_locked_packages(plan::Step step) const {
-  if (!has_locked_packages(step)) {
+  const Json* locked = locked_packages_of(step);
+  if (locked == nullptr) {
     return step;
   }
-  const Json packages = locked_packages_of(step)->value("packages", Json::array());
-  return plan::with_packages(std::move(step), packages);
+  return plan::with_packages(std::move(step), locked->value("packages", Json::array()));
 }
 
 /// None may be what it discovered, too: then it needs no archive.
@@ -429,6 +426,9 @@ bool ImageBuild::has_locked_packages(const plan::Step& step) const {
 
 /// By what the step says: its name, which a file's name is part of, may have changed.
 const Json* ImageBuild::locked_packages_of(const plan::Step& step) const {
+  if (lock_.step_packages.empty()) {
+    return nullptr;
+  }
   const std::string declared = plan::declaration_of(step).text();
   const auto says_this = [&](const Json& entry) {
     return find_string(entry, "declared") == declared;
@@ -812,7 +812,8 @@ constexpr const char* kRecipeFiles = "files of the recipe";  // beside the steps
 Result<void> ImageBuild::adopt_inputs(const plan::Plan& plan) {
   Json inputs = Json::object();
   for (const auto& [path, digest] : subject_->own.files) {
-    inputs[kRecipeFiles][path] = digest.text();
+    const auto shown = path.lexically_relative(subject_->own.file.parent_path());
+    inputs[kRecipeFiles][shown.string()] = digest.text();
   }
   std::map<std::string, int> seen;
   for (const plan::PlannedStep& planned : plan.steps) {

@@ -69,9 +69,8 @@ Result<StoredDisk> store_disk(Session& session,
       TRY(exporter::write_linked_disk(disk.path, backing_of(session, parent), output, progress));
   stored.whole = linked.whole;
   stored.clusters = TRY(session.home.put_blob(linked.clusters.to_bytes()));
-  const system::UniqueFd file = TRY(system::open_file(output, O_RDONLY));
   TRY(session.catalogue.record_content(session.home.name_of(output),
-                                       TRY(system::digest_of(file.get()))));
+                                       TRY(system::digest_of(output))));
   stored.stored = Bytes{fs::file_size(output)};
   return stored;
 }

@@ -165,18 +165,19 @@ bool is_for_guests(std::string_view uri) {
          !host.starts_with("localhost") && !host.starts_with("[::1]");
 }
 
-Result<std::string> digest_text(const std::filesystem::path& file) {
-  const system::UniqueFd opened = TRY(system::open_file(file, O_RDONLY));
-  return TRY(system::digest_of(opened.get()).context(file.string())).text();
+/// Known since the recipe was read, unless it could not be read.
+Result<std::string> digest_text(const recipe::Recipe& own, const std::filesystem::path& file) {
+  const auto read = own.files.find(file);
+  return (read != own.files.end() ? read->second : TRY(system::digest_of(file))).text();
 }
 
-Result<Json> request_json(const ResolveRequest& request) {
+Result<Json> request_json(const recipe::Recipe& own, const ResolveRequest& request) {
   Json install = Json::array();
   for (const InstallRequest& entry : request.install) {
     Json wish = {
         {"name", entry.name}, {"version", entry.version}, {"file", entry.file.filename().string()}};
     if (!entry.file.empty()) {
-      wish["sha256"] = TRY(digest_text(entry.file));
+      wish["sha256"] = TRY(digest_text(own, entry.file));
     }
     install.push_back(std::move(wish));
   }
@@ -187,11 +188,12 @@ Result<Json> request_json(const ResolveRequest& request) {
 }
 
 /// Its address may hold a password, so that only digests of repositories stand in locks.
-Result<std::string> repository_digest(const recipe::Repository& repository) {
+Result<std::string> repository_digest(const recipe::Recipe& own,
+                                      const recipe::Repository& repository) {
   const Json all = {{"uri", repository.uri},
                     {"suites", repository.suites},
                     {"components", repository.components},
-                    {"key", TRY(digest_text(repository.key))}};
+                    {"key", TRY(digest_text(own, repository.key))}};
   return sha256(canonical(all)).text();
 }
 
@@ -263,10 +265,10 @@ Result<ResolveRequest> DebianFamily::request_for(const RecipeView& view,
 }
 
 Result<Json> DebianFamily::wishes(const RecipeView& view) const {
-  Json json = TRY(request_json(TRY(request_for(view, {}))));
+  Json json = TRY(request_json(view.own, TRY(request_for(view, {}))));
   Json repositories = Json::array();
   for (const recipe::Repository& repository : view.own.repositories) {
-    repositories.push_back(TRY(repository_digest(repository)));
+    repositories.push_back(TRY(repository_digest(view.own, repository)));
   }
   json["repositories"] = std::move(repositories);
   for (const auto& [name, asked_at] : view.step_tools) {

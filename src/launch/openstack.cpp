@@ -71,7 +71,8 @@ class OpenStackEngine final : public Engine {
                                     const CloudProject& project,
                                     const Terms& terms);
 
-  void remove_over(std::vector<Record>& records);
+  void drop_gone(std::vector<Record>& records) const;
+  void remove_over(const std::vector<Record>& records);
   void look_at(std::vector<Record>& records);
   void reconcile(Record& record,
                  const std::optional<Server>& server,
@@ -223,8 +224,12 @@ void OpenStackEngine::reconcile(Record& record,
   }
 }
 
-/// Those whose time is over go, and their rows with them.
-void OpenStackEngine::remove_over(std::vector<Record>& records) {
+void OpenStackEngine::drop_gone(std::vector<Record>& records) const {
+  std::erase_if(records, [this](const Record& record) { return !has(record.instance.name); });
+}
+
+/// Those whose time is over.
+void OpenStackEngine::remove_over(const std::vector<Record>& records) {
   constexpr std::size_t kRemovedAtOnce = 16;
   system::side_by_side(records.size(), kRemovedAtOnce, [&](std::size_t i) {
     const Instance& instance = records[i].instance;
@@ -232,7 +237,6 @@ void OpenStackEngine::remove_over(std::vector<Record>& records) {
       (void)remove(instance.name);
     }
   });
-  std::erase_if(records, [this](const Record& record) { return !has(record.instance.name); });
 }
 
 /// Those of one cloud, as they really are.
@@ -243,6 +247,7 @@ void OpenStackEngine::look_at(std::vector<Record>& records) {
   const ServersByMark by_mark = servers ? by_marks(*servers) : ServersByMark();
   const LookLimits limits;
   remove_over(records);
+  drop_gone(records);
   for (Record& record : records) {
     if (record.server.is_null() || records_.is_being_launched(record.instance.fleet)) {
       continue;
@@ -261,7 +266,7 @@ void OpenStackEngine::look_at(std::vector<Record>& records) {
     }
     record.instance.uptime_seconds = uptime_of(record);
   }
-  std::erase_if(records, [this](const Record& record) { return !has(record.instance.name); });
+  drop_gone(records);
 }
 
 Result<std::vector<Instance>> OpenStackEngine::list() {

@@ -114,8 +114,7 @@ Result<SnapshotRequest> request_of(const Json& wishes) {
 }
 
 Result<Digest> digest_of_file(const fs::path& path) {
-  const UniqueFd file = TRY(system::open_file(path, O_RDONLY | O_NOFOLLOW));
-  return system::digest_of(file.get()).context(path.string());
+  return system::digest_of(path, O_RDONLY | O_NOFOLLOW);
 }
 
 Result<Digest> digest_in(const Json& facts, const char* key) {
@@ -146,17 +145,16 @@ Json facts_of(const SnapshotRequest& request) {
           {"image", request.image}};
 }
 
-bool still_fits(const Json& facts) {
+std::optional<machine::Accelerator> still_fits(const Json& facts) {
   const Json* wishes = find_value(facts, "wishes");  // none: of an older goldmill
   const Json* conditions = find_value(facts, "conditions");
   const auto request = wishes != nullptr ? request_of(*wishes) : Error{ErrorKind::corrupt, ""};
-  return request && conditions != nullptr && conditions_of(*request) == *conditions;
+  const bool fits = request && conditions != nullptr && conditions_of(*request) == *conditions;
+  return fits ? std::optional(request->accelerator) : std::nullopt;
 }
 
 Result<void> check_fit(const Snapshot& snapshot, machine::Accelerator accelerator) {
-  const Json* wishes = find_value(snapshot.facts, "wishes");
-  const auto of = wishes != nullptr ? find_string(*wishes, "accelerator") : std::nullopt;
-  if (still_fits(snapshot.facts) && of == name_of(accelerator)) {
+  if (still_fits(snapshot.facts) == accelerator) {
     return {};
   }
   return Error{ErrorKind::conflict,
@@ -381,7 +379,7 @@ bool is_of_use(const fs::path& directory) {
                                           system::FileLock::Mode::exclusive);
   }
   const auto facts = facts_in(directory);
-  return facts && still_fits(*facts);
+  return facts && still_fits(*facts).has_value();
 }
 }  // namespace
 

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include <goldmill/base/digest.hpp>
@@ -44,8 +45,9 @@ struct Snapshot {
 /// follows from.
 Json facts_of(const SnapshotRequest& request);
 
-/// Whether a machine as this goldmill and its QEMU start it now could go on from it.
-bool still_fits(const Json& facts);
+/// By what a machine, as this goldmill and its QEMU start it now, could go on from it; nothing when
+/// none could.
+std::optional<machine::Accelerator> still_fits(const Json& facts);
 
 /// One that was made, after a look at every byte. Errors: not_found (no snapshot), corrupt.
 Result<Snapshot> open_snapshot(const std::filesystem::path& directory);

@@ -3,8 +3,6 @@
 
 #include <charconv>
 
-#include <fcntl.h>
-
 #include <goldmill/base/utf8.hpp>
 #include <goldmill/system/file.hpp>
 
@@ -39,7 +37,7 @@ Result<fs::path> Source::existing(const Node& node, const std::string& text) con
   return path;
 }
 
-Result<fs::path> Source::existing_file(const Node& node, const std::string& text) const {
+Result<fs::path> Source::plain_file(const Node& node, const std::string& text) const {
   fs::path path = TRY(existing(node, text));
   std::error_code failure;
   if (!fs::is_regular_file(path, failure)) {
@@ -47,23 +45,19 @@ Result<fs::path> Source::existing_file(const Node& node, const std::string& text
                           as_quote(text) + " is not a plain file",
                           "a file is needed here, not a directory or device");
   }
-  note(path);
   return path;
 }
 
-/// What cannot be read is said by whoever needs it.
-void Source::note(const fs::path& file) const {
-  const auto opened = system::open_file(file, O_RDONLY);
-  const auto digest = opened ? system::digest_of(opened->get()) : Result<Digest>(opened.error());
-  if (files != nullptr && digest) {
-    std::error_code failure;
-    const fs::path recipe = fs::absolute(document.files.front(), failure);
-    files->emplace(file.lexically_relative(recipe.parent_path()).string(), *digest);
+Result<fs::path> Source::existing_file(const Node& node, const std::string& text) const {
+  fs::path path = TRY(plain_file(node, text));
+  if (const auto digest = system::digest_of(path)) {  // else whoever needs it says why
+    files.emplace(path, *digest);
   }
+  return path;
 }
 
 Result<std::string> Source::content_of(const Node& node, const std::string& text) const {
-  const fs::path path = TRY(existing_file(node, text));
+  const fs::path path = TRY(plain_file(node, text));
   auto content = system::read_file(path, kRecipeLimit);
   if (!content) {
     return document.error(node, "cannot read " + as_quote(text) + ": " + content.error().text());
@@ -71,6 +65,7 @@ Result<std::string> Source::content_of(const Node& node, const std::string& text
   if (content->find('\0') != std::string::npos || find_invalid_utf8(*content)) {
     return document.error(node, as_quote(text) + " is not UTF-8 text");
   }
+  files.emplace(path, sha256(*content));
   return content;
 }
 
@@ -199,7 +194,7 @@ Result<void> read_package_sources(const Source& source, Recipe& recipe) {
 Result<Recipe> read_recipe(const Document& document) {
   const Node& root = document.root;
   Recipe recipe;
-  const Source source{document, &recipe.files};
+  const Source source{document, recipe.files};
   read_text(root, "recipe", recipe.name);
   TRY(read_origin(source, recipe));
   TRY(read_package_sources(source, recipe));

@@ -17,8 +17,7 @@ namespace goldmill::recipe {
 /// What reading needs beside the node: where errors point to, where paths start.
 struct Source {
   const Document& document;
-  /// Where plain files that are read are noted, as Recipe::files.
-  std::map<std::string, Digest>* files = nullptr;
+  std::map<std::filesystem::path, Digest>& files;  ///< plain ones that are read: Recipe::files
 
   /// `text` relative to the directory of the file that `node` stands in; absolute.
   std::filesystem::path resolve(const Node& node, const std::string& text) const;
@@ -31,7 +30,7 @@ struct Source {
   Result<std::string> content_of(const Node& node, const std::string& text) const;
 
  private:
-  void note(const std::filesystem::path& file) const;
+  Result<std::filesystem::path> plain_file(const Node& node, const std::string& text) const;
 };
 
 /// Values of a validated map; an absent key leaves the target as it is.

@@ -112,6 +112,11 @@ Result<Digest> digest_of(int descriptor) {
   return hash.finish();
 }
 
+Result<Digest> digest_of(const fs::path& file, int flags) {
+  const UniqueFd opened = TRY(open_file(file, flags));
+  return digest_of(opened.get()).context(file.string());
+}
+
 namespace {
 template <typename Write>
 Result<void> all_by(const Write& write, std::string_view content) {

@@ -9,11 +9,11 @@ import fcntl
 import json
 import os
 import pathlib
+import secrets
 import shutil
 import signal
 import sqlite3
 import subprocess
-import tempfile
 import time
 import unittest
 
@@ -128,7 +128,9 @@ def scratch(parent=None):
     """A directory for one test, on the disk of the shared home."""
     parent = parent or ROOM
     parent.mkdir(parents=True, exist_ok=True)
-    path = pathlib.Path(tempfile.mkdtemp(prefix="scratch-", dir=parent))
+    # No name that podman refuses in a reference: it knows none that ends in an underscore.
+    path = parent / f"scratch-{secrets.token_hex(4)}"
+    path.mkdir(mode=0o700)
     try:
         yield path
     finally:
@@ -313,6 +315,15 @@ def start(*arguments, home=HOME, before=(), **options):
     """A goldmill in a session of its own, still running. What is put in front must become it."""
     return subprocess.Popen([*map(str, (*before, BINARY, *arguments))], env=environment(home),
                             stdin=subprocess.DEVNULL, start_new_session=True, **options)
+
+
+def await_words(process, home, image, words):
+    """Until the log of a step of the image's, which this goldmill builds, says so."""
+    limit = time.monotonic() + 120
+    while not any(words in log.read_text() for log in (home / "logs").glob(f"{image}.*")):
+        assert process.poll() is None, "it ended"
+        assert time.monotonic() < limit, words
+        time.sleep(0.1)
 
 
 def end(process, number=signal.SIGKILL):

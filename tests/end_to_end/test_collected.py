@@ -124,11 +124,7 @@ class Collected(OwnHome):
         build = start("build", "leaf", home=self.home, cwd=self.recipes, stdout=subprocess.DEVNULL,
                       stderr=subprocess.DEVNULL)
         self.addCleanup(end, build)
-        limit = time.monotonic() + 120
-        while not any("it runs" in log.read_text() for log in (self.home / "logs").glob("leaf.*")):
-            self.assertIsNone(build.poll(), "it ended")
-            self.assertLess(time.monotonic(), limit)
-            time.sleep(0.1)
+        product.await_words(build, self.home, "leaf", "it runs")
         self.assertNotIn("middle@1", self.goldmill("gc", "--keep", "1", "--json").json["images"])
         refused = self.goldmill("rm", "middle@1", status=4)
         self.assertIn("is needed by a build that runs", refused.err)

@@ -115,11 +115,7 @@ class Killed(OwnHome):
         process = start("build", recipe, home=self.home, stdout=subprocess.DEVNULL,
                         stderr=subprocess.DEVNULL)
         self.addCleanup(end, process)
-        limit = time.monotonic() + 120
-        while not any("so far" in log.read_text() for log in (self.home / "logs").glob("slow.*")):
-            self.assertIsNone(process.poll(), "it ended")
-            self.assertLess(time.monotonic(), limit)
-            time.sleep(0.1)
+        product.await_words(process, self.home, "slow", "so far")
         end(process, signal.SIGINT)
         self.assert_clean()
 

@@ -246,9 +246,8 @@ struct Recipe {
   Promises promises;
   std::map<std::string, std::string> parameters;  ///< after --set
   std::vector<PartUse> parts;                     ///< in the order in which they were brought in
-  /// Plain files that it is made of (scripts, keys, user-data, packages), by path from its
-  /// directory.
-  std::map<std::string, Digest> files;
+  /// Plain files that it is made of: scripts, keys, user-data, packages. But what cannot be read.
+  std::map<std::filesystem::path, Digest> files;
   /// Where the text stands that says a thing, by dotted key; a list has one entry for each item.
   std::multimap<std::string, Position> origins;
   /// What the site's settings enforce, by itself, and its digest; nothing where they enforce

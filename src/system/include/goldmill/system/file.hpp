@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include <fcntl.h>
 #include <sys/types.h>
 
 #include <goldmill/base/bytes.hpp>
@@ -57,6 +58,8 @@ Result<std::string> read_plain_file(const std::filesystem::path& path, Bytes lim
 Result<std::string> read_all(int descriptor, Bytes limit = 256_MiB);
 /// The SHA-256 of what follows from where the descriptor stands.
 Result<Digest> digest_of(int descriptor);
+/// The same of a whole file, opened with these flags.
+Result<Digest> digest_of(const std::filesystem::path& file, int flags = O_RDONLY);
 Result<void> write_all(int descriptor, std::string_view content);
 /// As write_all(), to a socket: a peer that has gone is an error here, too, and never a signal.
 Result<void> send_all(int socket, std::string_view content);
