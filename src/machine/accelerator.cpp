@@ -2,7 +2,6 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
-#include <cstring>
 #include <string_view>
 #include <thread>
 
@@ -94,51 +93,53 @@ Result<MachineSpec> probe_machine(const ProbeSubject& subject,
   return spec;
 }
 
-/// "" when a kernel spoke under KVM; else why not.
-std::string probe(const ProbeSubject& subject, const fs::path& home) {
-  const auto scratch = system::TemporaryDirectory::make(home, "probe.");
-  if (!scratch) {
-    return scratch.error().text();
-  }
+/// "" when a kernel spoke under KVM; else why not. Errors: what hindered the probe itself, and may
+/// be gone the next time.
+Result<std::string> probe(const ProbeSubject& subject, const fs::path& home) {
+  const auto scratch = TRY(system::TemporaryDirectory::make(home, "probe."));
   Opened opened;
-  const auto spec = probe_machine(subject, scratch->path(), opened);
-  if (!spec) {
-    return spec.error().text();
-  }
-  auto machine = Machine::start(*spec);
-  if (!machine) {
-    return machine.error().text();
-  }
+  const MachineSpec spec = TRY(probe_machine(subject, scratch.path(), opened));
+  Machine machine = TRY(Machine::start(spec));
   const auto end = std::chrono::steady_clock::now() + kProbeLimit;
   while (std::chrono::steady_clock::now() < end) {
     // A kernel's own line: its version, or a time stamp once the console stands.
-    const std::string serial = read_serial_tail(scratch->path());
+    const std::string serial = read_serial_tail(scratch.path());
     if (serial.find("Linux version") != std::string::npos ||
         serial.find("] ") != std::string::npos) {
-      return "";
+      return std::string();
     }
-    if (const auto status = machine->wait(std::chrono::milliseconds(100))) {
+    if (const auto status = machine.wait(std::chrono::milliseconds(100))) {
       return "QEMU ended with status " + std::to_string(*status) + " when a kernel started";
     }
   }
-  return "a kernel started under it and said nothing for 9 seconds";
+  return std::string("a kernel started under it and said nothing for 9 seconds");
 }
 
-AcceleratorChoice decide(const ProbeSubject& subject, const fs::path& home) {
-  const UniqueFd device(::open("/dev/kvm", O_RDWR | O_CLOEXEC));
-  if (!device) {
-    return {Accelerator::tcg,
-            std::string("emulation: /dev/kvm cannot be opened: ") +
-                ::strerror(errno)};  // NOLINT(concurrency-mt-unsafe): the text is constant
+AcceleratorChoice emulation(const std::string& why) {
+  return {Accelerator::tcg, "emulation: " + why};
+}
+
+/// As an earlier probe has shown, or one shows now.
+Result<AcceleratorChoice> probed(const ProbeSubject& subject, const fs::path& home) {
+  TRY(system::make_directories(home, 0700));
+  const auto lock =
+      TRY(system::FileLock::acquire(home / "accelerator.lock", system::FileLock::Mode::exclusive));
+  const fs::path file = home / "accelerator.json";
+  if (auto known = cached(file)) {
+    return *std::move(known);
   }
-  if (subject.kernel.empty() && subject.disk.empty()) {
-    return {Accelerator::tcg, "emulation: nothing to probe /dev/kvm with"};
+  const auto failure = probe(subject, home);
+  if (!failure) {
+    return emulation("/dev/kvm cannot be tried: " + failure.error().text());
   }
-  const std::string failure = probe(subject, home);
-  if (failure.empty()) {
-    return {Accelerator::kvm, "KVM: a kernel really ran under it"};
-  }
-  return {Accelerator::tcg, "emulation: /dev/kvm is there but does not work: " + failure};
+  const AcceleratorChoice choice =
+      failure->empty() ? AcceleratorChoice{Accelerator::kvm, "KVM: a kernel really ran under it"}
+                       : emulation("/dev/kvm is there but does not work: " + *failure);
+  const Json record = {
+      {"key", cache_key()}, {"accelerator", name_of(choice.kind)}, {"reason", choice.reason}};
+  TRY(system::write_file(
+      file, record.dump(2, ' ', false, Json::error_handler_t::replace) + "\n", 0600));
+  return choice;
 }
 }  // namespace
 
@@ -159,19 +160,14 @@ Result<AcceleratorChoice> choose_accelerator(const fs::path& home, const ProbeSu
     return AcceleratorChoice{value == "kvm" ? Accelerator::kvm : Accelerator::tcg,
                              "GOLDMILL_ACCELERATOR says so"};
   }
-  TRY(system::make_directories(home, 0700));
-  const auto lock =
-      TRY(system::FileLock::acquire(home / "accelerator.lock", system::FileLock::Mode::exclusive));
-  const fs::path file = home / "accelerator.json";
-  if (auto known = cached(file)) {
-    return *std::move(known);
+  const UniqueFd device(::open("/dev/kvm", O_RDWR | O_CLOEXEC));
+  if (!device) {
+    return emulation(system_error("/dev/kvm cannot be opened", errno).text());
   }
-  const AcceleratorChoice choice = decide(subject, home);
-  const Json record = {
-      {"key", cache_key()}, {"accelerator", name_of(choice.kind)}, {"reason", choice.reason}};
-  TRY(system::write_file(
-      file, record.dump(2, ' ', false, Json::error_handler_t::replace) + "\n", 0600));
-  return choice;
+  if (subject.kernel.empty() && subject.disk.empty()) {
+    return emulation("there is nothing to try /dev/kvm with");
+  }
+  return probed(subject, home);
 }
 
 }  // namespace goldmill::machine

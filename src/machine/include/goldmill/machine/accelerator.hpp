@@ -31,9 +31,10 @@ struct ProbeSubject {
   std::string disk_format = "qcow2";
 };
 
-/// GOLDMILL_ACCELERATOR=tcg|kvm decides when set. Else the first answer is kept under
-/// `home`/accelerator.json until the host boots again or QEMU changes. Takes at most 10 seconds
-/// once, and none where /dev/kvm cannot be opened. Errors: invalid_input (a wrong value).
+/// GOLDMILL_ACCELERATOR=tcg|kvm decides when set. Else what a kernel showed when it was started
+/// under KVM is kept under `home`/accelerator.json until the host boots again or QEMU changes; what
+/// kept one from being started is not. Takes at most 10 seconds once, and none where /dev/kvm
+/// cannot be opened. Errors: invalid_input (a wrong value).
 Result<AcceleratorChoice> choose_accelerator(const std::filesystem::path& home,
                                              const ProbeSubject& subject);
 
