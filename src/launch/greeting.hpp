@@ -29,6 +29,10 @@ inline std::chrono::milliseconds time_left(std::chrono::steady_clock::time_point
   return std::max(std::chrono::duration_cast<std::chrono::milliseconds>(left),
                   std::chrono::milliseconds(500));
 }
+/// How long an agent may take to say that its guest powers off, before its button is pressed.
+inline std::chrono::milliseconds time_to_answer(std::chrono::seconds limit_to_stop) {
+  return std::min<std::chrono::milliseconds>(limit_to_stop / 2, std::chrono::seconds(30));
+}
 /// How many are looked at side by side: it is waiting, more than work.
 inline constexpr std::size_t kLooksAtOnce = 64;
 

@@ -88,6 +88,7 @@ class LibvirtEngine final : public Engine {
   Result<AgentReport> greet(Record& record, const LibvirtHost& host, std::chrono::seconds limit);
   void reconcile(Record& record, const LibvirtHost& host, const LookLimits& limits);
   void look_at(std::vector<Record>& records);
+  void drop_over(std::vector<Record>& records) const;
   Result<void> remove_from(const LibvirtHost& host, const Record& record) const;
   void ask_agent(Record& record,
                  const LibvirtHost& host,
@@ -212,10 +213,9 @@ void LibvirtEngine::start_new(Record& record,
                               const LibvirtHost& host,
                               const std::function<void(const Record&)>& changed) {
   {
-    // Whoever removes it meanwhile either finds its machine or keeps it from being made.
-    const auto guard = records_.lock(record.instance.name);
-    if (!guard || !records_.load(record.instance.name)) {
-      return fail(record, "it was removed while it was being launched", changed);
+    const auto guard = records_.lock_to_launch(record);
+    if (!guard) {
+      return fail(record, guard.error().text(), changed);
     }
     const auto defined = host.define(record, disk_size);
     if (!defined) {
@@ -308,8 +308,7 @@ Result<LibvirtHost> LibvirtEngine::host_of(const Record& record) const {
 
 /// One that was started, by what its host says and, if need be, its agent.
 void LibvirtEngine::reconcile(Record& record, const LibvirtHost& host, const LookLimits& limits) {
-  if (record.instance.state == State::prepared ||
-      records_.is_being_launched(record.instance.fleet)) {
+  if (records_.is_being_launched(record.instance.fleet)) {
     return;
   }
   const auto guard = records_.lock_until(limits.others, record);
@@ -389,10 +388,17 @@ Result<std::vector<Instance>> LibvirtEngine::list() {
   return instances;
 }
 
+void LibvirtEngine::drop_over(std::vector<Record>& records) const {
+  std::erase_if(records, [this](const Record& record) {
+    return is_over(record.instance) && records_.erase(record.instance.name);
+  });
+}
+
 /// Those of one host, as they really are; those whose time is over go.
 void LibvirtEngine::look_at(std::vector<Record>& records) {
   if (records.front().instance.host.empty()) {
-    return;  // no host had room for them: their own error stands
+    drop_over(records);  // no host had room for them: their own error stands
+    return;
   }
   const auto host = host_of(records.front());
   const LookLimits limits;
@@ -432,11 +438,12 @@ Result<Instance> LibvirtEngine::start(const std::string& instance) {
 
 Result<void> LibvirtEngine::stop(const std::string& instance, std::chrono::seconds limit) {
   Record record = TRY(records_.load(instance));
-  const auto guard = TRY(records_.lock(record));
+  const auto guard = TRY(records_.lock_to_stop(record));
   if (record.instance.host.empty()) {
     return {};
   }
   const LibvirtHost host = TRY(host_of(record));
+  const auto end = Clock::now() + limit;
   const auto runs = [&] {
     const auto state = host.state(record);
     return !state || *state == DomainState::running || *state == DomainState::paused;
@@ -444,11 +451,11 @@ Result<void> LibvirtEngine::stop(const std::string& instance, std::chrono::secon
   if (TRY(host.state(record)) == DomainState::running) {
     auto port = host.agent_port(record);
     const bool asked =
-        port && AgentChannel(std::move(port).value()).power_off(std::chrono::seconds(30));
+        port && AgentChannel(std::move(port).value()).power_off(time_to_answer(limit));
     if (!asked) {
       (void)host.power_button(record);
     }
-    for (const auto end = Clock::now() + limit; runs() && Clock::now() < end;) {
+    while (runs() && Clock::now() < end) {
       std::this_thread::sleep_for(std::chrono::milliseconds(200));
     }
   }

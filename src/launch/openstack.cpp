@@ -322,7 +322,7 @@ Result<Instance> OpenStackEngine::start(const std::string& instance) {
 
 Result<void> OpenStackEngine::stop(const std::string& instance, std::chrono::seconds limit) {
   Record record = TRY(records_.load(instance));
-  const auto guard = TRY(records_.lock(record));
+  const auto guard = TRY(records_.lock_to_stop(record));
   if (record.server.is_null()) {
     return {};
   }
@@ -354,28 +354,26 @@ Result<void> OpenStackEngine::remove(const std::string& instance) {
     return records_.erase(instance);  // no quota had room for it
   }
   const CloudProject project = TRY(project_of(record));
-  auto server = TRY(find_server(project, record));
+  auto servers = TRY(servers_of(project, record));
   // One that its launcher had just asked for when it died may be still to come.
-  while (!server && may_still_come(record)) {
+  while (servers.empty() && may_still_come(record)) {
     std::this_thread::sleep_for(std::chrono::seconds(1));
-    server = TRY(find_server(project, record));
+    servers = TRY(servers_of(project, record));
   }
-  if (server) {
-    TRY(project.remove(server->id));
+  for (const Server& server : servers) {
+    TRY(project.remove(server.id));
   }
   const auto end = Clock::now() + kRemovalLimit;
-  for (auto pause = std::chrono::milliseconds(250); server; pause *= 2) {
+  for (auto pause = std::chrono::milliseconds(250); !servers.empty(); pause *= 2) {
     if (Clock::now() > end) {
+      const Server& left = servers.front();
       return Error{ErrorKind::unavailable,
-                   "Nova has not removed " + instance + "; it says " + server->status +
-                       (server->fault.empty() ? "" : ": " + server->fault),
+                   "Nova has not removed " + instance + "; it says " + left.status +
+                       (left.fault.empty() ? "" : ": " + left.fault),
                    "try again, or ask the cloud's administrator"};
     }
     std::this_thread::sleep_for(std::min(pause, std::chrono::milliseconds(4000)));
-    server = TRY(project.server(server->id));
-    if (server && server->status == "DELETED") {
-      server.reset();
-    }
+    servers = TRY(servers_of(project, record));
   }
   return records_.erase(instance);
 }

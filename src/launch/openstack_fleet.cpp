@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "openstack_fleet.hpp"
 
+#include <algorithm>
 #include <array>
 #include <thread>
 
 #include <time.h>
 
+#include <goldmill/system/http.hpp>
 #include <goldmill/system/side_by_side.hpp>
 
 namespace goldmill::launch {
 
 namespace {
-/// How long Nova may take to show a server of which it was asked.
+/// How long Nova may take to show a server once it has been asked for it.
 constexpr std::int64_t kGraceSeconds = 30;
+/// How long the request itself may take.
+constexpr std::int64_t kRequestSeconds = system::kHttpLimit.count();
 /// Requests at once: Nova's API gets no quicker by more.
 constexpr int kRequestsAtOnce = 8;
 constexpr std::chrono::seconds kBetweenLooks(1);
@@ -61,8 +65,12 @@ bool was_asked_for(const Record& record) {
 
 bool may_still_come(const Record& record) {
   const auto asked = find_integer(record.server, "asked");
-  return asked && noted(record, "id").empty() && ::time(nullptr) - *asked < kGraceSeconds &&
-         ::time(nullptr) >= *asked;
+  if (!asked || !noted(record, "id").empty()) {
+    return false;
+  }
+  const bool has_ended = !noted(record, "doubt").empty();
+  const std::int64_t passed = ::time(nullptr) - *asked;
+  return passed >= 0 && passed < kGraceSeconds + (has_ended ? 0 : kRequestSeconds);
 }
 
 Result<CloudProject> project_of(const Record& record) {
@@ -78,16 +86,37 @@ Result<CloudProject> project_of(const Record& record) {
   return CloudProject(cloud);
 }
 
+namespace {
+Result<std::vector<Server>> with_mark(const CloudProject& project, const Record& record) {
+  std::vector<Server> servers = TRY(project.servers(record.instance.fleet));
+  std::erase_if(servers, [&record](const Server& server) {
+    return server.mark != record.domain || is_gone(server);
+  });
+  return servers;
+}
+}  // namespace
+
 Result<std::optional<Server>> find_server(const CloudProject& project, const Record& record) {
   if (const std::string id = noted(record, "id"); is_cloud_id(id)) {
-    return project.server(id);
+    auto server = TRY(project.server(id));
+    return server && is_gone(*server) ? std::nullopt : std::move(server);
   }
-  for (Server& server : TRY(project.servers(record.instance.fleet))) {
-    if (server.mark == record.domain) {
-      return std::optional(std::move(server));
-    }
+  const std::vector<Server> servers = TRY(with_mark(project, record));
+  return servers.empty() ? std::nullopt : std::optional(servers.front());
+}
+
+Result<std::vector<Server>> servers_of(const CloudProject& project, const Record& record) {
+  const bool is_known = is_cloud_id(noted(record, "id"));
+  std::vector<Server> servers;
+  if (!is_known || asks_of(record) > 1) {
+    servers = TRY(with_mark(project, record));
   }
-  return std::optional<Server>();
+  const auto known = is_known ? TRY(find_server(project, record)) : std::nullopt;
+  const auto is_same = [&known](const Server& server) { return server.id == known->id; };
+  if (known && std::none_of(servers.begin(), servers.end(), is_same)) {
+    servers.push_back(*known);
+  }
+  return servers;
 }
 
 std::string minute_before(const std::string& time) {
@@ -124,7 +153,9 @@ bool is_running(const Server& server) {
 ServersByMark by_marks(const std::vector<Server>& servers) {
   ServersByMark by_mark;
   for (const Server& server : servers) {
-    by_mark[server.mark] = &server;
+    if (!is_gone(server)) {
+      by_mark[server.mark] = &server;
+    }
   }
   return by_mark;
 }
@@ -174,10 +205,18 @@ Result<void> ask_for(const CloudProject& project, const Records& records, Record
   TRY(records.save(record));
   CloudProject::Created created = project.create(spec_of(record));
   if (created.refused) {
+    record.server.erase("asked");
+    record.server["asks"] = asks_of(record) - 1;
+    set_failed(record, created.refused->text());
+    (void)records.save(record);
     return *std::move(created.refused);
   }
-  record.server[created.id.empty() ? "doubt" : "id"] =
-      created.id.empty() ? created.doubt : created.id;
+  if (created.id.empty()) {
+    record.server["asked"] = ::time(nullptr);
+    record.server["doubt"] = created.doubt;
+  } else {
+    record.server["id"] = created.id;
+  }
   return records.save(record);
 }
 
@@ -220,16 +259,15 @@ void FleetLaunch::ask(std::size_t index) {
   const auto begin = Clock::now();
   if (request(record)) {
     const std::lock_guard lock(mutex_);
-    asked_[index] = begin;
+    asked_[index] = {begin, Clock::now()};
   }
 }
 
 /// Whether Nova was asked; else it has failed.
 bool FleetLaunch::request(Record& record) {
-  // Whoever removes it meanwhile either finds it or keeps it from being made.
-  const auto guard = records_.lock(record.instance.name);
-  if (!guard || !records_.load(record.instance.name)) {
-    fail(record, "it was removed while it was being launched");
+  const auto guard = records_.lock_to_launch(record);
+  if (!guard) {
+    fail(record, guard.error().text());
     return false;
   }
   if (record.instance.state != State::starting) {
@@ -244,35 +282,55 @@ bool FleetLaunch::request(Record& record) {
 }
 
 void FleetLaunch::look_at(std::size_t index, const Server* server, std::chrono::seconds limit) {
-  Record& record = fleet_[index];
-  const auto waited = Clock::now() - *asked_[index];
-  if (server != nullptr) {
-    take_server(record, *server);
-    if (record.instance.state != State::starting) {
-      record.instance.ready_seconds = seconds_since(*asked_[index]);
-      if (record.instance.state == State::failed) {
-        record.instance.ready_seconds.reset();
-      }
-      (void)records_.save(record);
-      progress_(record.instance);
-      return;
-    }
+  if (server != nullptr && settle(index, *server)) {
+    return;
   }
-  const std::string doubt = noted(record, "doubt");
-  if (server == nullptr && waited > std::chrono::seconds(kGraceSeconds) && trouble_.empty()) {
-    const auto alone = find_server(project_, record);
-    if (alone && !*alone && !doubt.empty() && asks_of(record) < kMostAsks) {
-      // An internal error, after which no server came: a cloud that is busy gives such.
-      if (request(record)) {
-        asked_[index] = Clock::now();
-      }
-    } else if (alone && !*alone) {
-      fail(record, doubt.empty() ? "the cloud has no such server any more" : doubt);
-    }
-  } else if (waited > limit) {
-    fail(record,
+  const auto now = Clock::now();
+  if (now - asked_[index]->begin > limit) {
+    fail(fleet_[index],
          trouble_.empty() ? "Nova has not started it in " + std::to_string(limit.count()) + " s"
                           : trouble_);
+  } else if (server == nullptr && trouble_.empty() &&
+             now - asked_[index]->end > std::chrono::seconds(kGraceSeconds)) {
+    look_for(index);
+  }
+}
+
+/// Whether it has got as far as it will.
+bool FleetLaunch::settle(std::size_t index, const Server& server) {
+  Record& record = fleet_[index];
+  take_server(record, server);
+  if (record.instance.state == State::starting) {
+    return false;
+  }
+  if (record.instance.state != State::failed) {
+    record.instance.ready_seconds = seconds_since(asked_[index]->begin);
+  }
+  (void)records_.save(record);
+  progress_(record.instance);
+  return true;
+}
+
+/// One that should stand among those of which Nova tells, and does not.
+void FleetLaunch::look_for(std::size_t index) {
+  Record& record = fleet_[index];
+  const auto alone = find_server(project_, record);
+  if (!alone) {
+    return;  // a later look tells
+  }
+  if (*alone) {
+    settle(index, **alone);
+    return;
+  }
+  const std::string doubt = noted(record, "doubt");
+  if (doubt.empty() || asks_of(record) >= kMostAsks) {
+    fail(record, doubt.empty() ? "the cloud has no such server any more" : doubt);
+    return;
+  }
+  // An internal error, after which no server came: a cloud that is busy gives such.
+  const auto begin = Clock::now();
+  if (request(record)) {
+    asked_[index] = {begin, Clock::now()};
   }
 }
 

@@ -19,7 +19,8 @@
 namespace goldmill::launch {
 
 /// Record::server: {"project", "auth_url", "image", "flavor", "network", "key_pair"} from the first
-/// moment, "asked" (seconds since 1970) when Nova is asked for it, "id" when Nova has said it. Its
+/// moment; while Nova has not refused it, "asked" (when, in seconds since 1970; of a request whose
+/// end brought a "doubt", when that came) and "asks" (how often); "id" when Nova has said it. Its
 /// mark is Record::domain.
 void note_terms(Record& record, const Cloud& cloud, const ServerSpec& terms);
 bool was_asked_for(const Record& record);
@@ -29,11 +30,13 @@ bool may_still_come(const Record& record);
 /// Errors: those of Cloud::open(); conflict (the credentials of that name are for another project
 /// now).
 Result<CloudProject> project_of(const Record& record);
-/// By its id, else by its mark. Nothing: there is none.
+/// By its id, else by its mark. Nothing: there is none, or none any more.
 Result<std::optional<Server>> find_server(const CloudProject& project, const Record& record);
+/// All that are its own: when nobody heard the end of a request, Nova may have made two.
+Result<std::vector<Server>> servers_of(const CloudProject& project, const Record& record);
 
 using ServersByMark = std::map<std::string, const Server*>;
-/// Valid while the servers are.
+/// Those that are there; valid while the servers are.
 ServersByMark by_marks(const std::vector<Server>& servers);
 
 /// A minute before the time that Nova wrote, as it reads it: clocks of its hosts differ. "" when it
@@ -45,7 +48,7 @@ bool is_running(const Server& server);
 void take_server(Record& record, const Server& server);
 void take_absence(Record& record);
 
-/// Notes durably enough that it is asked for, then asks. Errors: Nova refuses it. That nobody knows
+/// Notes durably that it is asked for, then asks. Errors: Nova refuses it. That nobody knows
 /// what became of the request is no error: "doubt" in the record says why.
 Result<void> ask_for(const CloudProject& project, const Records& records, Record& record);
 /// Errors: unavailable, with Nova's fault or the limit.
@@ -72,6 +75,8 @@ class FleetLaunch {
   void look(std::chrono::seconds limit);
   Result<void> hear_of_changes();
   void look_at(std::size_t index, const Server* server, std::chrono::seconds limit);
+  void look_for(std::size_t index);
+  bool settle(std::size_t index, const Server& server);
   bool request(Record& record);
   void fail(Record& record, const std::string& why);
   bool is_settled();
@@ -81,7 +86,11 @@ class FleetLaunch {
   std::vector<Record>& fleet_;
   const Progress& progress_;
   std::mutex mutex_;  ///< of the fleet, and what follows
-  std::vector<std::optional<Clock::time_point>> asked_;
+  struct Asked {
+    Clock::time_point begin;  ///< from here it gets ready
+    Clock::time_point end;    ///< from here Nova can be expected to show it
+  };
+  std::vector<std::optional<Asked>> asked_;
   std::string trouble_;  ///< why Nova could not be asked last
   std::atomic<bool> all_asked_ = false;
   // Of the thread that watches.

@@ -195,6 +195,13 @@ Result<std::string> CloudProject::network(const std::string& name) const {
                              "give its id: --network network=" + ids.front()};
 }
 
+namespace {
+/// What ssh-keygen makes, and no certificate of Windows, which are key pairs of a cloud, too.
+bool is_key_line(std::string_view line) {
+  return line.starts_with("ssh-") || line.starts_with("ecdsa-sha2-") || line.starts_with("sk-");
+}
+}  // namespace
+
 Result<std::string> CloudProject::public_key(const std::string& key_pair) const {
   const CloudAnswer answer =
       TRY(cloud_->send({.path = "/os-keypairs/" + system::url_escaped(key_pair)}));
@@ -208,7 +215,7 @@ Result<std::string> CloudProject::public_key(const std::string& key_pair) const 
   }
   const Json* found = find_value(answer.body, "keypair");
   const auto line = found == nullptr ? std::nullopt : find_string(*found, "public_key");
-  if (!line || !line->starts_with("ssh-") || line->size() > 16384) {
+  if (!line || !is_key_line(*line) || line->size() > 16384) {
     return Error{ErrorKind::unavailable, "key pair " + key_pair + " has no SSH public key"};
   }
   return line->substr(0, line->find_last_not_of(" \t\r\n") + 1);

@@ -181,17 +181,23 @@ Result<void> end_unknown(const fs::path& directory) {
   return {};
 }
 
-/// A guest that writes where this machine's disk has no room left is paused by QEMU.
-bool is_out_of_room(const fs::path& directory) {
+/// Why a guest stands still though its QEMU lives: one that writes where this machine's disk has no
+/// room left is paused, and stays so when there is room again. Nothing: it runs.
+std::optional<Error> reason_of_pause(const std::string& instance, const fs::path& directory) {
   auto control = machine::Qmp::connect(directory / machine::kQmpSocket);
   const auto answer = control ? control->execute("query-status") : Result<Json>(control.error());
-  return answer && find_string(*answer, "status") == "io-error";
-}
-
-Error out_of_room(const std::string& instance) {
-  return {ErrorKind::unavailable,
-          "this machine's disk is full: the instance is paused",
-          "make room, then goldmill start " + instance};
+  const auto status = answer ? find_string(*answer, "status") : std::nullopt;
+  if (!status || *status == "running" || *status == "suspended") {
+    return std::nullopt;
+  }
+  if (*status == "io-error") {
+    return Error{ErrorKind::unavailable,
+                 "this machine's disk was full: the instance is paused",
+                 "make room, then goldmill start " + instance};
+  }
+  return Error{ErrorKind::unavailable,
+               "QEMU has paused it, and says " + *status,
+               "goldmill start " + instance + " lets it go on; stop ends it"};
 }
 
 bool has_little_room(const fs::path& directory) {
@@ -207,13 +213,11 @@ class Patience {
       : instance_(record.instance.name), directory_(std::move(directory)) {}
 
   std::optional<Error> reason_to_give_up() {
-    if (Clock::now() >= next_ && has_little_room(directory_)) {
-      next_ = Clock::now() + std::chrono::seconds(2);
-      if (is_out_of_room(directory_)) {
-        return out_of_room(instance_);
-      }
+    if (Clock::now() < next_ || !has_little_room(directory_)) {
+      return std::nullopt;
     }
-    return std::nullopt;
+    next_ = Clock::now() + std::chrono::seconds(2);
+    return reason_of_pause(instance_, directory_);
   }
 
  private:
@@ -253,6 +257,7 @@ class QemuEngine final : public Engine {
     machine::AcceleratorChoice accelerator;
     std::chrono::seconds ready_limit{600};
     const Snapshot* snapshot = nullptr;  ///< from which instances go on; none: they boot
+    bool is_launch = false;              ///< instances may be removed before they start
   };
 
   Result<Surroundings> surroundings(const fs::path& kernel,
@@ -265,6 +270,7 @@ class QemuEngine final : public Engine {
                  const Snapshot* snapshot,
                  const std::function<void(const Record&)>& changed);
   Result<Machine> start_machine(Record& record, const Surroundings& around);
+  Result<Machine> run_machine(Record& record, const Surroundings& around);
   Result<AgentReport> boot(const Record& record, const Surroundings& around) const;
   Result<AgentReport> resume(const Record& record, const Surroundings& around) const;
   /// Starts and waits until it is ready; what fails stands in the record.
@@ -321,6 +327,14 @@ Result<Warmth> QemuEngine::warm(const LaunchRequest& request) {
 }
 
 Result<Machine> QemuEngine::start_machine(Record& record, const Surroundings& around) {
+  if (!around.is_launch) {
+    return run_machine(record, around);
+  }
+  const auto guard = TRY(records_.lock_to_launch(record));
+  return run_machine(record, around);
+}
+
+Result<Machine> QemuEngine::run_machine(Record& record, const Surroundings& around) {
   for (int attempt = 1;; ++attempt) {
     Files files;
     MachineSpec spec = TRY(machine_of(record, records_, files));
@@ -448,6 +462,7 @@ void QemuEngine::start_all(const LaunchRequest& request,
   fleet.budget = to_text(budget);
   if (around) {
     around->snapshot = snapshot;
+    around->is_launch = true;
     around->ready_limit = request.ready_limit;
     fleet.accelerator = around->accelerator.reason;
   }
@@ -550,9 +565,11 @@ void QemuEngine::reconcile(Record& record, const LookLimits& limits) {
   Instance& instance = record.instance;
   const auto is_alive = [&] { return record.process && machine::is_alive(*record.process); };
   const fs::path directory = records_.directory(instance.name);
-  const auto is_paused = [&] { return has_little_room(directory) && is_out_of_room(directory); };
+  std::optional<Error> pause;
   const auto is_settled = [&] {
-    return !should_run(record) || (instance.state == State::ready && is_alive() && !is_paused());
+    const bool runs = instance.state == State::ready && is_alive();
+    pause = runs ? reason_of_pause(instance.name, directory) : std::nullopt;
+    return !should_run(record) || (runs && !pause);
   };
   if (is_settled() || records_.is_being_launched(instance.fleet)) {
     return;
@@ -561,9 +578,9 @@ void QemuEngine::reconcile(Record& record, const LookLimits& limits) {
   if (!guard || is_settled()) {
     return;
   }
-  if (instance.state == State::ready && is_alive()) {
+  if (pause) {
     instance.state = State::stopped;
-    instance.error = out_of_room(instance.name).text();
+    instance.error = pause->text();
     (void)records_.save(record);
     return;
   }
@@ -642,10 +659,10 @@ Result<Instance> QemuEngine::start(const std::string& instance) {
   return record.instance;
 }
 
-/// What was paused because its disk had no room.
+/// What was paused, as when its disk had no room.
 Result<Instance> QemuEngine::go_on(Record& record) const {
   const fs::path directory = records_.directory(record.instance.name);
-  if (!is_out_of_room(directory)) {
+  if (!reason_of_pause(record.instance.name, directory)) {
     return Error{ErrorKind::conflict, "it runs already"};
   }
   machine::Qmp control = TRY(machine::Qmp::connect(directory / machine::kQmpSocket));
@@ -658,17 +675,19 @@ Result<Instance> QemuEngine::go_on(Record& record) const {
 
 Result<void> QemuEngine::stop(const std::string& instance, std::chrono::seconds limit) {
   Record record = TRY(records_.load(instance));
-  const auto guard = TRY(records_.lock(record));
+  const auto guard = TRY(records_.lock_to_stop(record));
+  const auto end = Clock::now() + limit;
   const fs::path directory = records_.directory(instance);
   if (record.process && machine::is_alive(*record.process)) {
     auto channel = AgentChannel::connect(directory / machine::kAgentSocket);
-    const bool asked = channel && channel->power_off(std::chrono::seconds(30));
+    const bool asked = channel && channel->power_off(time_to_answer(limit));
     if (!asked) {
       if (auto control = machine::Qmp::connect(directory / machine::kQmpSocket)) {
         (void)control->execute("system_powerdown");
       }
     }
-    if (!wait_for_end(*record.process, limit)) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now());
+    if (!wait_for_end(*record.process, std::max(left, std::chrono::milliseconds(0)))) {
       TRY(kill_process(*record.process));
     }
   }
@@ -719,7 +738,7 @@ Result<Record> QemuEngine::running(const std::string& instance) const {
 }
 
 Result<UniqueFd> QemuEngine::console(const std::string& instance) {
-  TRY(running(instance));
+  const Record record = TRY(running(instance));
   std::array<int, 2> ends{};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
     return system_error("cannot make a pair of sockets", errno);
@@ -729,7 +748,11 @@ Result<UniqueFd> QemuEngine::console(const std::string& instance) {
   auto control = TRY(machine::Qmp::connect(records_.directory(instance) / machine::kQmpSocket));
   TRY(control.execute("getfd", Json{{"fdname", "console"}}, theirs.get()));
   const Json address = {{"type", "fd"}, {"data", {{"str", "console"}}}};
-  const Json socket = {{"type", "socket"}, {"data", {{"addr", address}, {"server", false}}}};
+  Json socket = {{"type", "socket"}, {"data", {{"addr", address}, {"server", false}}}};
+  if (record.instance.state == State::starting) {  // its launcher reads there how it boots
+    socket["data"]["logfile"] = machine::kSerialFileSet;
+    socket["data"]["logappend"] = true;
+  }
   TRY(control.execute("chardev-change", Json{{"id", "serial"}, {"backend", socket}}));
   return ours;
 }

@@ -468,14 +468,34 @@ Result<system::FileLock> Records::lock(Record& record) const {
   return guard;
 }
 
-Result<system::FileLock> Records::lock_to_start(Record& record) const {
-  // The launcher takes no lock for each: it would start it a second time.
-  if (is_being_launched(record.instance.fleet)) {
-    return Error{ErrorKind::conflict,
-                 "fleet " + record.instance.fleet + " is being launched",
-                 "goldmill ps shows when " + record.instance.name + " is ready"};
+Result<system::FileLock> Records::lock_to_launch(const Record& record) const {
+  auto guard = lock(record.instance.name);
+  if (!guard || !load(record.instance.name)) {
+    return Error{ErrorKind::conflict, "it was removed while it was being launched"};
   }
+  return guard;
+}
+
+Result<system::FileLock> Records::lock_to_start(Record& record) const {
+  TRY(check_launched(record.instance));  // its launcher would start it a second time
   return lock(record);
+}
+
+Result<system::FileLock> Records::lock_to_stop(Record& record) const {
+  auto guard = TRY(lock(record));
+  if (record.instance.state == State::prepared) {
+    TRY(check_launched(record.instance));  // its launcher would start it all the same
+  }
+  return guard;
+}
+
+Result<void> Records::check_launched(const Instance& instance) const {
+  if (is_being_launched(instance.fleet)) {
+    return Error{ErrorKind::conflict,
+                 "fleet " + instance.fleet + " is being launched",
+                 "goldmill ps shows when " + instance.name + " is ready"};
+  }
+  return {};
 }
 
 Result<system::FileLock> Records::lock_until(std::chrono::steady_clock::time_point end,
@@ -752,8 +772,10 @@ bool Records::has(const std::string& name, std::string_view engine) const {
 }
 
 Result<void> Records::save(const Record& record) const {
-  return replace_file(directory(record.instance.name) / "instance.json",
-                      to_json(record).dump(1, ' ', false, Json::error_handler_t::replace));
+  const fs::path file = directory(record.instance.name) / "instance.json";
+  const std::string text = to_json(record).dump(1, ' ', false, Json::error_handler_t::replace);
+  return record.instance.host.empty() ? replace_file(file, text)
+                                      : system::write_file(file, text, 0600);
 }
 
 Result<void> Records::change_port(Record& record) const {

@@ -79,7 +79,8 @@ class Records {
   Result<std::vector<Record>> load_all(std::string_view engine) const;
   /// Whether the engine runs an instance of this name.
   bool has(const std::string& name, std::string_view engine) const;
-  /// Replaces the record as a whole; not synced, since processes do not outlive a crash either.
+  /// Replaces the record as a whole: durably when its machine is elsewhere and so outlives a crash
+  /// of this one.
   Result<void> save(const Record& record) const;
   /// Another port, when the first was taken by another program in the meantime.
   Result<void> change_port(Record& record) const;
@@ -94,14 +95,23 @@ class Records {
   Result<system::FileLock> lock(const std::string& name) const;
   /// The lock, with the record as whoever had it before left it. Errors: not_found.
   Result<system::FileLock> lock(Record& record) const;
-  /// The same for who starts it. Errors: conflict, while its launcher may be about to; not_found.
+  /// The lock for its launcher, in which its machine comes to be: whoever removes it meanwhile
+  /// either finds that machine or keeps it from being made. Errors: conflict (it was removed).
+  Result<system::FileLock> lock_to_launch(const Record& record) const;
+  /// The lock for who starts it again. Errors: conflict, while its launcher may be about to;
+  /// not_found.
   Result<system::FileLock> lock_to_start(Record& record) const;
+  /// The same for who stops it. Errors: conflict, while its launcher has yet to start it;
+  /// not_found.
+  Result<system::FileLock> lock_to_stop(Record& record) const;
   /// The same for who only looks: until then, though at least once. Errors: conflict, of one that
   /// somebody starts or stops; not_found.
   Result<system::FileLock> lock_until(std::chrono::steady_clock::time_point end,
                                       Record& record) const;
 
  private:
+  /// Errors: conflict, while a launcher works on its fleet.
+  Result<void> check_launched(const Instance& instance) const;
   std::filesystem::path root() const { return home_ / "instances"; }
   std::filesystem::path lock_file(const std::string& name) const {
     return directory(name) / "lock";

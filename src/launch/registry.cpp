@@ -9,6 +9,7 @@
 
 #include <goldmill/base/suggestion.hpp>
 #include <goldmill/launch/engine.hpp>
+#include <goldmill/machine/agent_channel.hpp>
 #include <goldmill/machine/ssh.hpp>
 #include <goldmill/system/side_by_side.hpp>
 
@@ -52,7 +53,22 @@ Result<std::unique_ptr<Engine>> make_engine(std::string_view name, const fs::pat
                did_you_mean(name, engine_names())};
 }
 
+namespace {
+/// What no instance could take is said before any is made.
+Result<void> check_keys(const std::vector<UserKey>& keys) {
+  constexpr std::size_t kMost = machine::kMostSshKeys - 1;  // beside goldmill's own
+  if (keys.size() > kMost) {
+    return Error{ErrorKind::invalid_input,
+                 "these are " + std::to_string(keys.size()) + " SSH keys, and an instance takes " +
+                     std::to_string(kMost),
+                 "give fewer, and let cloud-config or a step of the recipe bring the others"};
+  }
+  return {};
+}
+}  // namespace
+
 Result<Fleet> launch(const fs::path& home, const LaunchRequest& request, const Progress& progress) {
+  TRY(check_keys(request.keys));
   const auto engine = TRY(make_engine(request.engine, home));
   std::mutex one_at_a_time;
   std::optional<Result<void>> watched;

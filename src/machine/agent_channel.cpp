@@ -149,8 +149,8 @@ Result<void> check(const Identity& identity) {
   if (identity.seed.size() < 16 || identity.seed.size() > 512) {
     return refuse("a seed has 16 to 512 bytes");
   }
-  if (identity.keys.size() > 64) {
-    return refuse("an instance takes at most 64 SSH keys");
+  if (identity.keys.size() > kMostSshKeys) {
+    return refuse("an instance takes at most " + std::to_string(kMostSshKeys) + " SSH keys");
   }
   for (const AuthorizedKey& key : identity.keys) {
     const bool clean = consists_of(

@@ -148,7 +148,7 @@ class Arguments {
       add("-device", "virtserialport,chardev=" + id + ",name=" + spec_.ports.at(index));
     }
     add_file_set(numbers_.serial, 1);
-    add("-chardev", "file,id=serial,path=/dev/fdset/1,append=on");
+    add("-chardev", "file,id=serial,path=" + std::string(kSerialFileSet) + ",append=on");
     add("-device", "isa-serial,chardev=serial");
   }
 

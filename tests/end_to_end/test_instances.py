@@ -14,7 +14,9 @@ import signal
 import socket
 import subprocess
 import termios
+import threading
 import time
+import types
 import unittest
 
 import product
@@ -91,6 +93,16 @@ class Console:
             if select.select([self.ours], [], [], 1)[0]:
                 said += os.read(self.ours, 4096)
 
+    def listen(self):
+        """Collects in the background what is said, from now on: no `ask` any more."""
+        self.said = b""
+
+        def collect():
+            with contextlib.suppress(OSError):
+                while True:
+                    self.said += os.read(self.ours, 4096)
+        threading.Thread(target=collect, daemon=True).start()
+
     def ended(self):
         """Its status when it has ended by itself, and whether the terminal is as it was."""
         return self.process.wait(timeout=60), termios.tcgetattr(self.terminal) == self.before
@@ -104,10 +116,31 @@ class Fleet(Case):
         (cls.room / "user-data").write_bytes(USER_DATA)
         product.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", cls.room / "key")
         cls.addClassCleanup(goldmill, "rm", "--force", FLEET, status=None)
-        cls.launched = goldmill("launch", "java", "-n", 2, "--fleet", FLEET, "--disk-size", "6GiB",
-                                "--memory", "384MiB", "--cpus", 2, "--ssh-key", cls.room / "key.pub",
-                                "--user-data", cls.room / "user-data", "--json").json
+        launcher = start("launch", "java", "-n", 2, "--fleet", FLEET, "--disk-size", "6GiB",
+                         "--memory", "384MiB", "--cpus", 2, "--ssh-key", cls.room / "key.pub",
+                         "--user-data", cls.room / "user-data", "--json", stdout=subprocess.PIPE)
+        cls.addClassCleanup(end, launcher)
+        cls.watched = cls.watch_boot(f"{FLEET}-002", launcher)
+        cls.launched = json.loads(launcher.communicate()[0])
         cls.names = [instance["name"] for instance in cls.launched["instances"]]
+
+    @classmethod
+    def watch_boot(cls, name, launcher):
+        """A console, as soon as there is a machine to connect to."""
+        while not has_agent(name):
+            assert launcher.poll() is None, "it ended before it had started it"
+            time.sleep(0.02)
+        console = Console(types.SimpleNamespace(addCleanup=cls.addClassCleanup), name)
+        console.listen()
+        return console
+
+    def test_1_who_watches_a_boot_hides_nothing_from_its_launcher(self):
+        """The console of one that boots ends when it is ready; until then the log goes on, too."""
+        self.assertEqual((0, True), self.watched.ended())
+        log = read(product.HOME / "instances" / self.names[1] / "serial.log")
+        last = self.watched.said.rstrip(b"\r\n").rsplit(b"\n", 1)[-1].strip()
+        self.assertIn(b"Linux version", self.watched.said)
+        self.assertIn(last, log)
 
     def test_1_identities_differ(self):
         instances = self.launched["instances"]
@@ -218,6 +251,17 @@ class Fleet(Case):
         second.press(b"\x1d")
         self.assertEqual((0, True), second.ended())
         self.assertEqual("ready", states()[name])
+
+    def test_4_one_that_stands_still_is_not_ready(self):
+        """As QEMU leaves it when this machine's disk was full, though there be room again."""
+        name = self.names[0]
+        control(name, "stop")
+        (row,) = [row for row in goldmill("ps", "--json").json["instances"] if row["name"] == name]
+        self.assertEqual("stopped", row["state"])
+        self.assertIn("QEMU has paused it", row["error"])
+        goldmill("start", name)
+        self.assertEqual("ready", states()[name])
+        self.assertEqual(name, goldmill("ssh", name, "--", "hostname").out.strip())
 
     def test_4_ps_after_a_crash(self):
         victim = self.names[1]
@@ -330,6 +374,22 @@ def process_of(name):
     with contextlib.suppress(FileNotFoundError, KeyError):
         return record(name)["process"]["id"]
     return None
+
+
+def control(name, command):
+    """One command to its QEMU."""
+    directory = os.open(product.HOME / "instances" / name, os.O_RDONLY)
+    with socket.socket(socket.AF_UNIX) as channel:
+        channel.settimeout(60)
+        channel.connect(f"/proc/self/fd/{directory}/qmp.sock")
+        os.close(directory)
+        with channel.makefile("rw") as lines:
+            lines.readline()
+            for word in ("qmp_capabilities", command):
+                lines.write(json.dumps({"execute": word}) + "\n")
+                lines.flush()
+                while "return" not in (answer := json.loads(lines.readline())):
+                    assert "error" not in answer, answer
 
 
 def has_agent(name):

@@ -117,11 +117,15 @@ class InAFakeCloud(OwnHome):
 
     def test_4_secrets_stay_in_memory(self):
         self.launch("--fleet", "secret", "--key-pair", "theirs", status=3)
-        self.cloud.key_pairs["theirs"] = {"name": "theirs", "public_key": "ssh-rsa AAAAB3 me\n"}
+        self.cloud.key_pairs["theirs"] = {"name": "theirs", "public_key": "MIIC certificate"}
+        self.assertIn("no SSH public key",
+                      self.launch("--fleet", "secret", "--key-pair", "theirs", status=5).err)
+        key = "ecdsa-sha2-nistp256 AAAAE2 me"
+        self.cloud.key_pairs["theirs"] = {"name": "theirs", "public_key": key + "\n"}
         self.launch("--fleet", "secret", "--key-pair", "theirs")
         (server,) = self.cloud.servers.values()
         lines = self.cloud.key_pairs[server["key_name"]]["public_key"].split("\n")
-        self.assertEqual("ssh-rsa AAAAB3 me", lines[1])
+        self.assertEqual(key, lines[1])
         self.assertTrue(lines[0].startswith("ssh-ed25519 "))
         for secret in (PASSWORD, "Only-Shown-Once", *self.cloud.tokens):
             for directory in ("instances", "clouds"):
@@ -221,6 +225,46 @@ class InAFakeCloud(OwnHome):
         self.in_cloud("rm", "--force", "lost")
         self.assertEqual({"before-001"}, {one["name"] for one in self.cloud.servers.values()})
         self.assertEqual({"before-001"}, set(self.rows()))
+
+    def test_what_nova_refused_is_asked_for_again_by_start(self):
+        self.cloud.fail("POST", "/servers$", saying(
+            {"forbidden": {"message": "Quota exceeded for ports"}}, 403), times=3)
+        self.launch("-n", "3", "--fleet", "refused", status=1)
+        self.cloud.seen.clear()
+        rows = self.rows()
+        self.assertEqual({"failed"}, {row["state"] for row in rows.values()})
+        self.assertIn("ports", rows["refused-001"]["error"])
+        self.assertEqual(1, self.cloud.count("GET", "/servers/detail"), "one list for all of them")
+        self.in_cloud("start", "refused-002")
+        self.assertEqual("ready", self.rows()["refused-002"]["state"])
+        self.assertEqual(["refused-002"], [one["name"] for one in self.cloud.servers.values()])
+
+    def test_what_nova_made_twice_goes_twice(self):
+        """A gateway gave up; goldmill asked again; both requests came to be."""
+        late = []
+
+        def later(handler, go_on):
+            late.append(go_on)
+            handler.send(502, b"<html>Bad gateway</html>")
+        self.cloud.fail("POST", "/servers$", later)
+        self.launch("--fleet", "twice")
+        late.pop()()
+        self.assertEqual(["twice-001"] * 2, [one["name"] for one in self.cloud.servers.values()])
+        self.in_cloud("rm", "--force", "twice")
+        self.assertEqual({}, self.cloud.servers)
+
+    def test_one_that_the_cloud_keeps_for_a_while_is_gone(self):
+        """As where administrators may bring back what was removed."""
+        self.launch("--fleet", "soft")
+        (server,) = self.cloud.servers.values()
+
+        def soft(handler, go_on):
+            server["status"] = "SOFT_DELETED"
+            handler.send(204)
+        self.cloud.fail("DELETE", "/servers/", soft)
+        self.in_cloud("rm", "--force", "soft")
+        self.assertEqual({}, self.rows())
+        self.cloud.servers.clear()
 
     def test_another_project_does_not_touch_them(self):
         self.launch("--fleet", "mine")

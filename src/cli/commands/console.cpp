@@ -51,18 +51,18 @@ int run_console(const Parsed& parsed, Terminal& terminal) {
 }  // namespace
 
 Command console_command() {
-  return {.name = "console",
-          .summary = "the serial console of an instance",
-          .description = {"Connects keyboard and screen with the first serial port of a running "
-                          "instance, as it is: what a guest writes there reaches the terminal. "
-                          "Ctrl-] leaves. A second connection ends the first."},
-          .arguments = {{"INSTANCE",
-                         "its name, see `goldmill ps`",
-                         Argument::Count::one,
-                         Completes::instances}},
-          .examples = {{"goldmill console java-001", ""}},
-          .see_also = {"ssh", "ps"},
-          .run = run_console};
+  return {
+      .name = "console",
+      .summary = "the serial console of an instance",
+      .description = {"Connects keyboard and screen with the first serial port of a running "
+                      "instance, as it is: what a guest writes there reaches the terminal. "
+                      "Ctrl-] leaves. A second connection ends the first; one to an instance that "
+                      "boots ends when it is ready."},
+      .arguments =
+          {{"INSTANCE", "its name, see `goldmill ps`", Argument::Count::one, Completes::instances}},
+      .examples = {{"goldmill console java-001", ""}},
+      .see_also = {"ssh", "ps"},
+      .run = run_console};
 }
 
 }  // namespace goldmill::cli

@@ -91,6 +91,46 @@ TEST_F(RecordTest, UptimeIsThatOfTheLastStart) {
   EXPECT_FALSE(record.run);
 }
 
+TEST_F(RecordTest, WhatWasRemovedIsNotLaunched) {
+  const Record record = records_.prepare(request_).value().records.at(0);
+  ASSERT_TRUE(records_.lock_to_launch(record));
+  ASSERT_TRUE(remove(home_, record.instance.name));
+  const auto lock = records_.lock_to_launch(record);
+  ASSERT_FALSE(lock);
+  EXPECT_EQ(lock.error().kind, ErrorKind::conflict);
+}
+
+TEST_F(RecordTest, WhatItsLauncherIsYetToStartCannotBeStopped) {
+  auto prepared = records_.prepare(request_).value();
+  Record record = prepared.records.at(0);
+  const std::string name = record.instance.name;
+  const auto refused = stop(home_, name, std::chrono::seconds(0));
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().text(), testing::HasSubstr("is being launched"));
+  record.instance.state = State::ready;
+  ASSERT_TRUE(records_.save(record));
+  EXPECT_TRUE(stop(home_, name, std::chrono::seconds(0))) << "its launcher is done with it";
+}
+
+TEST_F(RecordTest, OneForWhichNoHostHadRoomEndsInTimeToo) {
+  request_.engine = "libvirt";
+  Record record = records_.prepare(request_, {}, {""}).value().records.at(0);
+  set_failed(record, "no host has room");
+  record.instance.expires = 1;
+  ASSERT_TRUE(records_.save(record));
+  EXPECT_THAT(list(home_).value(), testing::IsEmpty());
+  EXPECT_FALSE(records_.has_fleet(record.instance.fleet));
+}
+
+TEST_F(RecordTest, MoreKeysThanAnInstanceTakesAreSaidAtOnce) {
+  request_.keys.assign(64, {"ops", "ssh-ed25519 AAAA"});
+  const auto refused = launch(home_, request_);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::invalid_input);
+  request_.keys.pop_back();
+  EXPECT_TRUE(launch(home_, request_));
+}
+
 TEST_F(RecordTest, GivesEachItsOwnNamePortAndAddress) {
   request_.count = 50;
   const auto first = launch(home_, request_);

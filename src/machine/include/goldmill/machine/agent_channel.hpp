@@ -21,6 +21,8 @@ namespace goldmill::machine {
 /// The name of the serial port at which a guest's agent listens.
 inline constexpr std::string_view kAgentPort = "org.goldmill.agent.0";
 
+inline constexpr std::size_t kMostSshKeys = 64;  ///< that an instance takes
+
 struct AuthorizedKey {
   std::string user;
   std::string line;  ///< one line of authorized_keys(5)

@@ -175,6 +175,8 @@ class Machine {
 constexpr const char* kQmpSocket = "qmp.sock";
 constexpr const char* kAgentSocket = "agent.sock";
 constexpr const char* kSerialLog = "serial.log";
+/// By this name QEMU opens it.
+constexpr const char* kSerialFileSet = "/dev/fdset/1";
 constexpr const char* kQemuLog = "qemu.log";
 /// Of the port at this place in MachineSpec::ports.
 std::string port_socket(std::size_t index);

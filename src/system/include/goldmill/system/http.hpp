@@ -23,14 +23,16 @@ struct HttpUpload {
   Bytes size;
 };
 
+inline constexpr std::chrono::seconds kHttpLimit(60);
+
 struct HttpRequest {
   std::string method = "GET";
   std::string url;
   std::vector<std::string> headers = {};  ///< "Name: value"
   std::string body = {};
-  std::optional<HttpUpload> upload = {};  ///< instead of `body`; it must only keep moving
-  std::chrono::seconds limit{60};         ///< for all of it, when nothing is uploaded
-  Bytes most = 32_MiB;                    ///< of the answer
+  std::optional<HttpUpload> upload = {};    ///< instead of `body`; it must only keep moving
+  std::chrono::seconds limit = kHttpLimit;  ///< for all of it, when nothing is uploaded
+  Bytes most = 32_MiB;                      ///< of the answer
 };
 
 struct HttpAnswer {
