@@ -171,11 +171,12 @@ def handler_of(cloud):
         def handle_one(self):
             url = urllib.parse.urlsplit(self.path)
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            # This handler may be at another request by the time when a fault goes on with this one.
+            method, token = self.command, self.headers.get("X-Auth-Token")
 
             def go_on():
                 with cloud.lock:
-                    return cloud.answer(self.command, url.path, urllib.parse.parse_qs(url.query),
-                                        body, self.headers.get("X-Auth-Token"))
+                    return cloud.answer(method, url.path, urllib.parse.parse_qs(url.query), body, token)
 
             with cloud.lock:
                 cloud.seen.append((time.monotonic(), self.command, self.path))
