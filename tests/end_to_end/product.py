@@ -70,7 +70,7 @@ def goldmill(*arguments, home=HOME, status=0, before=(), env=None, timeout=900, 
     command = [*map(str, before), str(binary), *map(str, arguments)]
     with contextlib.ExitStack() as held:
         if home == HOME and arguments and arguments[0] in CHANGES:
-            held.enter_context(locked("changes", fcntl.LOCK_SH))
+            held.enter_context(changes())
         start = time.monotonic()
         process = subprocess.run(command, env=environment(home, **(env or {})), timeout=timeout,
                                  stdin=stdin or subprocess.DEVNULL, capture_output=True, cwd=cwd,
@@ -88,6 +88,11 @@ def locked(name, how):
     with open(ROOM / name, "w") as lock:
         fcntl.flock(lock, how)
         yield
+
+
+def changes():
+    """While the shared home is not as its catalogue says: nobody copies it then."""
+    return locked("changes", fcntl.LOCK_SH)
 
 
 def images():

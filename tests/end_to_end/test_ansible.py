@@ -84,8 +84,9 @@ class Ansible(ToolCase):
         lock = json.loads((self.recipes / "site.lock").read_text())
         (entry,) = lock["step_packages"].values()
         self.assertEqual(["less"], [package["name"] for package in entry["packages"]])
-        product.run(*product.AS_GUEST_ROOT, "rm", "-r", self.layer())
-        report = self.goldmill("build", "site", "--json", **product.WITHOUT_ARCHIVE).json
+        with product.changes():
+            product.run(*product.AS_GUEST_ROOT, "rm", "-r", self.layer())
+            report = self.goldmill("build", "site", "--json", **product.WITHOUT_ARCHIVE).json
         self.assertIn("ansible: site.yml",
                       [step["name"] for step in report["steps"] if step["result"] == "ran"])
         self.assertEqual(self.report["image"]["digest"], report["image"]["digest"])

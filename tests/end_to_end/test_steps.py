@@ -91,9 +91,10 @@ class Steps(Case):
         self.assertEqual([], findings, "the document named the key")
 
     def test_runs_again_without_an_archive(self):
-        for kind in ("provision.packages", "provision.cloud_config"):
-            product.run(*product.AS_GUEST_ROOT, "rm", "-r", self.layer(kind))
-        report = self.goldmill("build", "steps", "--json", **product.WITHOUT_ARCHIVE).json
+        with product.changes():
+            for kind in ("provision.packages", "provision.cloud_config"):
+                product.run(*product.AS_GUEST_ROOT, "rm", "-r", self.layer(kind))
+            report = self.goldmill("build", "steps", "--json", **product.WITHOUT_ARCHIVE).json
         self.assertEqual(self.report["image"]["digest"], report["image"]["digest"])
 
     def test_locked_steps_install_nothing_new(self):
@@ -227,7 +228,7 @@ class ShellOnFailure(Case):
 
     def start(self):
         """A build in front of the terminal, of which it is told there how it ended."""
-        lock = product.locked("changes", fcntl.LOCK_SH)
+        lock = product.changes()
         lock.__enter__()
         self.addCleanup(lock.__exit__, None, None, None)
         inner = self.terminal.inner
