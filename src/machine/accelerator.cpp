@@ -99,7 +99,12 @@ Result<std::string> probe(const ProbeSubject& subject, const fs::path& home) {
   const auto scratch = TRY(system::TemporaryDirectory::make(home, "probe."));
   Opened opened;
   const MachineSpec spec = TRY(probe_machine(subject, scratch.path(), opened));
-  Machine machine = TRY(Machine::start(spec));
+  auto started = Machine::start(spec);
+  if (!started) {
+    const bool by_qemu = started.error().kind == ErrorKind::tool_failed;
+    return by_qemu ? Result<std::string>(started.error().message) : started.error();
+  }
+  Machine machine = std::move(started).value();
   const auto end = std::chrono::steady_clock::now() + kProbeLimit;
   while (std::chrono::steady_clock::now() < end) {
     // A kernel's own line: its version, or a time stamp once the console stands.
