@@ -39,6 +39,7 @@ struct DebianFamily::Fetching {
   std::filesystem::path kept;
   std::function<void(std::string_view)> note;
   std::vector<PackageFile> known;
+  LocalFiles local;
 
   Result<void> operator()(const Json& resolution,
                           const std::filesystem::path& cache,
@@ -63,6 +64,7 @@ struct DebianFamily::Fetching {
         note(file.string() + " is damaged and not used");
       }
     }
+    TRY(fetch_local(request, local));
     const bool is_missing = std::any_of(
         request.packages.begin(), request.packages.end(), [&](const PackageFile& package) {
           return !std::filesystem::exists(cached_file(request.cache_directory, package.sha256));
@@ -166,9 +168,23 @@ bool is_for_guests(std::string_view uri) {
 }
 
 /// Known since the recipe was read, unless it could not be read.
-Result<std::string> digest_text(const recipe::Recipe& own, const std::filesystem::path& file) {
+Result<Digest> file_digest(const recipe::Recipe& own, const std::filesystem::path& file) {
   const auto read = own.files.find(file);
-  return (read != own.files.end() ? read->second : TRY(system::digest_of(file))).text();
+  return read != own.files.end() ? Result<Digest>(read->second) : system::digest_of(file);
+}
+
+/// One that cannot be read is none: whoever needs it says so.
+LocalFiles local_files(const recipe::Recipe& own) {
+  LocalFiles files;
+  for (const recipe::PackageRequest& package : own.packages) {
+    if (package.kind != recipe::PackageRequest::Kind::local) {
+      continue;
+    }
+    if (const auto digest = file_digest(own, package.file)) {
+      files.emplace(digest->hex(), package.file);
+    }
+  }
+  return files;
 }
 
 Result<Json> request_json(const recipe::Recipe& own, const ResolveRequest& request) {
@@ -177,7 +193,7 @@ Result<Json> request_json(const recipe::Recipe& own, const ResolveRequest& reque
     Json wish = {
         {"name", entry.name}, {"version", entry.version}, {"file", entry.file.filename().string()}};
     if (!entry.file.empty()) {
-      wish["sha256"] = TRY(digest_text(own, entry.file));
+      wish["sha256"] = TRY(file_digest(own, entry.file)).text();
     }
     install.push_back(std::move(wish));
   }
@@ -193,7 +209,7 @@ Result<std::string> repository_digest(const recipe::Recipe& own,
   const Json all = {{"uri", repository.uri},
                     {"suites", repository.suites},
                     {"components", repository.components},
-                    {"key", TRY(digest_text(own, repository.key))}};
+                    {"key", TRY(file_digest(own, repository.key)).text()}};
   return sha256(canonical(all)).text();
 }
 
@@ -444,7 +460,8 @@ DebianFamily::Fetching DebianFamily::fetching(const RecipeView& view,
                     view.own.proxy,
                     settings_.kept,
                     settings_.note,
-                    pinned.packages.packages};
+                    pinned.packages.packages,
+                    local_files(view.own)};
   for (const Resolution* more : {&pinned.tools, &pinned.step_tools}) {
     fetching.known.insert(fetching.known.end(), more->packages.begin(), more->packages.end());
   }

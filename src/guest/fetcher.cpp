@@ -119,8 +119,9 @@ class Fetch {
       if (package.source_index < 0) {
         return Error{ErrorKind::not_found,
                      "the local package " + package.name + " " + package.version +
-                         " is not in the cache any more",
-                     "build with --update to read its file again"};
+                         " is not in the cache, and no file of the recipe is it",
+                     "put the .deb back that was locked, or lock the one that is there: goldmill "
+                     "lock RECIPE"};
       }
       if (static_cast<std::size_t>(package.source_index) >= request_.sources.size()) {
         return Error{ErrorKind::unavailable,
@@ -269,6 +270,21 @@ Result<std::string> add_to_cache(const fs::path& file, const fs::path& cache_dir
     return system_error("cannot keep a copy of " + file.string(), errno);
   }
   return sha256;
+}
+
+Result<void> fetch_local(const FetchRequest& request, const LocalFiles& files) {
+  const Compare compare = request.verify ? Compare::hash : Compare::size;
+  for (const PackageFile& package : request.packages) {
+    const auto file = files.find(package.sha256);
+    if (file == files.end()) {
+      continue;
+    }
+    const fs::path cached = cached_file(request.cache_directory, package.sha256);
+    if (TRY(state_of_file(cached, package, compare)) != FileState::good) {
+      TRY(add_to_cache(file->second, request.cache_directory));
+    }
+  }
+  return {};
 }
 
 }  // namespace goldmill::guest

@@ -463,16 +463,39 @@ class Locks(Case):
         self.addCleanup(goldmill, "rm", f"page@{built['version']}")
         goldmill("build", recipe, "--locked")
 
-    def test_what_a_recipe_is_made_of_is_locked(self):
-        def pack(content):
-            (self.room / "tool/srv/tool").write_text(f"{content} {os.urandom(8).hex()}")
-            product.run("dpkg-deb", "--root-owner-group", "--build", "tool", "tool.deb", cwd=self.room)
-        (self.room / "tool/DEBIAN").mkdir(parents=True)
-        (self.room / "tool/srv").mkdir()
+    def pack(self, content):
+        """tool.deb, which no build before knows."""
+        for directory in ("tool/DEBIAN", "tool/srv"):
+            (self.room / directory).mkdir(parents=True, exist_ok=True)
         (self.room / "tool/DEBIAN/control").write_text(
             "Package: gm-tool\nVersion: 1\nArchitecture: all\nDescription: x\n"
             "Maintainer: Nobody <nobody@example.org>\n")
-        pack("one")
+        (self.room / "tool/srv/tool").write_text(f"{content} {os.urandom(8).hex()}")
+        product.run("dpkg-deb", "--root-owner-group", "--build", "tool", "tool.deb", cwd=self.room)
+
+    def test_a_local_package_need_not_be_in_the_cache(self):
+        """Recipe, lock and .deb are enough: on another machine, and when the cache was emptied."""
+        self.pack("one")
+        recipe = self.room / "local.yaml"
+        recipe.write_text("recipe: local\nfrom: base\npackages: [./tool.deb]\n")
+        built = goldmill("build", recipe, "--json").json["image"]
+        self.addCleanup(goldmill, "rm", f"local@{built['version']}")
+        digest = product.run("sha256sum", self.room / "tool.deb").split()[0]
+        cached = product.HOME / "packages" / f"{digest}.deb"
+        (step,) = (step for step in goldmill("show", "local", "--json").json["steps"]
+                   if step["kind"] == "debian.packages")
+        product.run(*product.AS_GUEST_ROOT, "rm", "-r",
+                    product.HOME / "trees" / step["layer"].removeprefix("sha256:"))
+        cached.unlink()
+        again = goldmill("build", recipe, "--locked", "--json", **product.WITHOUT_ARCHIVE).json
+        self.assertEqual(built["digest"], again["image"]["digest"])
+        self.assertIn("packages", [s["name"] for s in again["steps"] if s["result"] == "ran"])
+        cached.unlink()
+        goldmill("keep-packages", "--own", recipe, **product.WITHOUT_ARCHIVE)
+        self.assertTrue((self.room / f"local.packages/{digest}.deb").is_file())
+
+    def test_what_a_recipe_is_made_of_is_locked(self):
+        self.pack("one")
         texts = {"made.sh": "echo {} > /srv/made\n",
                  "user-data": "#cloud-config\nwrite_files: [{{path: /srv/written, content: \"{}\"}}]\n"}
         for name, text in texts.items():
@@ -490,7 +513,7 @@ class Locks(Case):
                 self.assertIn(f"{name} changed", goldmill("build", recipe, "--locked", status=4).err)
                 (self.room / name).write_text(before)
         goldmill("build", recipe, "--locked")
-        pack("two")
+        self.pack("two")
         self.assertIn("tool.deb", goldmill("build", recipe, "--locked", status=4).err)
         reasons = {step["name"]: step["reason"]
                    for step in goldmill("plan", recipe, "--json").json["images"][-1]["steps"]}

@@ -129,5 +129,45 @@ TEST_F(Cache, TakesALocalPackage) {
   EXPECT_EQ(refused.error().kind, ErrorKind::invalid_input);
 }
 
+// It never was in this machine's cache, or has left it.
+TEST_F(Cache, ALockedLocalPackageComesFromBesideTheRecipe) {
+  PackageFile local = cached("!<arch>\nlocal");
+  local.source_index = -1;
+  const fs::path cached = cached_file(directory(), local.sha256);
+  const fs::path file = directory().parent_path() / "x.deb";
+  fs::rename(cached, file);
+  const FetchRequest wanted{.packages = {local}, .cache_directory = directory()};
+  EXPECT_FALSE(fetch(wanted));
+  const auto brought = fetch_local(wanted, {{local.sha256, file}});
+  ASSERT_TRUE(brought) << brought.error().text();
+  EXPECT_TRUE(fetch(wanted));
+  EXPECT_EQ(*system::read_file(cached), "!<arch>\nlocal");
+}
+
+TEST_F(Cache, ADamagedLocalPackageIsReplaced) {
+  PackageFile local = cached("!<arch>\nlocal");
+  local.source_index = -1;
+  const fs::path file = directory().parent_path() / "x.deb";
+  ASSERT_TRUE(system::write_file(file, "!<arch>\nlocal"));
+  ASSERT_TRUE(system::write_file(cached_file(directory(), local.sha256), "!<arch>\nLOCAL"));
+  const FetchRequest wanted{.packages = {local}, .cache_directory = directory(), .verify = true};
+  ASSERT_TRUE(fetch_local(wanted, {{local.sha256, file}}));
+  EXPECT_TRUE(fetch(wanted));
+}
+
+// Other content is no package of the lock: nothing but its own file will do.
+TEST_F(Cache, ALocalPackageOfOtherContentIsNotTaken) {
+  PackageFile local = cached("!<arch>\nlocal");
+  local.source_index = -1;
+  fs::remove(cached_file(directory(), local.sha256));
+  const fs::path file = directory().parent_path() / "x.deb";
+  ASSERT_TRUE(system::write_file(file, "!<arch>\nother"));
+  const FetchRequest wanted{.packages = {local}, .cache_directory = directory()};
+  ASSERT_TRUE(fetch_local(wanted, {{sha256("!<arch>\nother").hex(), file}}));
+  const auto refused = fetch(wanted);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().text().find("no file of the recipe is it"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace goldmill::guest

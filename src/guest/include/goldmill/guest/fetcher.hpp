@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -37,5 +38,12 @@ std::filesystem::path cached_file(const std::filesystem::path& cache_directory,
 /// Errors: not_found, invalid_input (no Debian package), no_space.
 Result<std::string> add_to_cache(const std::filesystem::path& file,
                                  const std::filesystem::path& cache_directory);
+
+/// The local .deb files of a recipe by their SHA-256.
+using LocalFiles = std::map<std::string, std::filesystem::path>;
+
+/// As fetch(), for what comes from beside the recipe: such a file may have left the cache, or this
+/// machine's never had it. Errors: as add_to_cache().
+Result<void> fetch_local(const FetchRequest& request, const LocalFiles& files);
 
 }  // namespace goldmill::guest
