@@ -38,6 +38,11 @@ Result<std::string> read_or_empty(plan::Sandbox& sandbox, std::string_view path)
   return text;
 }
 
+std::optional<Digest> digest_if_there(const std::filesystem::path& file) {
+  const auto digest = system::digest_of(file);
+  return digest ? std::optional(*digest) : std::nullopt;
+}
+
 std::vector<Digest> digests_at(const Json& object, std::string_view key) {
   std::vector<Digest> digests;
   for (const std::string& text : find_strings(object, key)) {
@@ -196,6 +201,7 @@ Result<void> ImageBuild::pin() {
     parent_status_ = TRY(session_->home.get_blob(TRY(Result<Digest>(blob))));
   }
   const auto file = LockFile::path_for(subject_->own.file);
+  lock_before_ = digest_if_there(file);
   auto old = TRY(LockFile::find(file));
   const Json wishes = TRY(family_->wishes(view()));
   const std::string why = old ? why_stale(*old, wishes) : "is not there";
@@ -632,17 +638,26 @@ Result<void> ImageBuild::adopt_accounts(StepRunner& runner, const plan::PlannedS
   return {};
 }
 
+/// By an update, another build, a checkout: what this build began with is not the newest any more.
+bool ImageBuild::is_lock_changed_meanwhile(const std::filesystem::path& file) const {
+  const auto now = digest_if_there(file);
+  return now != lock_before_ && now != sha256(lock_.text());
+}
+
 Result<void> ImageBuild::write_lock() const {
-  if (request_->keep_lock) {
+  if (request_->keep_lock || request_->locked) {
     return {};
   }
   const auto file = LockFile::path_for(subject_->own.file);
+  if (is_lock_changed_meanwhile(file)) {
+    session_->observer.note(file.filename().string() +
+                            " was changed during this build and left as it is now: the next build "
+                            "goes by it");
+    return {};
+  }
   const auto there = LockFile::find(file);
   // But for what its digest leaves out: one of an older goldmill.
   const bool same = there && *there && (*there)->digest() == lock_.digest();
-  if (same && request_->locked) {
-    return {};
-  }
   auto written = lock_.write(file);
   if (!written && same) {
     session_->observer.note("accounts and files are not noted in the lock: " +

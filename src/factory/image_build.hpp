@@ -69,6 +69,7 @@ class ImageBuild {
   guest::GivenFiles parent_given() const;
   Result<void> give_files();
   Result<void> pin();
+  bool is_lock_changed_meanwhile(const std::filesystem::path& file) const;
   std::string why_stale(const LockFile& lock, const Json& wishes) const;
   Result<void> use_lock(LockFile lock);
   Result<void> resolve(const Json& wishes, const std::optional<LockFile>& old);
@@ -116,6 +117,8 @@ class ImageBuild {
   image::Layout layout_;
   guest::GivenFiles given_;
   LockFile lock_;
+  std::optional<Digest>
+      lock_before_;  ///< of the lock's text when this build began, if there was one
   std::map<std::string, std::string> before_;  ///< versions of the lock that was not up to date
   guest::PinnedPackages pinned_;
   std::string parent_status_;

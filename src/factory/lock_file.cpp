@@ -137,7 +137,7 @@ Json LockFile::to_json() const {
   return json;
 }
 
-Result<void> LockFile::write(const std::filesystem::path& file) const {
+std::string LockFile::text() const {
   Json json = to_json();
   if (inputs.is_object()) {
     json["inputs"] = inputs;
@@ -145,7 +145,11 @@ Result<void> LockFile::write(const std::filesystem::path& file) const {
   if (!ids.empty()) {
     json["ids"] = ids;
   }
-  const std::string text = json.dump(1) + "\n";
+  return json.dump(1) + "\n";
+}
+
+Result<void> LockFile::write(const std::filesystem::path& file) const {
+  const std::string text = this->text();
   const auto old = system::read_file(file, 64_MiB);
   if (old && *old == text) {
     return {};

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What scripts rely on: JSON, exit statuses and messages; builds that repeat; plans with reasons."""
+import fcntl
 import json
 import os
 import re
@@ -544,6 +545,37 @@ class Locks(Case):
         self.ask("less")
         self.goldmill("build", "base", "java", "--locked")
         self.assertFalse(product.left_behind(self.room))
+
+    def test_locked_builds_leave_the_lock_alone(self):
+        """A checkout that nobody may write is enough: lock, commit, build --locked."""
+        self.moved()
+        before = self.lock.read_bytes()
+        built = self.goldmill("build", "pinned", "--locked", "--json").json["image"]
+        self.addCleanup(goldmill, "rm", f"pinned@{built['version']}")
+        self.assertEqual(before, self.lock.read_bytes())
+        again = self.goldmill("build", "pinned", "--locked", "--json").json
+        self.assertEqual(built, again["image"])
+        self.assertEqual({"cached"}, {step["result"] for step in again["steps"]})
+
+    def test_a_lock_that_changed_during_a_build_stays(self):
+        recipe, lock = self.room / "meanwhile.yaml", self.room / "meanwhile.lock"
+        words = os.urandom(8).hex()  # no log of an earlier run says so
+        recipe.write_text("recipe: meanwhile\nfrom: base\nprovision:\n"
+                          f"  - shell: {{script: 'echo {words}; sleep 5'}}\n")
+        self.goldmill("lock", "meanwhile")
+        with product.locked("changes", fcntl.LOCK_SH):
+            build = product.start("build", recipe, stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.PIPE)
+            self.addCleanup(product.end, build)
+            product.await_words(build, product.HOME, "meanwhile", words)
+            updated = lock.read_text() + "\n"  # as by a lock --update, or a checkout
+            lock.write_text(updated)
+            said = build.communicate(timeout=300)[1].decode()
+        self.assertEqual(0, build.returncode, said)
+        version = goldmill("show", "meanwhile", "--json").json["version"]
+        self.addCleanup(goldmill, "rm", f"meanwhile@{version}")
+        self.assertEqual(updated, lock.read_text())
+        self.assertIn("meanwhile.lock was changed during this build and left as it is", said)
 
     def test_outdated_names_newer_packages_and_who_has_them(self):
         versions = self.versions_of_curl()

@@ -169,7 +169,7 @@ Command build_command() {
                   {.name = "update", .doc = "Looks for newer packages and rewrites the lock."},
                   {.name = "locked",
                    .doc = "Fails where packages would have to be resolved, or a step reads other "
-                          "files than the lock says: for CI."},
+                          "files than the lock says, and writes no lock: for CI."},
                   {.name = "check-reproducible",
                    .doc = "Builds the recipe's own image again in other surroundings and compares "
                           "every byte."},

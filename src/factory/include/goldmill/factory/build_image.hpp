@@ -24,7 +24,7 @@ struct BuildRequest {
   std::string os = {};                     ///< of Kickstart profiles: "debian/12"
   bool update = false;                     ///< look for newer packages and rewrite the lock
   std::vector<std::string> update_only;    ///< with `update`: all others stay where they can
-  bool locked = false;                     ///< fail rather than resolve packages
+  bool locked = false;                     ///< fail rather than resolve packages; write no lock
   bool shell_on_failure = false;           ///< open a shell in a failed step's sandbox
   bool same_files = false;  ///< a step that reads other files than the lock says is an error
   bool keep_lock = false;   ///< write no lock, whatever the build finds out

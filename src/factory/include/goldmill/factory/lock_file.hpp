@@ -42,6 +42,7 @@ struct LockFile {
   static Result<LockFile> read(const std::filesystem::path& file);
   /// As read(), but nothing where there is none.
   static Result<std::optional<LockFile>> find(const std::filesystem::path& file);
+  std::string text() const;  ///< of the file
   Result<void> write(const std::filesystem::path& file) const;
   Digest digest() const;  ///< of all but inputs and ids
   /// Locked packages, the boot loader's too: name -> version.
