@@ -97,6 +97,17 @@ Json without_order(Json wishes) {
   return wishes;
 }
 
+/// Whether the lock is from these archives: other ones are there for their other versions. A
+/// lock that did not note them has them with their keys only.
+bool has_archives(const LockFile& lock, const Json& wishes, const Json& archives) {
+  const auto with_keys = [](const Json& requests) {
+    const Json* found = find_value(requests, "repositories");
+    return found == nullptr ? Json() : *found;
+  };
+  return lock.archives.is_array() ? lock.archives == archives
+                                  : with_keys(lock.requests) == with_keys(wishes);
+}
+
 /// The versions of what a step uses from outside become part of its key: of the packages that it
 /// names, for people, and of all that these need.
 void add_tools(plan::Step& step, const guest::Resolution& resolution) {
@@ -206,7 +217,9 @@ Result<void> ImageBuild::pin() {
   const Json wishes = TRY(family_->wishes(view()));
   const std::string why = old ? why_stale(*old, wishes) : "is not there";
   if (why.empty() && !request_->update) {
-    return use_lock(*std::move(old));
+    TRY(use_lock(*std::move(old)));
+    lock_.archives = guest::DebianFamily::archives(view());  // an older one has not noted them
+    return {};
   }
   if (request_->locked) {
     return Error{ErrorKind::conflict,
@@ -286,13 +299,8 @@ Result<void> ImageBuild::resolve(const Json& wishes, const std::optional<LockFil
   }
   // Only an update moves what nobody asks to move.
   const bool all_move = request_->update && request_->update_only.empty();
-  // From another archive other versions are wanted.
-  const auto archives = [](const Json& requests) {
-    const Json* found = find_value(requests, "repositories");
-    return found == nullptr ? Json() : *found;
-  };
   const bool keeps = old && old->recipe == subject_->own.name && !all_move &&
-                     archives(old->requests) == archives(wishes);
+                     has_archives(*old, wishes, guest::DebianFamily::archives(view()));
   pinned_ = TRY(
       family_->resolve(view(),
                        parent,
@@ -311,6 +319,7 @@ Result<void> ImageBuild::resolve(const Json& wishes, const std::optional<LockFil
   }
   lock_.recipe = subject_->own.name;
   lock_.requests = wishes;
+  lock_.archives = guest::DebianFamily::archives(view());
   lock_.packages = guest::to_json(pinned_.packages);
   lock_.epoch = pinned_.packages.epoch;
   if (subject_->parent) {

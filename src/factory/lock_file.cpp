@@ -65,6 +65,7 @@ Result<LockFile> LockFile::read(const std::filesystem::path& file) {
   if (const Json* inputs = find_value(*json, "inputs"); inputs != nullptr && inputs->is_object()) {
     lock.inputs = *inputs;
   }
+  lock.archives = or_null(find_value(*json, "archives"));
   if (const Json* ids = find_value(*json, "ids"); ids != nullptr && ids->is_object()) {
     lock.ids = *ids;
   }
@@ -141,6 +142,9 @@ std::string LockFile::text() const {
   Json json = to_json();
   if (inputs.is_object()) {
     json["inputs"] = inputs;
+  }
+  if (!archives.empty()) {
+    json["archives"] = archives;
   }
   if (!ids.empty()) {
     json["ids"] = ids;

@@ -203,13 +203,18 @@ Result<Json> request_json(const recipe::Recipe& own, const ResolveRequest& reque
               {"recommends", request.recommends}};
 }
 
+/// What is read of it, whoever signs that.
+Json archive_of(const recipe::Repository& repository) {
+  return {{"uri", repository.uri},
+          {"suites", repository.suites},
+          {"components", repository.components}};
+}
+
 /// Its address may hold a password, so that only digests of repositories stand in locks.
 Result<std::string> repository_digest(const recipe::Recipe& own,
                                       const recipe::Repository& repository) {
-  const Json all = {{"uri", repository.uri},
-                    {"suites", repository.suites},
-                    {"components", repository.components},
-                    {"key", TRY(file_digest(own, repository.key)).text()}};
+  Json all = archive_of(repository);
+  all["key"] = TRY(file_digest(own, repository.key)).text();
   return sha256(canonical(all)).text();
 }
 
@@ -291,6 +296,14 @@ Result<Json> DebianFamily::wishes(const RecipeView& view) const {
     json["step_tools"].push_back(name);
   }
   return json;
+}
+
+Json DebianFamily::archives(const RecipeView& view) {
+  Json digests = Json::array();
+  for (const recipe::Repository& repository : view.own.repositories) {
+    digests.push_back(sha256(canonical(archive_of(repository))).text());
+  }
+  return digests;
 }
 
 Result<PinnedPackages> DebianFamily::resolve(const RecipeView& view,

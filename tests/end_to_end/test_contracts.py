@@ -5,6 +5,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import time
 import unittest
 
@@ -414,6 +415,42 @@ class Locks(Case):
         self.assertEqual(before, self.lock.read_text(), "the order means nothing")
         self.assertEqual({name: (versions[-1], versions[0]) for name in ("curl", "libcurl4")},
                          self.moved("--update"))
+
+    def serve_archive(self):
+        """A vendor's, with packages lib 1.0 and 2.0; its address."""
+        sources, archive = product.HERE.parent.parent / "src/guest/tests", self.room / "archive"
+        archive.mkdir()
+        product.run("sh", sources / "make_archive.sh", archive)
+        self.addCleanup(self.gpg, "--kill", "all", program="gpgconf")
+        port = self.room / "port"
+        server = subprocess.Popen([sys.executable, sources / "archive_server.py", archive / "www", port,
+                                   self.room / "requests"])
+        self.addCleanup(product.end, server)
+        limit = time.monotonic() + 60
+        while not port.exists() and time.monotonic() < limit:
+            time.sleep(0.05)
+        return f"http://127.0.0.1:{port.read_text()}/plain"
+
+    def gpg(self, *arguments, program="gpg"):
+        return product.run(program, *arguments,
+                           env={**os.environ, "GNUPGHOME": str(self.room / "archive/gnupg")})
+
+    def test_a_vendors_new_key_moves_nothing(self):
+        address = self.serve_archive()
+
+        def ask(package, suites):
+            (self.room / "pinned.yaml").write_text(
+                f"recipe: pinned\nfrom: base\npackages: [{package}]\nrepositories:\n"
+                f"  - {{uri: '{address}', suites: [{suites}], components: [main],\n"
+                "     key: 'file:archive/key.asc'}\n")
+
+        ask("lib=1.0", "good")
+        self.assertEqual({"lib": (None, "1.0")}, self.moved())
+        (self.room / "archive/key.asc").write_text(self.gpg("--armor", "--export"))  # and another one
+        ask("lib", "good")
+        self.assertEqual({}, self.moved(), "it is the same archive")
+        ask("lib", "good, good-security")
+        self.assertEqual({"lib": ("1.0", "2.0")}, self.moved(), "other suites are there for their versions")
 
     def test_accounts_keep_their_ids(self):
         recipe, lock = self.room / "people.yaml", self.room / "people.lock"

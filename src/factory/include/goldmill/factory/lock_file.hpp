@@ -34,6 +34,9 @@ struct LockFile {
   /// What steps read from beside the recipe: {step: {what: SHA-256 of the file or directory}};
   /// null: nobody noted it. The steps' keys have it, so it is not part of the digest.
   Json inputs;
+  /// Of the recipe's repositories, as guest::DebianFamily::archives() gives them; null where there
+  /// are none, or nobody noted them. `requests` has them with their keys.
+  Json archives;
   /// Ids of the accounts that the image has and its parent has not: {"users": {name: id}, "groups":
   /// {name: id}}. What they are follows from all the rest, so they are not part of the digest.
   Json ids = Json::object();
@@ -44,7 +47,7 @@ struct LockFile {
   static Result<std::optional<LockFile>> find(const std::filesystem::path& file);
   std::string text() const;  ///< of the file
   Result<void> write(const std::filesystem::path& file) const;
-  Digest digest() const;  ///< of all but inputs and ids
+  Digest digest() const;  ///< of all but inputs, archives and ids
   /// Locked packages, the boot loader's too: name -> version.
   std::map<std::string, std::string> versions() const;
   /// Errors: invalid_input when it is damaged.

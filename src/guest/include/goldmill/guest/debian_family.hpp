@@ -76,6 +76,10 @@ class DebianFamily {
   /// The packages that a recipe asks for, in whatever way: canonical, for comparison with a lock.
   Result<Json> wishes(const RecipeView& view) const;
 
+  /// The recipe's repositories, each as a digest of its address, suites and components: another key
+  /// makes none another.
+  static Json archives(const RecipeView& view);
+
   /// What the guest's own apt gets: the recipe's `apt: {sources}`, else the archives that the
   /// image is built from. Errors: invalid_input for archives that a guest cannot or must not use.
   Result<std::string> guest_sources(const recipe::Recipe& merged) const;
