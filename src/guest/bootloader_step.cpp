@@ -5,7 +5,7 @@ namespace goldmill::guest {
 
 namespace {
 constexpr std::string_view kBootloaderKind = "debian.bootloader";
-constexpr int kVersion = 2;
+constexpr int kVersion = 3;
 
 // core.img and the unsigned image hold all that grub.cfg uses: no module is ever loaded from
 // the disk. Secure Boot's signed image is the distribution's and has these as well.

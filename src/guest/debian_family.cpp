@@ -27,6 +27,7 @@ namespace {
 
 constexpr const char* kBootloader = "debian.bootloader";
 constexpr const char* kTools = "debian.tools";
+constexpr int kToolsVersion = 2;
 constexpr const char* kPuppetAgent = "puppet-agent";
 
 }  // namespace
@@ -87,7 +88,7 @@ Json step_resolution(const Resolution& resolution) {
   json.erase("epoch");
   for (Json& package : json["packages"]) {
     package.erase("pool_path");
-    package.erase("source_index");
+    package.erase("source");
   }
   return json;
 }
@@ -123,7 +124,7 @@ class ToolsStep : public plan::StepKind {
  public:
   explicit ToolsStep(FetchPackages fetch) : fetch_(std::move(fetch)) {}
   std::string_view name() const override { return kTools; }
-  int version() const override { return 1; }
+  int version() const override { return kToolsVersion; }
 
   Result<Json> run(const plan::Step& step, plan::StepContext& context) override {
     const Json& tools = step.options.at("tools");
@@ -359,6 +360,7 @@ std::optional<plan::Step> DebianFamily::tools_step(const PinnedPackages& pinned)
     step.name += (step.name == "tools" ? ": " : ", ") + name;
   }
   step.kind = kTools;
+  step.kind_version = kToolsVersion;
   step.options = {{"architecture", os_.architecture},
                   {"tools", step_resolution(pinned.step_tools)}};
   step.produces = plan::Produces::tools;

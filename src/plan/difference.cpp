@@ -228,7 +228,8 @@ const DoneStep& nearest(const std::vector<DoneStep>& steps, const Json& now) {
 }
 
 std::string first_difference(const Json& before, const Json& now, const Parent& parent) {
-  for (const char* part : {"kind", "options", "inputs", "network", "kind_version", "parents"}) {
+  // Options of another version may say the same in other words.
+  for (const char* part : {"kind", "kind_version", "options", "inputs", "network", "parents"}) {
     const Json* old = find_value(before, part);
     const Json* current = find_value(now, part);
     if (old == nullptr || current == nullptr || *old == *current) {

@@ -82,6 +82,16 @@ TEST(Difference, ANetworkThatIsAskedForIsOne) {
   EXPECT_EQ(first_difference(before, record_of(step, {})), "network false -> true");
 }
 
+TEST(Difference, AnotherVersionOfTheKindSaysAllThatItsOptionsWould) {
+  Step step;
+  step.options = {{"source", 1}};
+  const Json before = record_of(step, {});
+  step.kind_version = 2;
+  step.options = Json::object();
+  EXPECT_EQ(first_difference(before, record_of(step, {})),
+            "goldmill does this step in a newer way");
+}
+
 TEST(Difference, AFileThatOnlyHasAnotherNameIsNone) {
   const auto record = [](const std::string& name, const std::string& second) {
     Step step;

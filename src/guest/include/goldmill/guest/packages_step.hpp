@@ -25,7 +25,7 @@ class PackagesStep : public plan::StepKind {
  public:
   explicit PackagesStep(FetchPackages fetch) : fetch_(std::move(fetch)) {}
   std::string_view name() const override { return "debian.packages"; }
-  int version() const override { return 2; }
+  int version() const override { return 3; }
   Result<Json> run(const plan::Step& step, plan::StepContext& context) override;
 
  private:
