@@ -829,6 +829,13 @@ Result<void> ImageBuild::finish(StepRunner& runner,
 
 namespace {
 constexpr const char* kRecipeFiles = "files of the recipe";  // beside the steps' names
+
+/// The same in every checkout, wherever that lies.
+std::string shown_name(const recipe::Recipe& own, const std::filesystem::path& file) {
+  const auto relative = file.lexically_relative(own.file.parent_path());
+  const bool is_beside = !relative.empty() && *relative.begin() != "..";
+  return own.fixed_files.contains(file) && !is_beside ? file.string() : relative.string();
+}
 }  // namespace
 
 /// The files and directories that the recipe and its own steps read go into the lock; --locked
@@ -836,8 +843,7 @@ constexpr const char* kRecipeFiles = "files of the recipe";  // beside the steps
 Result<void> ImageBuild::adopt_inputs(const plan::Plan& plan) {
   Json inputs = Json::object();
   for (const auto& [path, digest] : subject_->own.files) {
-    const auto shown = path.lexically_relative(subject_->own.file.parent_path());
-    inputs[kRecipeFiles][shown.string()] = digest.text();
+    inputs[kRecipeFiles][shown_name(subject_->own, path)] = digest.text();
   }
   std::map<std::string, int> seen;
   for (const plan::PlannedStep& planned : plan.steps) {

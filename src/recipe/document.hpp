@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,8 +43,11 @@ struct Node {
 struct Document {
   std::vector<std::string> files;  ///< the document's own, then those of parts brought in
   Node root;
+  /// Of `files` those that do not move with the recipe: the site's, and by absolute path.
+  std::set<std::size_t> fixed = {};
 
   const std::string& file_of(const Node& node) const { return files.at(node.source); }
+  bool is_fixed(const Node& node) const { return fixed.contains(node.source); }
   Position position(const Node& node) const { return {file_of(node), node.line, node.column}; }
   /// invalid_input, its message starting with the node's "file:line:column: ".
   Error error(const Node& node, const std::string& message, std::string hint = {}) const;

@@ -156,15 +156,20 @@ struct Assembly::Entry {
   Node node;  ///< of this assembly
   fs::path file;
   std::map<std::string, std::string> set;
+  bool is_fixed = false;  ///< as Document::fixed
 };
 
 Document Assembly::with_files(Node root) const {
-  return Document{files_, std::move(root)};
+  return Document{files_, std::move(root), fixed_};
 }
 
-std::size_t Assembly::add_file(const std::string& file) {
+std::size_t Assembly::add_file(const std::string& file, bool is_fixed) {
   files_.push_back(file);
-  return files_.size() - 1;
+  const std::size_t index = files_.size() - 1;
+  if (is_fixed) {
+    fixed_.insert(index);
+  }
+  return index;
 }
 
 std::vector<Assembly::Entry> Assembly::entries_of(const Document& document, const Node* list) {
@@ -174,6 +179,7 @@ std::vector<Assembly::Entry> Assembly::entries_of(const Document& document, cons
     const Node& part = item.kind == Node::Kind::scalar ? item : *item.find("part");
     const fs::path directory = fs::path(document.file_of(item)).parent_path();
     entry.file = (directory / part.text).lexically_normal();
+    entry.is_fixed = fs::path(part.text).is_absolute() || document.is_fixed(item);
     if (const Node* set = item.find("set")) {
       for (std::size_t i = 0; i < set->keys.size(); ++i) {
         entry.set[set->keys[i].text] = set->items[i].text;
@@ -260,7 +266,7 @@ Result<void> Assembly::bring_in_part(const Entry& entry, Node& whole, bool enfor
   if (!done_.insert(identity).second) {
     return {};  // two parts need it
   }
-  stamp(part.root, add_file(use.file));
+  stamp(part.root, add_file(use.file, entry.is_fixed));
   parts_.push_back(std::move(use));
   open_.push_back(real);
   const Document known = with_files(std::move(part.root));
@@ -284,7 +290,7 @@ Result<void> Assembly::read_settings(const std::vector<fs::path>& files) {
   site_.kind = Node::Kind::map;
   for (const fs::path& file : files) {
     Document settings = TRY(recipe::read_settings(file));
-    stamp(settings.root, add_file(file.string()));
+    stamp(settings.root, add_file(file.string(), true));
     const Document known = with_files(std::move(settings.root));
     TRY(bring_in(known, known.root.find("enforce"), site_, true));
   }

@@ -37,11 +37,12 @@ class Assembly {
   Result<void> bring_in(const Document& document, const Node* list, Node& whole, bool enforced);
   Result<void> bring_in_part(const Entry& entry, Node& whole, bool enforced);
   Result<Document> read_part(const Entry& entry, PartUse& use);
-  std::size_t add_file(const std::string& file);
+  std::size_t add_file(const std::string& file, bool is_fixed);
   /// A document whose nodes are all of this assembly.
   Document with_files(Node root) const;
 
   std::vector<std::string> files_ = {""};  ///< the first is the recipe's own
+  std::set<std::size_t> fixed_;            ///< as Document::fixed
   std::vector<PartUse> parts_;
   std::vector<std::filesystem::path> open_;  ///< parts that are being read
   std::set<std::string> done_;               ///< files with their parameters

@@ -48,10 +48,18 @@ Result<fs::path> Source::plain_file(const Node& node, const std::string& text) c
   return path;
 }
 
+void Source::note(const Node& node, const std::string& text, const Digest& digest) const {
+  const fs::path path = resolve(node, text);
+  recipe.files.emplace(path, digest);
+  if (fs::path(text).is_absolute() || document.is_fixed(node)) {
+    recipe.fixed_files.insert(path);
+  }
+}
+
 Result<fs::path> Source::existing_file(const Node& node, const std::string& text) const {
   fs::path path = TRY(plain_file(node, text));
   if (const auto digest = system::digest_of(path)) {  // else whoever needs it says why
-    files.emplace(path, *digest);
+    note(node, text, *digest);
   }
   return path;
 }
@@ -65,7 +73,7 @@ Result<std::string> Source::content_of(const Node& node, const std::string& text
   if (content->find('\0') != std::string::npos || find_invalid_utf8(*content)) {
     return document.error(node, as_quote(text) + " is not UTF-8 text");
   }
-  files.emplace(path, sha256(*content));
+  note(node, text, sha256(*content));
   return content;
 }
 
@@ -194,7 +202,7 @@ Result<void> read_package_sources(const Source& source, Recipe& recipe) {
 Result<Recipe> read_recipe(const Document& document) {
   const Node& root = document.root;
   Recipe recipe;
-  const Source source{document, recipe.files};
+  const Source source{document, recipe};
   read_text(root, "recipe", recipe.name);
   TRY(read_origin(source, recipe));
   TRY(read_package_sources(source, recipe));

@@ -17,7 +17,7 @@ namespace goldmill::recipe {
 /// What reading needs beside the node: where errors point to, where paths start.
 struct Source {
   const Document& document;
-  std::map<std::filesystem::path, Digest>& files;  ///< plain ones that are read: Recipe::files
+  Recipe& recipe;  ///< which learns what plain files it is made of
 
   /// `text` relative to the directory of the file that `node` stands in; absolute.
   std::filesystem::path resolve(const Node& node, const std::string& text) const;
@@ -31,6 +31,7 @@ struct Source {
 
  private:
   Result<std::filesystem::path> plain_file(const Node& node, const std::string& text) const;
+  void note(const Node& node, const std::string& text, const Digest& digest) const;
 };
 
 /// Values of a validated map; an absent key leaves the target as it is.

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -556,6 +557,24 @@ class Locks(Case):
         reasons = {step["name"]: step["reason"]
                    for step in goldmill("plan", recipe, "--json").json["images"][-1]["steps"]}
         self.assertEqual("gm-tool:all 1 has other content", reasons["packages"])
+
+    def test_a_checkout_elsewhere_is_the_same(self):
+        """At another depth, with a script that is no part of it."""
+        script = self.room / "outside.sh"
+        script.write_text(f"echo {os.urandom(8).hex()} > /srv/outside\n")
+        checkouts = [self.room / "one", self.room / "deep/er/two"]
+        product.copy_recipes(checkouts[0])
+        (checkouts[0] / "beside.sh").write_text("echo > /srv/beside\n")
+        (checkouts[0] / "moved.yaml").write_text(
+            "recipe: moved\nfrom: base\nprovision:\n  - shell: {file: beside.sh}\n"
+            f"  - shell: {{file: {script}}}\n")
+        built = goldmill("build", "moved", "--json", cwd=checkouts[0]).json["image"]
+        self.addCleanup(goldmill, "rm", f"moved@{built['version']}")
+        inputs = json.loads((checkouts[0] / "moved.lock").read_text())["inputs"]
+        self.assertEqual({"beside.sh", str(script)}, set(inputs["files of the recipe"]))
+        shutil.copytree(checkouts[0], checkouts[1])
+        again = goldmill("build", "moved", "--locked", "--json", cwd=checkouts[1]).json
+        self.assertEqual(built, again["image"])
 
     def test_a_disk_that_is_another_says_why(self):
         recipe = self.room / "larger.yaml"

@@ -193,4 +193,33 @@ debconf:
       HasSubstr("r.yaml:3:53: 'debconf.type' does not know 'password'"));
 }
 
+// Others are named by where they lie from the recipe, which is the same in each checkout.
+TEST_F(PartsTest, FilesByAbsolutePathAndOfTheSiteDoNotMoveWithTheRecipe) {
+  for (const char* name : {"own.sh", "absolute.sh", "site.sh", "part.sh"}) {
+    write(name, "echo\n");
+  }
+  write("site.yaml", "part: site\nprovision: [{shell: {file: site.sh}}]\n");
+  write("part.yaml", "part: p\nprovision: [{shell: {file: part.sh}}]\n");
+  const auto recipe = under("enforce: [site.yaml]\n",
+                            std::string(kBase) +
+                                "include: [part.yaml]\nprovision:\n  - shell: {file: own.sh}\n"
+                                "  - shell: {file: " +
+                                at("absolute.sh").string() + "}\n");
+  ASSERT_TRUE(recipe) << recipe.error().text();
+  EXPECT_EQ(recipe->files.size(), 4U);
+  EXPECT_THAT(recipe->fixed_files, testing::UnorderedElementsAre(at("absolute.sh"), at("site.sh")));
+}
+
+TEST_F(PartsTest, WhatAPartOfAnAbsolutePathReadsDoesNotMoveEither) {
+  std::filesystem::create_directory(at("shared"));
+  write("shared/deep.sh", "echo\n");
+  write("shared/part.yaml", "part: p\ninclude: [deep.yaml]\n");
+  write("shared/deep.yaml", "part: d\nprovision: [{shell: {file: deep.sh}}]\n");
+  const std::string base = kBase;
+  const auto fixed =
+      load_text(base + "include: [" + at("shared/part.yaml").string() + "]\n").value();
+  EXPECT_THAT(fixed.fixed_files, ElementsAre(at("shared/deep.sh")));
+  EXPECT_THAT(load_text(base + "include: [shared/part.yaml]\n").value().fixed_files, IsEmpty());
+}
+
 }  // namespace goldmill::recipe

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -248,6 +249,8 @@ struct Recipe {
   std::vector<PartUse> parts;                     ///< in the order in which they were brought in
   /// Plain files that it is made of: scripts, keys, user-data, packages. But what cannot be read.
   std::map<std::filesystem::path, Digest> files;
+  /// Of them those that do not move with the recipe: named by absolute path, or by the site.
+  std::set<std::filesystem::path> fixed_files;
   /// Where the text stands that says a thing, by dotted key; a list has one entry for each item.
   std::multimap<std::string, Position> origins;
   /// What the site's settings enforce, by itself, and its digest; nothing where they enforce
