@@ -20,11 +20,14 @@ std::size_t default_jobs() {
 }
 
 /// An image that was there already may have its recipe elsewhere now: the file was renamed, or its
-/// directory moved. Repairs build from it.
+/// directory moved. Repairs build from it. While it is where it was, this one is a copy, which may
+/// go again: a checkout that was made for this build.
 Result<void> note_recipe_file(Session& session,
                               const std::filesystem::path& file,
                               store::ImageRecord& image) {
-  if (find_string(image.details, "recipe_file") == file.string()) {
+  std::error_code ignored;
+  const auto before = find_string(image.details, "recipe_file");
+  if (before && std::filesystem::exists(*before, ignored)) {
     return {};
   }
   return session.catalogue.alone([&]() -> Result<void> {

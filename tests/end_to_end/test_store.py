@@ -333,6 +333,14 @@ class Damaged(Store):
         self.expect({tree: ("damaged", ("early@1",))})
         self.goldmill("rm", "early@1")
 
+    def test_a_checkout_that_goes_again_takes_no_image_along(self):
+        checkout = self.room / "checkout"
+        shutil.copytree(self.recipes, checkout)
+        steps = self.goldmill("build", checkout / "web.yaml", "--json").json["steps"]
+        self.assertEqual({"cached"}, {step["result"] for step in steps})
+        shutil.rmtree(checkout)
+        self.assertIn(str(self.recipes / "web.yaml"), self.goldmill("show", "web").out)
+
     def test_assets_come_from_their_step(self):
         assets = next((self.home / "assets").iterdir())
         as_guest(f"echo >> $(find {assets} -type f | head -n 1)")
