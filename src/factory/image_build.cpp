@@ -828,7 +828,9 @@ Result<void> ImageBuild::finish(StepRunner& runner,
 }
 
 namespace {
-constexpr const char* kRecipeFiles = "files of the recipe";  // beside the steps' names
+// Beside the steps' names.
+constexpr const char* kRecipeFiles = "files of the recipe";
+constexpr const char* kMachine = "this machine";
 
 /// The same in every checkout, wherever that lies.
 std::string shown_name(const recipe::Recipe& own, const std::filesystem::path& file) {
@@ -838,12 +840,15 @@ std::string shown_name(const recipe::Recipe& own, const std::filesystem::path& f
 }
 }  // namespace
 
-/// The files and directories that the recipe and its own steps read go into the lock; --locked
-/// takes no others.
-Result<void> ImageBuild::adopt_inputs(const plan::Plan& plan) {
+/// The files and directories that the recipe and its own steps read, and what comes from this
+/// machine without a word in the recipe.
+Json ImageBuild::inputs_of(const plan::Plan& plan) const {
   Json inputs = Json::object();
   for (const auto& [path, digest] : subject_->own.files) {
     inputs[kRecipeFiles][shown_name(subject_->own, path)] = digest.text();
+  }
+  if (!subject_->parent && subject_->merged.apt_sources.empty()) {
+    inputs[kMachine]["archives of the guest's apt"] = sha256(given_.apt_sources).text();
   }
   std::map<std::string, int> seen;
   for (const plan::PlannedStep& planned : plan.steps) {
@@ -856,18 +861,49 @@ Result<void> ImageBuild::adopt_inputs(const plan::Plan& plan) {
       }
     }
   }
+  return inputs;
+}
+
+/// All of them go into the lock; --locked takes no others.
+Result<void> ImageBuild::adopt_inputs(const plan::Plan& plan) {
+  Json inputs = inputs_of(plan);
   if (request_->same_files && lock_.inputs.is_object()) {
-    const std::string difference =
-        plan::first_difference({{"inputs", lock_.inputs}}, {{"inputs", inputs}}, plan::Parent{});
-    if (!difference.empty()) {
-      return Error{ErrorKind::conflict,
-                   LockFile::path_for(subject_->own.file).filename().string() +
-                       " is of other files: " + difference + ", and --locked takes no others",
-                   "a build without --locked writes them down"};
-    }
+    TRY(check_machine(inputs));
+    TRY(check_files(inputs));
   }
   lock_.inputs = std::move(inputs);
   return {};
+}
+
+/// A lock that has not noted it says nothing of it, and a recipe that says it needs no machine's.
+Result<void> ImageBuild::check_machine(const Json& inputs) const {
+  const Json* before = find_value(lock_.inputs, kMachine);
+  const Json* now = find_value(inputs, kMachine);
+  if (before == nullptr || now == nullptr || *before == *now) {
+    return {};
+  }
+  return Error{
+      ErrorKind::conflict,
+      LockFile::path_for(subject_->own.file).filename().string() +
+          " is of a machine with other archives, which the guest's apt would get, and "
+          "--locked takes no others",
+      "say in the recipe what it gets, `apt: {sources: [...]}`, and it is the same on every "
+      "machine; a build without --locked writes this one's down"};
+}
+
+Result<void> ImageBuild::check_files(Json inputs) const {
+  Json before = lock_.inputs;
+  before.erase(kMachine);
+  inputs.erase(kMachine);
+  const std::string difference =
+      plan::first_difference({{"inputs", before}}, {{"inputs", inputs}}, plan::Parent{});
+  if (difference.empty()) {
+    return {};
+  }
+  return Error{ErrorKind::conflict,
+               LockFile::path_for(subject_->own.file).filename().string() +
+                   " is of other files: " + difference + ", and --locked takes no others",
+               "a build without --locked writes them down"};
 }
 
 /// The ids that accounts got go into the lock; those that it has must be the same.

@@ -74,6 +74,9 @@ class ImageBuild {
   Result<void> use_lock(LockFile lock);
   Result<void> resolve(const Json& wishes, const std::optional<LockFile>& old);
   void note_moves() const;
+  Json inputs_of(const plan::Plan& plan) const;
+  Result<void> check_machine(const Json& inputs) const;
+  Result<void> check_files(Json inputs) const;
   Result<void> adopt_ids(const Json& all);
   Result<Json> parent_ids() const;
   Result<Json> ids_on(const std::vector<Digest>& layers) const;

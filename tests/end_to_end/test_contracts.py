@@ -558,6 +558,19 @@ class Locks(Case):
                    for step in goldmill("plan", recipe, "--json").json["images"][-1]["steps"]}
         self.assertEqual("gm-tool:all 1 has other content", reasons["packages"])
 
+    def test_archives_of_another_machine_are_told(self):
+        """The recipe does not say what the guest's apt gets: this machine's archives."""
+        refused = self.goldmill("build", "base", "--locked", status=4,
+                                env={"GOLDMILL_DEBIAN_URI": "https://mirror.example.org/debian"})
+        self.assertIn("base.lock is of a machine with other archives", refused.err)
+        self.assertIn("`apt: {sources: [...]}`", refused.err.split("hint:")[-1])
+        lock = self.room / "base.lock"
+        content = json.loads(lock.read_text())
+        del content["inputs"]["this machine"]  # as of an earlier goldmill
+        lock.write_text(json.dumps(content))
+        image = self.goldmill("build", "base", "--locked", "--json").json["image"]
+        self.assertEqual(self.built["base"]["image"], image)
+
     def test_a_checkout_elsewhere_is_the_same(self):
         """At another depth, with a script that is no part of it."""
         script = self.room / "outside.sh"

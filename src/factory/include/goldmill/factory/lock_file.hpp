@@ -31,8 +31,9 @@ struct LockFile {
   /// Lines that the build made: {"passwd": [...], "group": [...], "shadow": [...], ...}.
   Json accounts = Json::object();
 
-  /// What steps read from beside the recipe: {step: {what: SHA-256 of the file or directory}};
-  /// null: nobody noted it. The steps' keys have it, so it is not part of the digest.
+  /// What steps read from beside the recipe: {step: {what: SHA-256 of the file or directory}}, with
+  /// the recipe's own files and what this machine gives. null: nobody noted it. The steps' keys
+  /// have it, so it is not part of the digest.
   Json inputs;
   /// Of the recipe's repositories, as guest::DebianFamily::archives() gives them; null where there
   /// are none, or nobody noted them. `requests` has them with their keys.
