@@ -498,7 +498,6 @@ Result<ImageReport> ImageBuild::run() {
     return found == kinds.end() ? provision::find_kind(name) : found->get();
   });
   runner.set_layout(layout_);
-  runner.set_shell_on_failure(request_->shell_on_failure);
   runner.set_door([this](const plan::Step& step, const std::filesystem::path& scratch) {
     const bool only_locked = request_->locked || has_locked_packages(step);
     return family_->door(view(), pinned_, {step.name, scratch, only_locked});
@@ -595,10 +594,20 @@ Result<void> ImageBuild::run_steps(StepRunner& runner,
 }
 
 /// With --locked a step may install nothing that it did not install before.
-Result<plan::DoneStep> ImageBuild::run_step(StepRunner& runner, const plan::Step& step) const {
+Result<plan::DoneStep> ImageBuild::run_step(StepRunner& runner, const plan::Step& step) {
+  const bool has_locked = has_locked_packages(step);
+  const bool may_look_again = has_locked && !request_->locked;
+  runner.set_shell_on_failure(request_->shell_on_failure && !may_look_again);
   auto done = runner.run(step, layers_);
-  if (done || !request_->locked || has_locked_packages(step) ||
-      done.error().kind != ErrorKind::tool_failed || !step.kind.starts_with("provision.")) {
+  if (done || done.error().kind != ErrorKind::tool_failed || !step.kind.starts_with("provision.")) {
+    return done;
+  }
+  if (may_look_again) {
+    auto again = run_with_archive(runner, step);
+    const bool has_no_archive = !again && again.error().kind == ErrorKind::unavailable;
+    return has_no_archive ? std::move(done) : std::move(again);
+  }
+  if (has_locked) {
     return done;
   }
   Error error = done.error();
@@ -607,6 +616,22 @@ Result<plan::DoneStep> ImageBuild::run_step(StepRunner& runner, const plan::Step
       "writes down what the step installs" +
       (error.hint.empty() ? "" : "; " + error.hint);
   return error;
+}
+
+/// It says what it said when it ended well, so that what it stands on has changed: an earlier step
+/// may have brought what its packages need. It sees the archive, and they are preferred.
+Result<plan::DoneStep> ImageBuild::run_with_archive(StepRunner& runner, plan::Step step) {
+  session_->observer.note("step '" + step.name +
+                          "' fails with the packages that are locked for it: once more with all of "
+                          "the archive's");
+  before_ = lock_.versions();
+  lock_.step_packages[step.name]["declared"] = "";  // as preferred_step_packages() has them
+  step.options.erase("discovered");
+  runner.set_shell_on_failure(request_->shell_on_failure);
+  auto done = TRY(runner.run(step, layers_));
+  adopt_packages(step, done);
+  note_moves();
+  return done;
 }
 
 void ImageBuild::keep_result(const plan::PlannedStep& planned) {

@@ -92,7 +92,8 @@ class ImageBuild {
   bool has_locked_packages(const plan::Step& step) const;
   std::string why_another_disk() const;
   const Json* locked_packages_of(const plan::Step& step) const;
-  Result<plan::DoneStep> run_step(StepRunner& runner, const plan::Step& step) const;
+  Result<plan::DoneStep> run_step(StepRunner& runner, const plan::Step& step);
+  Result<plan::DoneStep> run_with_archive(StepRunner& runner, plan::Step step);
   void adopt_packages(const plan::Step& step, const plan::DoneStep& done);
   Result<store::ImageRecord> identify();
   bool has_disk(const store::ImageRecord& image) const;

@@ -119,6 +119,30 @@ class Steps(Case):
         self.assertEqual([], update.json["moved"], "what a step installs has not gone")
         self.assertIn("decided by the next build", update.err)
 
+    def test_a_step_gets_what_an_earlier_one_no_longer_brings(self):
+        """Its locked packages alone are not enough any more, and the recipe says nothing new of it."""
+        def build(*steps, **options):
+            (self.recipes / "needs.yaml").write_text(
+                "recipe: needs\nfrom: base\nprovision:\n" + "".join(
+                f"  - packages: [{step}]\n" for step in steps))
+            return self.goldmill("build", "needs", "--json", **options)
+
+        def locked():
+            entry = json.loads((self.recipes / "needs.lock").read_text())["step_packages"]["packages: jq"]
+            return {package["name"]: package["version"] for package in entry["packages"]}
+
+        built = build("libjq1", "jq").json["image"]
+        self.addCleanup(goldmill, "rm", f"needs@{built['version']}")
+        before = locked()
+        self.assertEqual({"jq"}, set(before), "the library was there")
+        answer = build("jq")
+        self.addCleanup(goldmill, "rm", f"needs@{answer.json['image']['version']}")
+        self.assertIn("step 'packages: jq' fails with the packages that are locked for it", answer.err)
+        self.assertLess(before.items(), locked().items())
+        self.assertIn("libjq1", locked())
+        again = self.goldmill("build", "needs", "--locked", "--json").json
+        self.assertEqual(answer.json["image"], again["image"])
+
     def test_a_variant_takes_a_users_key_away(self):
         """What its base gave the user and its own list does not say is gone from the finished tree."""
         (self.recipes / "keyless.yaml").write_text(
