@@ -33,14 +33,18 @@ Result<CapturedLayer> capture_layer(const CaptureOptions& options) {
                        find_strings(result, "sealed")};
 }
 
-Result<void> commit_layer(const fs::path& work, const fs::path& trees, const Digest& diff_id) {
+Result<void> commit_layer(const fs::path& work,
+                          const fs::path& trees,
+                          const Digest& diff_id,
+                          Existing existing) {
   OpenDirectories directories;
   TRY(directories.add(work));
   TRY(directories.add(trees));
-  TRY(system::run_worker({.name = "build.commit",
-                          .request = {{"name", diff_id.hex()}},
-                          .confinement = system::Confinement::guest_ids,
-                          .hands = directories.hands})
+  TRY(system::run_worker(
+          {.name = "build.commit",
+           .request = {{"name", diff_id.hex()}, {"vouched", existing == Existing::vouched}},
+           .confinement = system::Confinement::guest_ids,
+           .hands = directories.hands})
           .context("storing the layer " + diff_id.brief()));
   return {};
 }

@@ -277,18 +277,36 @@ Result<Json> capture_worker(system::WorkerContext& context) {
               {"sealed", sealer.report()}};
 }
 
+namespace {
+/// Whether the layer is at its name. What a step counts as done with is not read: that may be long.
+bool is_stored(int trees, const std::string& name, bool vouched) {
+  if (::faccessat(trees, name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0) {
+    return false;
+  }
+  const auto content = vouched ? Digest::parse(name) : identify(trees, name);
+  return content && content->hex() == name;
+}
+
+/// In the place of what has its name and is something else, which goes with the work directory.
+Result<void> move_to_name(int work, int trees, const std::string& name) {
+  if (::renameat2(work, "upper", trees, name.c_str(), RENAME_NOREPLACE) == 0 ||
+      (errno == EEXIST && ::renameat2(work, "upper", trees, name.c_str(), RENAME_EXCHANGE) == 0)) {
+    return {};
+  }
+  return system_error("cannot move the layer to its name, trees/" + name, errno);
+}
+}  // namespace
+
 Result<Json> commit_worker(system::WorkerContext& context) {
   const std::string name = TRY(string_at(context.request(), "name"));
+  const bool vouched = find_bool(context.request(), "vouched").value_or(false);
   const UniqueFd trees = TRY(open_subdirectory(context.hand(1), "."));
   if (::flock(trees.get(), LOCK_EX) != 0) {  // of two who bring the same file, one comes second
     return system_error("cannot lock the layers", errno);
   }
-  if (::faccessat(trees.get(), name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0) {
+  if (!is_stored(trees.get(), name, vouched)) {
     TRY(share_big_files(context.hand(0), trees.get()));
-  }
-  if (::renameat2(context.hand(0), "upper", context.hand(1), name.c_str(), RENAME_NOREPLACE) != 0 &&
-      errno != EEXIST && errno != ENOTEMPTY) {
-    return system_error("cannot move the layer to its name", errno);
+    TRY(move_to_name(context.hand(0), context.hand(1), name));
   }
   return Json::object();
 }

@@ -25,6 +25,9 @@ Result<Json> attribute_worker(system::WorkerContext& context);  // hands: layers
 /// The owner, mode and times of a layer's root, WORK/upper: the same in every layer.
 Result<void> make_plain_root(int work, std::int64_t epoch);
 
+/// What the tree PARENT/NAME holds now.
+Result<Digest> identify(int parent, const std::string& name);
+
 /// Removes whatever `name` is, however deep.
 Result<void> remove_all(int parent, const std::string& name);
 

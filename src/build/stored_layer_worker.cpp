@@ -40,15 +40,15 @@ Result<Json> unpack_worker(system::WorkerContext& context) {
   return Json{{"diff_id", facts.diff_id.text()}};
 }
 
+Result<Digest> identify(int parent, const std::string& name) {
+  const UniqueFd tree = TRY(open_subdirectory(parent, name));
+  // Stored times are cut already: a later one is damage.
+  return TRY(store::write_layer(tree.get(), std::numeric_limits<std::int64_t>::max(), {})).diff_id;
+}
+
 Result<Json> identify_worker(system::WorkerContext& context) {
   for (const std::string& name : find_strings(context.request(), "names")) {
-    const auto identify = [&]() -> Result<Digest> {
-      const UniqueFd tree = TRY(open_subdirectory(context.hand(0), name));
-      // Stored times are cut already: a later one is damage.
-      return TRY(store::write_layer(tree.get(), std::numeric_limits<std::int64_t>::max(), {}))
-          .diff_id;
-    };
-    const Result<Digest> digest = identify();
+    const Result<Digest> digest = identify(context.hand(0), name);
     context.send_event(digest ? Json{{"name", name}, {"digest", digest->text()}}
                               : Json{{"name", name}, {"error", digest.error().message}});
   }

@@ -281,22 +281,55 @@ Result<std::optional<Digest>> StepRunner::keep(const fs::path& work,
                                                const plan::Step& step,
                                                const std::vector<Digest>& layers) {
   if (step.produces == plan::Produces::assets) {
-    const fs::path target =
-        session_.home.assets(plan::key_of(step, plan::parents_of(step, layers)));
-    TRY(claims_.add({session_.home.name_of(target)}));
-    std::error_code ignored;
-    if (!fs::exists(target, ignored)) {
-      TRY(session_.catalogue.record_content(session_.home.name_of(target),
-                                            TRY(build::identify_tree(work / "output"))));
-      TRY(system::rename_into_place(work / "output", target));
-    }
+    TRY(keep_assets(work / "output", plan::key_of(step, plan::parents_of(step, layers))));
     return std::optional<Digest>();
   }
   const build::CapturedLayer layer = TRY(build::capture_layer(
       {.work = work, .layers = TRY(layer_trees(session_, layers)), .epoch = epoch_of(step)}));
-  TRY(claims_.add({session_.home.name_of(session_.home.tree(layer.diff_id))}));
-  TRY(build::commit_layer(work, session_.home.trees(), layer.diff_id));
+  const fs::path tree = session_.home.tree(layer.diff_id);
+  TRY(claims_.add({session_.home.name_of(tree)}));
+  std::error_code ignored;
+  const bool vouched =
+      fs::exists(tree, ignored) && TRY(session_.catalogue.vouches_for(layer.diff_id));
+  TRY(build::commit_layer(work,
+                          session_.home.trees(),
+                          layer.diff_id,
+                          vouched ? build::Existing::vouched : build::Existing::doubted));
   return std::optional(layer.diff_id);
+}
+
+/// Of builds that make the same at once, the later take what the first made. Alone, so that what is
+/// noted of the content is of what lies there.
+Result<void> StepRunner::keep_assets(const fs::path& output, const Digest& key) {
+  const fs::path target = session_.home.assets(key);
+  TRY(claims_.add({session_.home.name_of(target)}));
+  const Digest content = TRY(build::identify_tree(output));
+  return session_.catalogue.alone([&]() -> Result<void> {
+    if (TRY(has_assets(key))) {
+      return {};
+    }
+    std::error_code ignored;
+    TRY(fs::exists(target, ignored) ? system::exchange(output, target)
+                                    : system::rename_into_place(output, target));
+    return session_.catalogue.record_content(session_.home.name_of(target), content);
+  });
+}
+
+/// As some build made them. Those of a step that does not count as done may have lost their
+/// contents in a power cut.
+Result<bool> StepRunner::has_assets(const Digest& key) {
+  const fs::path target = session_.home.assets(key);
+  std::error_code ignored;
+  if (!fs::is_directory(target, ignored)) {
+    return false;
+  }
+  if (TRY(session_.catalogue.find_step(key))) {
+    return true;
+  }
+  const auto made = TRY(session_.catalogue.contents());
+  const auto content = made.find(session_.home.name_of(target));
+  const auto found = build::identify_tree(target);
+  return content != made.end() && found && *found == content->second;
 }
 
 }  // namespace goldmill::factory

@@ -95,6 +95,8 @@ class StepRunner {
   Result<std::optional<Digest>> keep(const std::filesystem::path& work,
                                      const plan::Step& step,
                                      const std::vector<Digest>& layers);
+  Result<void> keep_assets(const std::filesystem::path& output, const Digest& key);
+  Result<bool> has_assets(const Digest& key);
 
   Session& session_;
   Claims& claims_;

@@ -249,6 +249,17 @@ Result<void> Catalogue::record_step(const StepRecord& step) {
        now()});
 }
 
+Result<bool> Catalogue::vouches_for(const Digest& layer) {
+  bool found = false;
+  TRY(database_->run("SELECT 1 FROM steps WHERE layer = ? LIMIT 1",
+                     {layer.hex()},
+                     [&found](const Row& /*row*/) -> Result<void> {
+                       found = true;
+                       return {};
+                     }));
+  return found;
+}
+
 Result<std::vector<StepRecord>> Catalogue::newest_steps(const std::string& image,
                                                         const std::string& name,
                                                         int most) {

@@ -214,6 +214,13 @@ Result<void> rename_into_place(const fs::path& from, const fs::path& to) {
   return sync_directory(to.parent_path());
 }
 
+Result<void> exchange(const fs::path& one, const fs::path& other) {
+  if (::renameat2(AT_FDCWD, one.c_str(), AT_FDCWD, other.c_str(), RENAME_EXCHANGE) != 0) {
+    return system_error("cannot exchange " + one.string() + " and " + other.string(), errno);
+  }
+  return sync_directory(other.parent_path());
+}
+
 Result<void> make_directories(const fs::path& path, mode_t mode) {
   if (::mkdir(path.c_str(), mode) == 0) {
     return {};

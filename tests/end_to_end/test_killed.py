@@ -165,6 +165,41 @@ class Killed(OwnHome):
                 again = goldmill("build", self.recipe, "--json", home=self.home).json
                 self.assertEqual(self.undisturbed, result(again))
 
+    def never_ran(self, condition):
+        """Forgets these steps of the catalogue; what they made stays. Their layers and keys."""
+        with contextlib.closing(sqlite3.connect(self.home / "catalogue.db")) as catalogue:
+            rows = catalogue.execute(f"SELECT layer, key FROM steps WHERE {condition}").fetchall()
+            catalogue.execute(f"DELETE FROM steps WHERE {condition}")
+            catalogue.commit()
+        return rows
+
+    def test_what_a_power_cut_emptied_is_made_again(self):
+        """As file systems that allocate late leave it: the names are there, the contents are not."""
+        goldmill("build", self.recipe, home=self.home)
+        newest = goldmill("show", "small", "--json", home=self.home).json
+        goldmill("rm", f"small@{newest['version']}", home=self.home)
+        steps = self.never_ran("image = 'small' OR layer IS NULL")
+        emptied = [self.home / ("trees/" + layer if layer else "assets/" + key) for layer, key in steps]
+        product.run(*product.AS_GUEST_ROOT, "find", *emptied, "-type", "f", "-links", "1", "-exec",
+                    "truncate", "-s", "0", "{}", "+")
+        base = goldmill("show", "base", "--json", home=self.home).json
+        os.unlink(base["qcow2"])  # so that the boot loader's files are read
+        again = goldmill("build", self.recipe, "--json", home=self.home).json
+        self.assertEqual(self.undisturbed, result(again))
+        self.assertTrue(goldmill("check", "--json", home=self.home, status=None).json["sound"])
+        self.assert_clean()
+
+    def test_two_at_once_make_the_same_assets(self):
+        for _, key in self.never_ran("layer IS NULL"):
+            product.remove(self.home / "assets" / key)
+        running = [start("build", self.recipes / "base.yaml", home=self.home,
+                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for _ in range(2)]
+        for process in running:
+            words = process.communicate(timeout=600)[1]
+            self.assertEqual(0, process.returncode, words.decode())
+        self.assertTrue(goldmill("check", "--json", home=self.home).json["sound"])
+        self.assert_clean()
+
     def test_many_commands_after_a_kill(self):
         """Each of them wants to clear away what the dead one left."""
         for part in self.parts(3):

@@ -66,6 +66,14 @@ TEST_F(FileTest, RenameIntoPlaceKeepsWhatIsThere) {
   EXPECT_EQ(read_file(at("b")).value(), "b");
 }
 
+TEST_F(FileTest, ExchangedFilesHaveEachOthersNames) {
+  ASSERT_TRUE(write_file(at("a"), "a"));
+  ASSERT_TRUE(write_file(at("b"), "b"));
+  ASSERT_TRUE(exchange(at("a"), at("b")));
+  EXPECT_EQ(read_file(at("a")).value() + read_file(at("b")).value(), "ba");
+  EXPECT_EQ(exchange(at("a"), at("none")).error().kind, ErrorKind::not_found);
+}
+
 TEST_F(FileTest, ExclusiveLockExcludesAndIsLetGo) {
   {
     const auto first = FileLock::acquire(at("lock"), FileLock::Mode::exclusive);

@@ -31,10 +31,19 @@ struct CapturedLayer {
 /// Errors: invalid_input for files that no layer can hold.
 Result<CapturedLayer> capture_layer(const CaptureOptions& options);
 
-/// Moves the captured changes to TREES/HEX. When that layer is there already, they are left.
+/// What is thought of a tree that has the layer's name already. After a power cut it may have that
+/// and not its contents.
+enum class Existing {
+  vouched,  ///< a step counts as done with it: it is durable
+  doubted,
+};
+
+/// Moves the captured changes to TREES/HEX. When that layer is there already, they are left; one in
+/// doubt is read before, and where it is something else, the two change places.
 Result<void> commit_layer(const std::filesystem::path& work,
                           const std::filesystem::path& trees,
-                          const Digest& diff_id);
+                          const Digest& diff_id,
+                          Existing existing = Existing::doubted);
 
 /// Makes every committed layer durable; to be called before a step is recorded as done.
 Result<void> sync_layers(const std::filesystem::path& trees);

@@ -69,6 +69,8 @@ class Catalogue {
 
   Result<std::optional<StepRecord>> find_step(const Digest& key);
   Result<void> record_step(const StepRecord& step);
+  /// Whether a step counts as done with this layer, which is durable then.
+  Result<bool> vouches_for(const Digest& layer);
   /// The steps of this name that the image's builds ran last, newest first.
   Result<std::vector<StepRecord>> newest_steps(const std::string& image,
                                                const std::string& name,

@@ -78,6 +78,9 @@ Result<UniqueFd> memory_file(std::string_view content, mode_t mode = 0777);
 /// Moves a finished file or directory to its name durably. Errors: conflict when it exists.
 Result<void> rename_into_place(const std::filesystem::path& from, const std::filesystem::path& to);
 
+/// Each gets the other's name, at one moment and durably where the second lies.
+Result<void> exchange(const std::filesystem::path& one, const std::filesystem::path& other);
+
 Result<void> make_directories(const std::filesystem::path& path, mode_t mode = 0755);
 
 /// Removes a tree without ever following a link out of it; a missing one is no error.
