@@ -9,8 +9,8 @@
 #include <goldmill/factory/check.hpp>
 #include <goldmill/launch/launch.hpp>
 #include <goldmill/system/file.hpp>
-#include <goldmill/system/locked_directory.hpp>
 
+#include "claims.hpp"
 #include "holdings.hpp"
 #include "oci_index.hpp"
 #include "repair.hpp"
@@ -98,12 +98,7 @@ Result<void> Inspection::know() {
     steps_.insert(session_.home.name_of(step.layer ? session_.home.tree(*step.layer)
                                                    : session_.home.assets(step.key)));
   }
-  claims_.clear();
-  for (const auto& [owner, object] : TRY(session_.catalogue.claims())) {
-    if (system::is_owned(session_.home.work() / owner)) {
-      claims_.insert(object);
-    }
-  }
+  claims_ = TRY(living_claims(session_));
   return {};
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -28,5 +29,9 @@ class Claims {
   Session& session_;
   std::optional<build::WorkDirectory> owner_;  // its lock says that we live
 };
+
+/// What commands that run rely on, as of now: a claim counts while its owner's work directory is
+/// locked.
+Result<std::set<std::string>> living_claims(Session& session);
 
 }  // namespace goldmill::factory

@@ -33,6 +33,42 @@ Result<store::ImageRecord> find(Session& session, const std::string& name) {
   return session.catalogue.find_image(TRY(store::ImageReference::parse(name)));
 }
 
+using Objects = std::vector<std::string>;
+
+/// For a launch, whose disk nobody but it needs.
+Result<Objects> objects_to_launch(const Session& session, const store::ImageRecord& image) {
+  return Objects{session.home.name_of(session.home.snapshots(image.digest))};
+}
+
+/// For who reads what the image is made of, or its disk.
+Result<Objects> objects_to_read(const Session& session, const store::ImageRecord& image) {
+  const store::Home& home = session.home;
+  Objects objects = {home.name_of(home.blob(image.digest)), home.name_of(home.disk(image.digest))};
+  if (const auto assets = Digest::parse(find_string(image.details, "assets").value_or(""))) {
+    objects.push_back(home.name_of(home.assets(*assets)));
+  }
+  for (const Digest& layer : TRY(layers_of(image))) {
+    objects.push_back(home.name_of(home.tree(layer)));
+  }
+  return objects;
+}
+
+/// The image of this name, which nobody removes while it is claimed: what was found before the
+/// claim may have gone by then.
+Result<store::ImageRecord> claimed_image(Session& session,
+                                         const std::string& name,
+                                         Claims& claims,
+                                         Result<Objects> (*needed)(const Session&,
+                                                                   const store::ImageRecord&)) {
+  store::ImageRecord image = TRY(find(session, name));
+  for (Digest claimed; claimed != image.digest; image = TRY(find(session, name))) {
+    claimed = image.digest;
+    const Objects objects = TRY(needed(session, image));
+    TRY(claims.add(objects));
+  }
+  return image;
+}
+
 /// The seal's checks as rows of the report: one for the whole image, or one per finding.
 std::vector<prove::Row> seal_rows(const store::ImageRecord& image) {
   const Json* seal = find_value(image.details, "seal");
@@ -188,7 +224,9 @@ std::optional<Bytes> bytes_at(const Json& details, std::string_view key) {
 Result<prove::Report> test_image(Session& session,
                                  const TestRequest& request,
                                  const prove::Progress& progress) {
-  const store::ImageRecord image = TRY(find(session, request.image));
+  Claims claims(session);
+  const store::ImageRecord image =
+      TRY(claimed_image(session, request.image, claims, objects_to_read));
   prove::ProveRequest wanted;
   // Locked: another goldmill that starts in the meantime must not take it for a dead one's.
   const build::WorkDirectory work = TRY(build::WorkDirectory::make(session.home.root()));
@@ -215,7 +253,9 @@ Result<prove::Report> test_image(Session& session,
 }
 
 Result<void> export_image(Session& session, const ExportRequest& request) {
-  const store::ImageRecord image = TRY(find(session, request.image));
+  Claims claims(session);
+  const store::ImageRecord image =
+      TRY(claimed_image(session, request.image, claims, objects_to_read));
   const DiskParts parts = TRY(parts_of(image));
   exporter::Export wanted;
   wanted.hardware = parts.layout.hardware;
@@ -281,22 +321,10 @@ Result<std::string> first_user(const store::ImageRecord& image) {
   return std::string("root");
 }
 
-/// The image of this name, which nobody removes while it is claimed: what was found before the
-/// claim may have gone by then.
-Result<store::ImageRecord> claimed_image(Session& session,
-                                         const std::string& name,
-                                         Claims& claims) {
-  store::ImageRecord image = TRY(find(session, name));
-  for (Digest claimed; claimed != image.digest; image = TRY(find(session, name))) {
-    claimed = image.digest;
-    TRY(claims.add({session.home.name_of(session.home.snapshots(claimed))}));
-  }
-  return image;
-}
-
 /// What the image says of itself.
 Result<void> fill_in(Session& session, launch::LaunchRequest& request, Claims& claims) {
-  const store::ImageRecord image = TRY(claimed_image(session, request.image, claims));
+  const store::ImageRecord image =
+      TRY(claimed_image(session, request.image, claims, objects_to_launch));
   request.image = image.reference();
   request.image_digest = image.digest.hex();
   request.disk = TRY(disk_of(session, image));
@@ -475,8 +503,9 @@ Result<void> check_removable(Session& session,
     const bool concerns = object == launches || object == builds;
     if (concerns && system::is_owned(session.home.work() / owner)) {
       return Error{ErrorKind::conflict,
-                   image.reference() + (object == launches ? " is being launched"
-                                                           : " is needed by a build that runs"),
+                   image.reference() + (object == launches
+                                            ? " is being launched"
+                                            : " is needed by a build, test or export that runs"),
                    "wait until that has ended"};
     }
   }

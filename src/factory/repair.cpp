@@ -16,6 +16,7 @@
 
 #include "ancestry.hpp"
 #include "assembly.hpp"
+#include "claims.hpp"
 #include "holdings.hpp"
 #include "oci_index.hpp"
 #include "stored_disk.hpp"
@@ -27,6 +28,9 @@ namespace fs = std::filesystem;
 namespace {
 
 using Kind = CheckFinding::Kind;
+
+constexpr const char* kLeft =
+    "left as it is: a command that runs needs it; repair again when that has ended";
 
 class Repair {
  public:
@@ -110,10 +114,16 @@ bool Repair::is_broken(const fs::path& file) const {
   });
 }
 
-/// Moves it out of the way; what runs on it keeps it until it ends.
+/// Moves it out of the way, unless somebody works on it: he would see his files vanish. Who claims
+/// it after this finds it gone. Errors: conflict.
 Result<void> Repair::discard(const fs::path& tree) {
   const auto trash = TRY(build::WorkDirectory::make(session_.home.root()));
-  return build::discard_guest_trees(tree.parent_path(), {tree.filename()}, trash.path());
+  return session_.catalogue.alone([&]() -> Result<void> {
+    if (TRY(living_claims(session_)).contains(session_.home.name_of(tree))) {
+      return Error{ErrorKind::conflict, kLeft};
+    }
+    return build::discard_guest_trees(tree.parent_path(), {tree.filename()}, trash.path());
+  });
 }
 
 const store::ImageRecord* Repair::image_with(const Digest& layer) const {
@@ -155,14 +165,23 @@ Result<std::string> Repair::drop_package(const fs::path& file) {
 /// with the packages that are locked. A damaged one goes in any case: nothing must be built on it.
 Result<void> Repair::run_steps_again() {
   std::set<std::string> hit;
+  std::set<std::string> in_use;
+  std::set<std::string> left;
   for (const CheckFinding& finding : findings_) {
     const bool is_made_by_steps =
         finding.object.starts_with("trees/") || finding.object.starts_with("assets/");
-    if (is_made_by_steps && !finding.repaired && finding.kind != Kind::unknown) {
-      TRY(finding.kind == Kind::damaged ? discard(session_.home.root() / finding.object)
-                                        : Result<void>());
-      hit.insert(finding.images.begin(), finding.images.end());
+    if (!is_made_by_steps || finding.repaired || finding.kind == Kind::unknown) {
+      continue;
     }
+    const auto gone = finding.kind == Kind::damaged ? discard(session_.home.root() / finding.object)
+                                                    : Result<void>();
+    if (!gone && gone.error().kind != ErrorKind::conflict) {
+      return gone;
+    }
+    if (!gone) {
+      left.insert(finding.object);
+    }
+    (gone ? hit : in_use).insert(finding.images.begin(), finding.images.end());
   }
   std::set<Digest> known;
   for (const store::ImageRecord& image : images_) {
@@ -172,7 +191,8 @@ Result<void> Repair::run_steps_again() {
   for (const store::ImageRecord& image : images_) {
     const fs::path recipe = find_string(image.details, "recipe_file").value_or("");
     std::error_code ignored;
-    if (!hit.contains(image.reference()) || !fs::exists(recipe, ignored)) {
+    if (!hit.contains(image.reference()) || in_use.contains(image.reference()) ||
+        !fs::exists(recipe, ignored)) {
       continue;
     }
     session_.observer.note("building " + image.reference() + " again from " + recipe.string());
@@ -190,6 +210,9 @@ Result<void> Repair::run_steps_again() {
   }
   const auto look = [&](const fs::path& file) -> Result<std::string> {
     std::error_code ignored;
+    if (left.contains(session_.home.name_of(file))) {
+      return Error{ErrorKind::conflict, kLeft};
+    }
     if (fs::is_directory(file, ignored)) {
       return std::string("made by its step again");
     }

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """gc frees what nothing needs, and nothing else: also beside builds, and when it is killed."""
+import contextlib
 import random
 import signal
+import sqlite3
 import subprocess
 import time
 import unittest
@@ -127,10 +129,48 @@ class Collected(OwnHome):
         product.await_words(build, self.home, "leaf", "it runs")
         self.assertNotIn("middle@1", self.goldmill("gc", "--keep", "1", "--json").json["images"])
         refused = self.goldmill("rm", "middle@1", status=4)
-        self.assertIn("is needed by a build that runs", refused.err)
+        self.assertIn("is needed by a build", refused.err)
         end(build, signal.SIGINT)
         for version in ("1", "2"):
             self.goldmill("rm", f"middle@{version}")
+
+    def claimants(self):
+        """Work directories of commands that rely on something; of dead ones, too."""
+        with contextlib.closing(sqlite3.connect(self.home / "catalogue.db", timeout=60)) as catalogue:
+            return {owner for owner, in catalogue.execute("SELECT owner FROM claims")}
+
+    def claiming(self, *command):
+        """A command that runs and has said what it relies on."""
+        before = self.claimants()
+        process = start(*command, home=self.home, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(end, process)
+        limit = time.monotonic() + 120
+        while self.claimants() <= before:
+            self.assertIsNone(process.poll(), "it ended")
+            self.assertLess(time.monotonic(), limit, "it claims nothing")
+            time.sleep(0.01)
+        return process
+
+    def test_what_is_read_stays(self):
+        """An export that lost its layers wrote an archive without files, and said that all was well."""
+        for content in ("1", "2"):
+            self.write("read", content)
+            self.build("read")
+        self.goldmill("export", "read@1", "-F", "tar", "-o", self.room / "before.tar")
+        commands = (("test", "read@1"), ("export", "read@1", "-F", "tar", "-o", self.room / "beside.tar"))
+        for command in commands:
+            process = self.claiming(*command)
+            process.send_signal(signal.SIGSTOP)
+            refused = self.goldmill("rm", "read@1", status=4)
+            self.assertIn("test or export that runs", refused.err)
+            self.assertNotIn("read@1", self.goldmill("gc", "--keep", "1", "--json").json["images"])
+            process.send_signal(signal.SIGCONT)
+            if command[0] == "test":
+                end(process, signal.SIGINT)
+        self.assertEqual(0, process.wait(timeout=600))
+        self.assertEqual((self.room / "before.tar").read_bytes(), (self.room / "beside.tar").read_bytes())
+        for version in ("1", "2"):
+            self.goldmill("rm", f"read@{version}")
 
     def test_beside_builds(self):
         """Each build's cached steps are what no image holds: as soon as they are, gc wants them."""

@@ -6,12 +6,13 @@ import os
 import pathlib
 import random
 import shutil
+import signal
 import sqlite3
 import subprocess
 import tarfile
 import unittest
 
-from product import AS_GUEST_ROOT, IS_ROOT, OwnHome, clone_home, goldmill, run
+from product import AS_GUEST_ROOT, IS_ROOT, OwnHome, await_words, clone_home, end, goldmill, run, start
 
 
 class Store(OwnHome):
@@ -283,6 +284,24 @@ class Damaged(Store):
         aside = self.home / "trees" / "aside"
         as_guest(f"mv {first} {aside}; mv {second} {first}; mv {aside} {second}")
         self.expect({first: ("damaged", ("web@1",)), second: ("damaged", ("web@1",))})
+
+    def test_what_a_build_stands_on_is_left_to_it(self):
+        (self.recipes / "above.yaml").write_text(
+            "recipe: above\nfrom: web\nprovision:\n"
+            "  - shell: {script: 'echo it runs; while ! [ -e /run/goldmill/never ]; do sleep 1; done'}\n")
+        build = start("build", "above", home=self.home, cwd=self.recipes, stdout=subprocess.DEVNULL,
+                      stderr=subprocess.DEVNULL)
+        self.addCleanup(end, build)
+        await_words(build, self.home, "above", "it runs")
+        tree = self.tree(self.image("web")["layers"][-1])
+        as_guest(f"touch {tree}/one-more")
+        (left,) = self.check("--repair", status=1)["findings"]
+        self.assertEqual((f"trees/{tree.name}", False), (left["object"], left["repaired"]))
+        self.assertIn("a command that runs needs it", left["outcome"])
+        self.assertTrue((tree / "one-more").exists())
+        end(build, signal.SIGINT)
+        self.expect({tree: ("damaged", ("web@1",))})
+        (self.recipes / "above.yaml").unlink()
 
     def test_a_layer_without_a_blob_comes_from_its_step(self):
         (self.recipes / "unpacked.yaml").write_text(
