@@ -18,8 +18,10 @@ Result<WaitingImage> waiting_image(Session& session,
   WaitingImage waiting{name, parent, {}};
   const auto newest = session.catalogue.find_image({name, 0, ""});
   if (!newest) {
-    return newest.error().kind == ErrorKind::not_found ? Result<WaitingImage>(waiting)
-                                                       : Result<WaitingImage>(newest.error());
+    const ErrorKind kind = newest.error().kind;  // a damaged row is written anew by a build
+    return kind == ErrorKind::not_found || kind == ErrorKind::corrupt
+               ? Result<WaitingImage>(waiting)
+               : Result<WaitingImage>(newest.error());
   }
   const auto seconds_at = [](const Json& object, const char* key) {
     const Json* found = find_value(object, key);

@@ -32,10 +32,8 @@ class Inspection {
   explicit Inspection(Session& session) : session_(session) {}
 
   Result<CheckReport> run() {
-    for (const std::string& line : TRY(session_.catalogue.damage())) {
-      add(Kind::damaged, "catalogue.db", line);
-    }
     TRY(know());
+    TRY(catalogue());
     TRY(trees("trees", "layers"));
     TRY(trees("assets", "assets"));
     TRY(disks());
@@ -52,6 +50,7 @@ class Inspection {
 
  private:
   Result<void> know();
+  Result<void> catalogue();
   Result<void> trees(const std::string& area, const std::string& what);
   Result<void> disks();
   Result<void> blobs();
@@ -69,15 +68,16 @@ class Inspection {
                           const std::string& hex,
                           const std::string& why);
   void add(Kind kind, const std::string& object, const std::string& why) {
-    const auto images = holdings_.find(object);
+    const auto images = holdings_.objects.find(object);
     report_.findings.push_back(
         {kind,
          object,
          why,
-         images == holdings_.end() ? std::vector<std::string>() : images->second});
+         images == holdings_.objects.end() ? std::vector<std::string>() : images->second});
   }
   bool is_known(const std::string& object) const {
-    return holdings_.contains(object) || steps_.contains(object) || claims_.contains(object);
+    return holdings_.objects.contains(object) || steps_.contains(object) ||
+           claims_.contains(object);
   }
 
   Session& session_;
@@ -99,6 +99,21 @@ Result<void> Inspection::know() {
                                                    : session_.home.assets(step.key)));
   }
   claims_ = TRY(living_claims(session_));
+  return {};
+}
+
+/// Of what it says cannot be trusted, an image's row names the image.
+Result<void> Inspection::catalogue() {
+  for (const std::string& line : TRY(session_.catalogue.damage())) {
+    add(Kind::damaged, kCatalogue, line);
+  }
+  for (const std::string& line : TRY(session_.catalogue.damaged_rows()).lines()) {
+    add(Kind::damaged, kCatalogue, line);
+  }
+  for (const auto& [image, why] : holdings_.untold) {
+    report_.findings.push_back(
+        {Kind::damaged, kCatalogue, "what it says of " + image + ": " + why, {image}});
+  }
   return {};
 }
 
@@ -234,6 +249,9 @@ Result<void> Inspection::instances() {
   for (const store::ImageRecord& image : TRY(session_.catalogue.images())) {
     images.insert(image.reference());
   }
+  for (const auto& [image, why] : holdings_.untold) {
+    images.insert(image);  // damaged, and yet there
+  }
   for (const launch::Instance& instance : TRY(launch::list(session_.home.root()))) {
     ++report_.checked["instances"];
     if (!images.contains(instance.image)) {
@@ -252,6 +270,9 @@ Result<void> Inspection::snapshots() {
   for (const store::ImageRecord& image : TRY(session_.catalogue.images())) {
     images[image.digest.hex()].push_back(image.reference());
   }
+  for (const store::DamagedImage& image : TRY(session_.catalogue.damaged_images())) {
+    images[image.digest.value_or(Digest()).hex()].push_back(image.reference());
+  }
   for (const launch::SnapshotHealth& snapshot : launch::inspect_snapshots(session_.home.root())) {
     const std::string object = session_.home.name_of(snapshot.directory);
     const auto of = images.find(snapshot.directory.parent_path().filename());
@@ -266,7 +287,7 @@ Result<void> Inspection::snapshots() {
 }
 
 void Inspection::find_missing() {
-  for (const auto& [object, images] : holdings_) {
+  for (const auto& [object, images] : holdings_.objects) {
     if (!seen_.contains(object)) {
       add(Kind::missing, object, "");
     }
@@ -286,9 +307,10 @@ Result<void> Inspection::confirm() {
       case Kind::unknown:
         return !is_there || is_known(finding.object);
       case Kind::missing:
-        return is_there || (!holdings_.contains(finding.object) && finding.object != "index.json");
+        return is_there ||
+               (!holdings_.objects.contains(finding.object) && finding.object != "index.json");
       case Kind::damaged:
-        return !is_there && !holdings_.contains(finding.object);
+        return !is_there && !holdings_.objects.contains(finding.object);
     }
     return false;
   });

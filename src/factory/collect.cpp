@@ -85,7 +85,8 @@ class Collection {
       : session_(session), request_(request), oldest_(Clock::now() - request.keep_unused) {}
 
   Result<CollectReport> run() {
-    if (request_.keep_versions > 0 || request_.keep_younger) {
+    TRY(look_for_untold());
+    if (is_sure_ && (request_.keep_versions > 0 || request_.keep_younger)) {
       if (!request_.dry_run) {
         remove_overdue(session_);
       }
@@ -110,6 +111,9 @@ class Collection {
   Clock::time_point youngest_that_goes() const {
     return Clock::now() - request_.keep_younger.value_or(std::chrono::hours(0));
   }
+  Result<void> look_for_untold();
+  /// While an image does not tell what it needs, it may be anything.
+  bool is_held(const std::string& object) const { return !is_sure_ || held_.contains(object); }
   Result<void> remove_old_versions();
   Result<void> drop_if_free(const store::ImageRecord& image);
   Result<void> sort_out();
@@ -139,12 +143,30 @@ class Collection {
   const CollectRequest& request_;
   Clock::time_point oldest_;
   fs::path trash_;
+  bool is_sure_ = true;                       // what each image needs
   std::set<std::string> held_;                // paths below the home
   std::set<std::string, std::less<>> named_;  // SHA-256s of what held steps were made from
   std::set<Digest> dropped_;                  // images that go
   std::set<fs::path> dropped_evidence_;       // of their tests
   CollectReport report_;
 };
+
+Result<void> Collection::look_for_untold() {
+  for (const auto& [image, why] : TRY(holdings_of_images(session_)).untold) {
+    is_sure_ = false;
+    session_.observer.note("what the catalogue says of " + image + " is damaged (" + why +
+                           "): nothing goes that it may need; `goldmill check --repair` mends it, "
+                           "or remove it: goldmill rm " +
+                           image);
+  }
+  if (!TRY(session_.catalogue.damaged_rows()).blobs.empty()) {
+    is_sure_ = false;
+    session_.observer.note(
+        "what the catalogue says of packed layers is damaged: nothing goes that "
+        "an image may need; `goldmill check --repair` mends it");
+  }
+  return {};
+}
 
 /// Again until nothing goes: an image may go when what stands on it has gone.
 Result<void> Collection::remove_old_versions() {
@@ -170,10 +192,13 @@ Result<void> Collection::drop_if_free(const store::ImageRecord& image) {
     if (!TRY(session_.catalogue.channels_of(image)).empty()) {
       return Error{ErrorKind::conflict, "a channel names it"};
     }
-    return check_removable(
-        session_, image, dropped_, request_.dry_run ? Overdue::goes : Overdue::holds);
+    return check_removable(session_,
+                           image.version_name(),
+                           dropped_,
+                           request_.dry_run ? Overdue::goes : Overdue::holds);
   };
-  const auto gone = request_.dry_run ? allowed() : session_.catalogue.remove_image(image, allowed);
+  const auto gone =
+      request_.dry_run ? allowed() : session_.catalogue.remove_image(image.version_name(), allowed);
   if (!gone) {
     return gone.error().kind == ErrorKind::conflict ? Result<void>() : gone;
   }
@@ -211,7 +236,7 @@ Result<void> Collection::forget_facts() {
 }
 
 Result<void> Collection::hold_images() {
-  for (const auto& [object, images] : TRY(holdings_of_images(session_, dropped_))) {
+  for (const auto& [object, images] : TRY(holdings_of_images(session_, dropped_)).objects) {
     held_.insert(object);
   }
   return {};
@@ -237,7 +262,7 @@ Result<void> Collection::hold_steps() {
                                                                 : session_.home.assets(step.key));
     if (Clock::from_time_t(step.created) >= oldest_) {
       young.insert(object);
-    } else if (!held_.contains(object)) {
+    } else if (!is_held(object)) {
       ++report_.counts["steps"];
       TRY(request_.dry_run ? Result<void>() : session_.catalogue.forget_step(step.key));
       continue;
@@ -254,8 +279,7 @@ Result<void> Collection::clear(const Area& area) {
   std::error_code failure;
   for (const fs::directory_entry& entry : fs::directory_iterator(directory, failure)) {
     const bool waits = area.what == "blobs" && is_new(entry.path());
-    if (!waits && !is_of_disk(entry.path()) &&
-        !held_.contains(session_.home.name_of(entry.path()))) {
+    if (!waits && !is_of_disk(entry.path()) && !is_held(session_.home.name_of(entry.path()))) {
       names.push_back(entry.path().filename());
     }
   }
@@ -434,7 +458,9 @@ Result<void> Collection::remove_useless_snapshots() {
       images.insert(image.digest.hex());
     }
   }
-  std::erase_if(useless, [&](const fs::path& entry) { return images.contains(entry.filename()); });
+  std::erase_if(useless, [&](const fs::path& entry) {
+    return !is_sure_ || images.contains(entry.filename());
+  });
   for (const fs::path& snapshot : TRY(launch::useless_snapshots(session_.home.root()))) {
     if (images.contains(snapshot.parent_path().filename())) {
       useless.push_back(snapshot);

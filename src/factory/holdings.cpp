@@ -84,13 +84,20 @@ Result<std::vector<Digest>> layers_of(const store::ImageRecord& image) {
 Result<Holdings> holdings_of_images(Session& session, const std::set<Digest>& without) {
   const LayerBlobs blobs = TRY(session.catalogue.layer_blobs());
   Holdings holdings;
+  for (const store::DamagedImage& image : TRY(session.catalogue.damaged_images())) {
+    holdings.untold[image.reference()] = image.why;
+  }
   for (const store::ImageRecord& image : TRY(session.catalogue.images())) {
     if (without.contains(image.digest)) {
       continue;
     }
-    for (const auto& file :
-         TRY(files_of(session.home, image, blobs).context("details of " + image.reference()))) {
-      holdings[session.home.name_of(file)].push_back(image.reference());
+    const auto files = files_of(session.home, image, blobs);
+    if (!files) {
+      holdings.untold[image.reference()] = files.error().message;
+      continue;
+    }
+    for (const auto& file : *files) {
+      holdings.objects[session.home.name_of(file)].push_back(image.reference());
     }
   }
   return holdings;

@@ -14,10 +14,13 @@
 
 namespace goldmill::factory {
 
-/// By path below the home ("trees/HEX"): the images that need it.
-using Holdings = std::map<std::string, std::vector<std::string>>;
+struct Holdings {
+  /// By path below the home ("trees/HEX"): the images that need it.
+  std::map<std::string, std::vector<std::string>> objects;
+  /// Images whose rows are damaged, with what is wrong: they may need anything.
+  std::map<std::string, std::string> untold;
+};
 
-/// Errors: corrupt details of an image.
 Result<Holdings> holdings_of_images(Session& session, const std::set<Digest>& without = {});
 
 /// Whether it came within an hour: a blob is written shortly before the image that names it, a

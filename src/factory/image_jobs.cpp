@@ -487,18 +487,19 @@ Result<Json> tell_image(Session& session, const store::ImageRecord& image) {
 }
 
 Result<void> check_removable(Session& session,
-                             const store::ImageRecord& image,
+                             const store::ImageName& image,
                              const std::set<Digest>& gone,
                              Overdue overdue) {
-  for (const store::ImageRecord& child : TRY(session.catalogue.children_of(image.digest))) {
-    if (!gone.contains(child.digest)) {
+  const Digest digest = image.digest.value_or(Digest());
+  for (const store::ImageName& child : TRY(session.catalogue.children_of(digest))) {
+    if (!child.digest || !gone.contains(*child.digest)) {
       return Error{ErrorKind::conflict,
                    image.reference() + " is what " + child.reference() + " stands on",
                    "remove that first"};
     }
   }
-  const std::string launches = session.home.name_of(session.home.snapshots(image.digest));
-  const std::string builds = session.home.name_of(session.home.blob(image.digest));
+  const std::string launches = session.home.name_of(session.home.snapshots(digest));
+  const std::string builds = session.home.name_of(session.home.blob(digest));
   for (const auto& [owner, object] : TRY(session.catalogue.claims())) {
     const bool concerns = object == launches || object == builds;
     if (concerns && system::is_owned(session.home.work() / owner)) {
@@ -535,11 +536,22 @@ void remove_overdue(Session& session) {
 }
 
 namespace {
+/// One whose row is damaged can be removed like any other.
+Result<store::ImageName> name_of_version(Session& session, const store::ImageReference& version) {
+  for (const store::DamagedImage& image : TRY(session.catalogue.damaged_images())) {
+    if (image.name == version.name && image.version == version.version) {
+      return store::ImageName{image.name, image.version, image.digest};
+    }
+  }
+  return TRY(session.catalogue.find_image(version)).version_name();
+}
+
 /// Unless another image or a build that runs needs it: `gc` comes for it later.
 Result<void> remove_disk(Session& session, const Digest& image) {
   const auto disk = session.home.disk(image);
   const std::string object = session.home.name_of(disk);
-  bool is_needed = TRY(holdings_of_images(session)).contains(object);
+  const Holdings holdings = TRY(holdings_of_images(session));
+  bool is_needed = holdings.objects.contains(object) || !holdings.untold.empty();
   for (const auto& [owner, claimed] : TRY(session.catalogue.claims())) {
     is_needed |= claimed == object;
   }
@@ -552,10 +564,11 @@ Result<void> remove_disk(Session& session, const Digest& image) {
 }
 }  // namespace
 
-Result<void> remove_image(Session& session, const store::ImageRecord& image) {
+Result<void> remove_image(Session& session, const store::ImageReference& version) {
+  const store::ImageName image = TRY(name_of_version(session, version));
   remove_overdue(session);
   TRY(session.catalogue.remove_image(image, [&] { return check_removable(session, image); }));
-  TRY(remove_disk(session, image.digest));
+  TRY(image.digest ? remove_disk(session, *image.digest) : Result<void>());
   TRY(system::remove_tree(session.home.evidence(image.name, image.version)));
   return refresh_index(session);
 }

@@ -31,6 +31,7 @@ using Kind = CheckFinding::Kind;
 
 constexpr const char* kLeft =
     "left as it is: a command that runs needs it; repair again when that has ended";
+constexpr const char* kUnproven = "forgotten: nothing is left to prove it by";
 
 class Repair {
  public:
@@ -39,12 +40,24 @@ class Repair {
 
   /// What others are made from comes first.
   Result<void> run() {
+    if (auto index = system::read_file(session_.home.index())) {
+      indexed_ = *std::move(index);
+    }
+    TRY(forget_damaged_rows());
+    each_damaged_image([this](const store::DamagedImage& image) { return mend(image); });
     images_ = TRY(session_.catalogue.images());
     blobs_ = TRY(session_.catalogue.layer_blobs());
-    forget_damaged_steps();
     each("trees/", [this](const fs::path& file) { return restore_tree(file); });
     each("packages/", [this](const fs::path& file) { return drop_package(file); });
     TRY(run_steps_again());
+    each_damaged_image([this](const store::DamagedImage& image) { return build_again(image); });
+    images_ = TRY(session_.catalogue.images());
+    for (const std::string& layer : forgotten_.blobs) {
+      tell({{}, {layer}, {}}, pack_again());
+    }
+    for (const std::string& object : forgotten_.contents) {
+      tell({{}, {}, {object}}, note_content(object));
+    }
     each("blobs/sha256/", [this](const fs::path& file) { return restore_blob(file); });
     each("disks/", [this](const fs::path& file) { return restore_disk(file); });
     each("snapshots/", [this](const fs::path& directory) -> Result<std::string> {
@@ -57,10 +70,7 @@ class Repair {
     });
     for (CheckFinding& finding : findings_) {
       if (finding.outcome.empty() && finding.kind != Kind::unknown) {
-        finding.outcome = finding.object == "catalogue.db"
-                              ? "no copy of it is kept: move it away and build the images again; "
-                                "steps whose recipes and packages are there run as before"
-                              : "nothing is left to make it from";
+        finding.outcome = why_not(finding);
       }
     }
     return {};
@@ -81,7 +91,23 @@ class Repair {
                                          const store::LayerBlob& blob);
   Result<std::string> restore_text(const Digest& digest);
   Result<std::string> restore_disk(const fs::path& disk);
-  void forget_damaged_steps();
+  static std::string why_not(const CheckFinding& finding);
+  Result<void> forget_damaged_rows();
+  /// What became of these rows, which are forgotten.
+  void tell(const store::DamagedRows& rows, const Result<std::string>& outcome);
+  bool was_packed(const store::ImageRecord& image) const;
+  Result<std::string> pack_again();
+  store::Compression compression_of(const store::ImageRecord& image) const;
+  Result<std::string> note_content(const std::string& object);
+  using ImageWork = std::function<Result<std::string>(const store::DamagedImage& image)>;
+  /// The same for each image whose row is damaged.
+  void each_damaged_image(const ImageWork& work);
+  Result<std::string> mend(const store::DamagedImage& image);
+  Result<std::string> build_again(const store::DamagedImage& image);
+  Result<void> build_again(const std::string& image,
+                           const fs::path& recipe,
+                           const std::string& os,
+                           const std::map<std::string, std::string>& set);
   Result<std::string> assemble_again(store::ImageRecord image,
                                      const std::optional<store::ImageRecord>& parent);
   Result<void> discard(const fs::path& tree);
@@ -90,9 +116,22 @@ class Repair {
 
   Session& session_;
   std::vector<CheckFinding>& findings_;
+  std::string indexed_;  ///< the OCI index as it was
+  store::DamagedRows forgotten_;
   std::vector<store::ImageRecord> images_;
   LayerBlobs blobs_;
 };
+
+std::string Repair::why_not(const CheckFinding& finding) {
+  if (finding.object != kCatalogue) {
+    return "nothing is left to make it from";
+  }
+  return finding.images.empty()
+             ? "no copy of it is kept: move it away and build the images again; steps whose "
+               "recipes and packages are there run as before"
+             : "no copy of it is kept: remove it (goldmill rm " + finding.images.front() +
+                   ") and build it again";
+}
 
 void Repair::each(std::string_view prefix, const Work& work) {
   for (CheckFinding& finding : findings_) {
@@ -183,10 +222,6 @@ Result<void> Repair::run_steps_again() {
     }
     (gone ? hit : in_use).insert(finding.images.begin(), finding.images.end());
   }
-  std::set<Digest> known;
-  for (const store::ImageRecord& image : images_) {
-    known.insert(image.digest);
-  }
   std::string why;
   for (const store::ImageRecord& image : images_) {
     const fs::path recipe = find_string(image.details, "recipe_file").value_or("");
@@ -195,17 +230,12 @@ Result<void> Repair::run_steps_again() {
         !fs::exists(recipe, ignored)) {
       continue;
     }
-    session_.observer.note("building " + image.reference() + " again from " + recipe.string());
-    BuildRequest request;
-    request.recipes = {recipe};
-    request.os = find_string(image.details, "os").value_or("");
-    if (const Json* set = find_value(image.details, "set")) {
-      request.set = set->get<std::map<std::string, std::string>>();
-    }
-    request.locked = true;
-    request.keep_lock = true;
-    request.only = known;
-    const auto built = build_images(session_, request);
+    const Json* set = find_value(image.details, "set");
+    const auto built = build_again(image.reference(),
+                                   recipe,
+                                   find_string(image.details, "os").value_or(""),
+                                   set == nullptr ? std::map<std::string, std::string>()
+                                                  : set->get<std::map<std::string, std::string>>());
     why = built ? why : built.error().message;
   }
   const auto look = [&](const fs::path& file) -> Result<std::string> {
@@ -285,23 +315,138 @@ Result<std::string> Repair::restore_text(const Digest& digest) {
   return std::string();
 }
 
-/// Before anything is built on them. What else is damaged in the catalogue cannot be had again.
-void Repair::forget_damaged_steps() {
-  const auto is_of_catalogue = [](const CheckFinding& finding) {
-    return finding.object == "catalogue.db";
-  };
-  if (std::none_of(findings_.begin(), findings_.end(), is_of_catalogue)) {
-    return;
-  }
-  const auto forgotten = session_.catalogue.forget_damaged_steps();
-  const auto left = session_.catalogue.damage();
+/// Before anything is built on them.
+Result<void> Repair::forget_damaged_rows() {
+  forgotten_ = TRY(session_.catalogue.forget_damaged_rows());
+  tell({forgotten_.steps, {}, {}},
+       std::string("forgotten: it runs again when a build asks for it"));
+  return {};
+}
+
+void Repair::tell(const store::DamagedRows& rows, const Result<std::string>& outcome) {
+  const auto lines = rows.lines();
   for (CheckFinding& finding : findings_) {
-    if (forgotten && left && is_of_catalogue(finding) &&
-        std::find(left->begin(), left->end(), finding.why) == left->end()) {
-      finding.repaired = true;
-      finding.outcome = "forgotten: it runs again when a build asks for it";
+    if (finding.object == kCatalogue &&
+        std::find(lines.begin(), lines.end(), finding.why) != lines.end()) {
+      finding.repaired = outcome && !outcome->empty();
+      finding.outcome = outcome ? *outcome : outcome.error().message;
     }
   }
+}
+
+void Repair::each_damaged_image(const ImageWork& work) {
+  const auto damaged = session_.catalogue.damaged_images();
+  for (const store::DamagedImage& image : damaged ? *damaged : std::vector<store::DamagedImage>()) {
+    const std::vector<std::string> about = {image.reference()};
+    for (CheckFinding& finding : findings_) {
+      if (finding.object == kCatalogue && finding.images == about && !finding.repaired) {
+        const auto outcome = work(image);
+        finding.repaired = outcome && !outcome->empty();
+        finding.outcome = outcome ? *outcome : outcome.error().message;
+      }
+    }
+  }
+}
+
+/// From the rest of its row, and of the config, which is a blob, too.
+Result<std::string> Repair::mend(const store::DamagedImage& image) {
+  const auto config =
+      image.digest ? session_.home.get_blob(*image.digest) : Result<std::string>(std::string());
+  if (!TRY(session_.catalogue.mend_image(image, config ? *config : ""))) {
+    return std::string();
+  }
+  TRY(refresh_index(session_));
+  return std::string("put right from the rest of what it says");
+}
+
+/// Its steps are done: it takes a disk. The version stays the same.
+Result<std::string> Repair::build_again(const store::DamagedImage& image) {
+  std::error_code ignored;
+  if (!image.digest || image.recipe_file.empty() || !fs::exists(image.recipe_file, ignored)) {
+    return std::string();
+  }
+  TRY(build_again(image.reference(), image.recipe_file, image.os, image.set));
+  for (const store::DamagedImage& left : TRY(session_.catalogue.damaged_images())) {
+    if (left.reference() == image.reference()) {
+      return std::string();
+    }
+  }
+  TRY(refresh_index(session_));
+  return std::string("built again from its recipe; tests of it are forgotten");
+}
+
+/// With the locked packages; nothing may come of it but what was there.
+Result<void> Repair::build_again(const std::string& image,
+                                 const fs::path& recipe,
+                                 const std::string& os,
+                                 const std::map<std::string, std::string>& set) {
+  session_.observer.note("building " + image + " again from " + recipe.string());
+  BuildRequest request;
+  request.recipes = {recipe};
+  request.os = os;
+  request.set = set;
+  request.locked = true;
+  request.keep_lock = true;
+  for (const store::ImageRecord& known : images_) {
+    request.only.insert(known.digest);
+  }
+  for (const store::DamagedImage& damaged : TRY(session_.catalogue.damaged_images())) {
+    request.only.insert(damaged.digest.value_or(Digest()));
+  }
+  TRY(build_images(session_, request));
+  return {};
+}
+
+/// By the index, which may have been written since, or because only what was forgotten is missing.
+bool Repair::was_packed(const store::ImageRecord& image) const {
+  const auto layers = layers_of(image);
+  const auto& forgotten = forgotten_.blobs;
+  const bool lacks_no_other =
+      layers && std::all_of(layers->begin(), layers->end(), [&](const Digest& layer) {
+        return blobs_.contains(layer) ||
+               std::find(forgotten.begin(), forgotten.end(), layer.hex()) != forgotten.end();
+      });
+  return lacks_no_other || indexed_.find('"' + image.reference() + '"') != std::string::npos;
+}
+
+/// Images that without the rows that were forgotten are packed no more.
+Result<std::string> Repair::pack_again() {
+  for (const store::ImageRecord& image : images_) {
+    if (was_packed(image) && !manifest_of(image, blobs_)) {
+      TRY(pack_images(session_, {{image.reference()}, compression_of(image)}));
+    }
+  }
+  blobs_ = TRY(session_.catalogue.layer_blobs());
+  return std::string("packed again where an image was");
+}
+
+/// As its other layers are packed.
+store::Compression Repair::compression_of(const store::ImageRecord& image) const {
+  const auto layers = layers_of(image);
+  for (const Digest& layer : layers ? *layers : std::vector<Digest>()) {
+    if (const auto blob = blobs_.find(layer); blob != blobs_.end()) {
+      return blob->second.compression;
+    }
+  }
+  return store::Compression::zstd;
+}
+
+/// What a disk and the files of its boot loader hold is proven by the disk's digest.
+Result<std::string> Repair::note_content(const std::string& object) {
+  const fs::path path = session_.home.root() / object;
+  if (object.starts_with("disks/")) {
+    const std::string restored = TRY(restore_disk(path));
+    return restored.empty() ? std::string(kUnproven) : restored;
+  }
+  for (const store::ImageRecord& image : images_) {
+    const auto parts = parts_of(image);
+    if (parts && session_.home.assets(parts->assets) == path &&
+        !TRY(assemble_again(image, TRY(parent_of(session_, image)))).empty()) {
+      TRY(session_.catalogue.record_content(object, TRY(build::identify_tree(path))));
+      return std::string("noted again: they give the disk that they gave");
+    }
+  }
+  return std::string(kUnproven);
 }
 
 Result<std::string> Repair::restore_disk(const fs::path& disk) {

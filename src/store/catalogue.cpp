@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <chrono>
+#include <sstream>
 
 #include <goldmill/base/suggestion.hpp>
 #include <goldmill/store/catalogue.hpp>
@@ -91,9 +92,10 @@ Result<StepRecord> step_of(const Row& row) {
 }
 
 constexpr const char* kImageColumns =
-    "SELECT name, version, digest, disk_digest, config, details, created FROM images ";
+    "SELECT name, version, digest, disk_digest, config, details, created, parent FROM images ";
 
-Result<ImageRecord> image_of(const Row& row) {
+/// Whatever it says.
+Result<ImageRecord> written_image_of(const Row& row) {
   ImageRecord image;
   image.name = row.text(0);
   image.version = static_cast<int>(row.integer(1));
@@ -102,6 +104,18 @@ Result<ImageRecord> image_of(const Row& row) {
   image.config = TRY(parse_json(row.text(4), "an image's config"));
   image.details = TRY(parse_json(row.text(5), "an image's details"));
   image.created = row.integer(6);
+  return image;
+}
+
+/// As the row says but for the config, which tells the digest.
+Result<ImageRecord> image_with(const Row& row, const std::string& config) {
+  ImageRecord image;
+  image.name = row.text(0);
+  image.version = static_cast<int>(row.integer(1));
+  image.digest = sha256(config);
+  image.disk_digest = TRY(Digest::parse(row.text(3)));
+  image.config = TRY(parse_json(config, "an image's config"));
+  image.details = TRY(parse_json(row.text(5), "an image's details"));
   return image;
 }
 
@@ -141,8 +155,74 @@ bool is_other(const Json& part, const std::string& checksum) {
   return written && *written != checksum;
 }
 
-bool is_damaged(const ImageRecord& image) {
-  return is_other(image.details, checksum_of(image));
+std::string parent_in(const Json& details) {
+  return find_string(details, "parent_digest").value_or("");
+}
+
+/// "" for a row that is what was written; `image` is what it says.
+std::string damage_of(const Row& row, const Result<ImageRecord>& image) {
+  if (!image) {
+    return image.error().message;
+  }
+  if (is_other(image->details, checksum_of(*image))) {
+    return "it is not what was written";
+  }
+  return row.text(7) == parent_in(image->details) ? "" : "it names two parents";
+}
+
+ImageName name_of(const Row& row) {
+  const auto digest = Digest::parse(row.text(2));
+  return {row.text(0),
+          static_cast<int>(row.integer(1)),
+          digest ? std::optional(*digest) : std::nullopt};
+}
+
+Result<ImageRecord> image_of(const Row& row) {
+  auto image = written_image_of(row);
+  const std::string damage = damage_of(row, image);
+  if (damage.empty()) {
+    return image;
+  }
+  const std::string reference = name_of(row).reference();
+  return Error{ErrorKind::corrupt,
+               "what the catalogue says of " + reference + " is damaged: " + damage,
+               "`goldmill check --repair` mends it or builds it again; or remove it: goldmill rm " +
+                   reference};
+}
+
+/// The value of the first such key, wherever that stands and whatever comes after it.
+Json salvaged(const std::string& text, const std::string& key) {
+  const std::string quoted = "\"" + key + "\":";
+  const std::size_t at = text.find(quoted);
+  if (at == std::string::npos) {
+    return {};
+  }
+  std::istringstream rest(text.substr(at + quoted.size()));
+  Json value;
+  try {
+    rest >> value;  // ends with the value
+  } catch (const Json::exception&) {
+    return {};
+  }
+  return value;
+}
+
+DamagedImage damaged_image_of(const Row& row, std::string why) {
+  DamagedImage image{name_of(row), std::move(why)};
+  const std::string details = row.text(5);
+  const auto text_at = [&](const char* key) {
+    const Json value = salvaged(details, key);
+    return value.is_string() ? value.get<std::string>() : std::string();
+  };
+  image.recipe_file = text_at("recipe_file");
+  image.os = text_at("os");
+  const Json set = salvaged(details, "set");
+  if (set.is_object()) {
+    for (const auto& [key, value] : set.items()) {
+      image.set[key] = value.is_string() ? value.get<std::string>() : "";
+    }
+  }
+  return image;
 }
 
 /// For the row.
@@ -174,24 +254,84 @@ std::optional<Record> first_of(std::vector<Record> records) {
   return std::move(records.front());
 }
 
-/// What only helps to compare is left out where it cannot be read.
-Result<std::vector<StepRecord>> readable_steps(store::Database& database,
-                                               const std::string& sql,
-                                               const std::vector<SqlValue>& values) {
-  std::vector<StepRecord> steps;
+/// The same but for rows that are damaged: others tell of those.
+template <typename Record>
+Result<std::vector<Record>> select_whole(store::Database& database,
+                                         const std::string& sql,
+                                         const std::vector<SqlValue>& values,
+                                         Result<Record> (*read)(const Row&)) {
+  std::vector<Record> records;
   TRY(database.run(sql, values, [&](const Row& row) -> Result<void> {
-    if (auto step = step_of(row)) {
-      steps.push_back(*std::move(step));
+    if (auto record = read(row)) {
+      records.push_back(*std::move(record));
     }
     return {};
   }));
-  return steps;
+  return records;
 }
 
-/// Rows that are not what was written, by number, with the steps' names.
-using DamagedSteps = std::vector<std::pair<std::int64_t, std::string>>;
-Result<DamagedSteps> damaged_steps(store::Database& database) {
-  DamagedSteps damaged;
+SqlValue parent_column(const ImageRecord& image) {
+  const std::string parent = parent_in(image.details);
+  return parent.empty() ? SqlValue(nullptr) : SqlValue(parent);
+}
+
+/// In the place of the row that the version has.
+Result<void> write_anew(store::Database& database, const ImageRecord& image) {
+  return database.run(
+      "UPDATE images SET digest = ?, disk_digest = ?, parent = ?, config = ?, details = ?"
+      " WHERE name = ? AND version = ?",
+      {image.digest.hex(),
+       image.disk_digest.hex(),
+       parent_column(image),
+       dump(image.config),
+       details_of(image),
+       image.name,
+       std::int64_t{image.version}});
+}
+
+/// Rows by their numbers, with what they are about.
+using NumberedRows = std::vector<std::pair<std::int64_t, std::string>>;
+
+/// Rows of (number, subject, digest) whose digest is none; a layer is known by one, too.
+Result<NumberedRows> without_digests(store::Database& database,
+                                     const std::string& sql,
+                                     bool of_layers) {
+  NumberedRows damaged;
+  TRY(database.run(sql, {}, [&](const Row& row) -> Result<void> {
+    if (!Digest::parse(row.text(2)) || (of_layers && !Digest::parse(row.text(1)))) {
+      damaged.emplace_back(row.integer(0), row.text(1));
+    }
+    return {};
+  }));
+  return damaged;
+}
+
+Result<NumberedRows> damaged_blobs(store::Database& database) {
+  return without_digests(database, "SELECT rowid, layer, blob FROM layer_blobs", true);
+}
+
+Result<NumberedRows> damaged_contents(store::Database& database) {
+  return without_digests(database, "SELECT rowid, object, digest FROM contents", false);
+}
+
+std::vector<std::string> subjects_of(const NumberedRows& rows) {
+  std::vector<std::string> subjects;
+  subjects.reserve(rows.size());
+  for (const auto& [number, subject] : rows) {
+    subjects.push_back(subject);
+  }
+  return subjects;
+}
+
+Result<void> forget(store::Database& database, const std::string& table, const NumberedRows& rows) {
+  for (const auto& [number, name] : rows) {
+    TRY(database.run("DELETE FROM " + table + " WHERE rowid = ?", {number}));
+  }
+  return {};
+}
+
+Result<NumberedRows> damaged_steps(store::Database& database) {
+  NumberedRows damaged;
   TRY(database.run(kStepColumns, {}, [&](const Row& row) -> Result<void> {
     const auto step = whole_step_of(row);
     if (!step || is_other(step->record, checksum_of(*step))) {
@@ -263,37 +403,42 @@ Result<bool> Catalogue::vouches_for(const Digest& layer) {
 Result<std::vector<StepRecord>> Catalogue::newest_steps(const std::string& image,
                                                         const std::string& name,
                                                         int most) {
-  return readable_steps(
+  return select_whole<StepRecord>(
       *database_,
       std::string(kStepColumns) +
           "WHERE image = ? AND name = ? ORDER BY created DESC, rowid DESC LIMIT ?",
-      {image, name, most});
+      {image, name, most},
+      step_of);
 }
 
 Result<std::vector<StepRecord>> Catalogue::newest_steps_on(const std::string& image,
                                                            const std::string& kind,
                                                            const Json& parents,
                                                            int most) {
-  return readable_steps(*database_,
-                        std::string(kStepColumns) +
-                            "WHERE image = ? AND kind = ? AND CASE WHEN json_valid(description)"
-                            " THEN json_extract(description, '$.parents') = ? END"
-                            " ORDER BY created DESC, rowid DESC LIMIT ?",
-                        {image, kind, dump(parents), most});
+  return select_whole<StepRecord>(
+      *database_,
+      std::string(kStepColumns) +
+          "WHERE image = ? AND kind = ? AND CASE WHEN json_valid(description)"
+          " THEN json_extract(description, '$.parents') = ? END"
+          " ORDER BY created DESC, rowid DESC LIMIT ?",
+      {image, kind, dump(parents), most},
+      step_of);
 }
 
 Result<ImageRecord> Catalogue::add_image(ImageRecord image) {
   image.created = now();
   TRY(database_->transact([&]() -> Result<void> {
-    const auto same = first_of(
-        TRY(select<ImageRecord>(*database_,
-                                std::string(kImageColumns) + "WHERE name = ? AND digest = ?",
-                                {image.name, image.digest.hex()},
-                                image_of)));
-    if (same) {
-      image.version = same->version;
-      image.created = same->created;
-      return {};
+    bool is_whole = false;
+    TRY(database_->run(std::string(kImageColumns) + "WHERE name = ? AND digest = ?",
+                       {image.name, image.digest.hex()},
+                       [&](const Row& same) -> Result<void> {
+                         image.version = static_cast<int>(same.integer(1));
+                         image.created = same.integer(6);
+                         is_whole = image_of(same).has_value();
+                         return {};
+                       }));
+    if (image.version > 0) {
+      return is_whole ? Result<void>() : write_anew(*database_, image);
     }
     TRY(
         database_->run("INSERT INTO versions (name, newest) VALUES (?, 1)"
@@ -305,7 +450,6 @@ Result<ImageRecord> Catalogue::add_image(ImageRecord image) {
                          image.version = static_cast<int>(row.integer(0));
                          return {};
                        }));
-    const auto parent = find_string(image.details, "parent_digest");
     return database_->run(
         "INSERT INTO images (name, version, digest, disk_digest, parent, config, details, created)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -313,7 +457,7 @@ Result<ImageRecord> Catalogue::add_image(ImageRecord image) {
          std::int64_t{image.version},
          image.digest.hex(),
          image.disk_digest.hex(),
-         parent ? SqlValue(*parent) : SqlValue(nullptr),
+         parent_column(image),
          dump(image.config),
          details_of(image),
          image.created});
@@ -322,16 +466,10 @@ Result<ImageRecord> Catalogue::add_image(ImageRecord image) {
 }
 
 Result<void> Catalogue::update_details(const ImageRecord& image) {
-  const auto rows =
-      TRY(select<ImageRecord>(*database_,
-                              std::string(kImageColumns) + "WHERE name = ? AND version = ?",
-                              {image.name, std::int64_t{image.version}},
-                              image_of));
-  if (std::any_of(rows.begin(), rows.end(), is_damaged)) {  // a new checksum would hide it
-    return Error{ErrorKind::corrupt,
-                 "what the catalogue says of " + image.reference() + " is damaged",
-                 "`goldmill check` tells what else is; remove the image and build it again"};
-  }
+  TRY(select<ImageRecord>(*database_,  // a new checksum would hide damage
+                          std::string(kImageColumns) + "WHERE name = ? AND version = ?",
+                          {image.name, std::int64_t{image.version}},
+                          image_of));
   return database_->run("UPDATE images SET details = ? WHERE name = ? AND version = ?",
                         {details_of(image), image.name, std::int64_t{image.version}});
 }
@@ -362,23 +500,63 @@ Result<ImageRecord> Catalogue::find_image(const ImageReference& reference) {
 }
 
 Result<std::optional<ImageRecord>> Catalogue::find_image_by_digest(const Digest& digest) {
-  return first_of(TRY(select<ImageRecord>(
+  return first_of(TRY(select_whole<ImageRecord>(
       *database_, std::string(kImageColumns) + "WHERE digest = ?", {digest.hex()}, image_of)));
 }
 
 Result<std::vector<ImageRecord>> Catalogue::images() {
-  return select<ImageRecord>(
+  return select_whole<ImageRecord>(
       *database_, std::string(kImageColumns) + "ORDER BY name, version", {}, image_of);
 }
 
-Result<std::vector<ImageRecord>> Catalogue::children_of(const Digest& digest) {
-  return select<ImageRecord>(*database_,
-                             std::string(kImageColumns) + "WHERE parent = ? ORDER BY name, version",
-                             {digest.text()},  // as the details say it
-                             image_of);
+Result<std::vector<DamagedImage>> Catalogue::damaged_images() {
+  std::vector<DamagedImage> damaged;
+  TRY(database_->run(std::string(kImageColumns) + "ORDER BY created, name, version",
+                     {},
+                     [&](const Row& row) -> Result<void> {
+                       const std::string damage = damage_of(row, written_image_of(row));
+                       if (!damage.empty()) {
+                         damaged.push_back(damaged_image_of(row, damage));
+                       }
+                       return {};
+                     }));
+  return damaged;
 }
 
-Result<void> Catalogue::remove_image(const ImageRecord& image,
+/// By the column and by the details, of which either may be damaged.
+Result<std::vector<ImageName>> Catalogue::children_of(const Digest& digest) {
+  std::vector<ImageName> children;
+  TRY(database_->run(std::string(kImageColumns) +
+                         "WHERE parent = ?1 OR instr(details, ?2) > 0 ORDER BY name, version",
+                     {digest.text(), "\"parent_digest\":\"" + digest.text() + "\""},
+                     [&](const Row& row) -> Result<void> {
+                       children.push_back(name_of(row));
+                       return {};
+                     }));
+  return children;
+}
+
+Result<bool> Catalogue::mend_image(const ImageName& image, const std::string& config) {
+  std::optional<ImageRecord> mended;
+  TRY(database_->run(std::string(kImageColumns) + "WHERE name = ? AND version = ?",
+                     {image.name, std::int64_t{image.version}},
+                     [&](const Row& row) -> Result<void> {
+                       for (const std::string& text : {row.text(4), config}) {
+                         auto tried = image_with(row, text);
+                         if (tried &&
+                             find_string(tried->details, kChecksum) == checksum_of(*tried)) {
+                           mended = *std::move(tried);
+                         }
+                       }
+                       return {};
+                     }));
+  if (mended) {
+    TRY(write_anew(*database_, *mended));
+  }
+  return mended.has_value();
+}
+
+Result<void> Catalogue::remove_image(const ImageName& image,
                                      const std::function<Result<void>()>& allowed) {
   return database_->transact([&]() -> Result<void> {
     TRY(allowed());
@@ -449,10 +627,14 @@ Result<std::map<Digest, LayerBlob>> Catalogue::layer_blobs() {
   TRY(database_->run("SELECT layer, blob, size, compression FROM layer_blobs",
                      {},
                      [&](const Row& row) -> Result<void> {
-                       found[TRY(Digest::parse(row.text(0)))] = {
-                           TRY(Digest::parse(row.text(1))),
-                           static_cast<std::uint64_t>(row.integer(2)),
-                           row.text(3) == "gzip" ? Compression::gzip : Compression::zstd};
+                       const auto layer = Digest::parse(row.text(0));
+                       const auto blob = Digest::parse(row.text(1));
+                       if (layer && blob) {
+                         found[*layer] = {
+                             *blob,
+                             static_cast<std::uint64_t>(row.integer(2)),
+                             row.text(3) == "gzip" ? Compression::gzip : Compression::zstd};
+                       }
                        return {};
                      }));
   return found;
@@ -471,7 +653,9 @@ Result<std::map<std::string, Digest>> Catalogue::contents() {
   std::map<std::string, Digest> found;
   TRY(database_->run(
       "SELECT object, digest FROM contents", {}, [&](const Row& row) -> Result<void> {
-        found[row.text(0)] = TRY(Digest::parse(row.text(1)));
+        if (const auto digest = Digest::parse(row.text(1))) {
+          found[row.text(0)] = *digest;
+        }
         return {};
       }));
   return found;
@@ -489,32 +673,39 @@ Result<std::vector<std::string>> Catalogue::damage() {
     }
     return {};
   }));
-  const auto all = images();
-  if (!all) {
-    found.push_back(all.error().text());
-  }
-  for (const ImageRecord& image : all ? *all : std::vector<ImageRecord>()) {
-    if (is_damaged(image)) {
-      found.push_back("what it says of " + image.reference() + " is not what was written");
-    }
-  }
-  const auto steps = damaged_steps(*database_);
-  if (!steps) {
-    found.push_back(steps.error().text());
-  }
-  for (const auto& [row, name] : steps ? *steps : DamagedSteps()) {
-    found.push_back("what it says of the step '" + name + "' is not what was written");
-  }
   return found;
 }
 
-Result<void> Catalogue::forget_damaged_steps() {
-  return alone([this]() -> Result<void> {
-    for (const auto& [row, name] : TRY(damaged_steps(*database_))) {
-      TRY(database_->run("DELETE FROM steps WHERE rowid = ?", {row}));
+std::vector<std::string> DamagedRows::lines() const {
+  std::vector<std::string> lines;
+  const auto tell = [&lines](const std::string& what, const std::vector<std::string>& names) {
+    for (const std::string& name : names) {
+      lines.push_back("what it says of " + what + " '" + name + "' is not what was written");
     }
-    return {};
-  });
+  };
+  tell("the step", steps);
+  tell("the blob of the layer", blobs);
+  tell("the content of", contents);
+  return lines;
+}
+
+Result<DamagedRows> Catalogue::damaged_rows() {
+  DamagedRows damaged;
+  damaged.steps = subjects_of(TRY(damaged_steps(*database_)));
+  damaged.blobs = subjects_of(TRY(damaged_blobs(*database_)));
+  damaged.contents = subjects_of(TRY(damaged_contents(*database_)));
+  return damaged;
+}
+
+Result<DamagedRows> Catalogue::forget_damaged_rows() {
+  DamagedRows damaged;
+  TRY(alone([&]() -> Result<void> {
+    damaged = TRY(damaged_rows());
+    TRY(forget(*database_, "steps", TRY(damaged_steps(*database_))));
+    TRY(forget(*database_, "layer_blobs", TRY(damaged_blobs(*database_))));
+    return forget(*database_, "contents", TRY(damaged_contents(*database_)));
+  }));
+  return damaged;
 }
 
 Result<void> Catalogue::alone(const std::function<Result<void>()>& work) {

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The store: an OCI layout for other tools, and one that finds and mends what is broken in it."""
+import contextlib
 import hashlib
 import json
 import os
@@ -278,6 +279,77 @@ class Damaged(Store):
             catalogue.execute("UPDATE steps SET result = result || ' ' || '{' "
                               "WHERE rowid = (SELECT max(rowid) FROM steps WHERE layer IS NOT NULL)")
         self.expect({self.home / "catalogue.db": ("damaged", ())})
+
+    def sql(self, statement, *values):
+        with contextlib.closing(sqlite3.connect(self.home / "catalogue.db")) as catalogue:
+            rows = catalogue.execute(statement, values).fetchall()
+            catalogue.commit()
+        return rows
+
+    def of_catalogue(self, report):
+        return [entry for entry in report["findings"] if entry["object"] == "catalogue.db"]
+
+    def test_a_damaged_row_of_an_image(self):
+        before = self.goldmill("list", "--json").json
+        self.assertEqual([], before.pop("damaged"))
+        disk = pathlib.Path(self.image("web")["qcow2"])
+        content = self.content(disk)
+        changes = {"details": "replace(details, '\"layers\":', '\"layers\"[')",
+                   "disk_digest": "'0' || substr(disk_digest, 2)", "digest": "'q' || substr(digest, 2)",
+                   "config": "replace(config, 'amd64', 'amd65')", "parent": "'r' || substr(parent, 2)"}
+        for column, change in changes.items():
+            with self.subTest(column):
+                self.sql(f"UPDATE images SET {column} = {change} WHERE name = 'web'")
+                (found,) = self.of_catalogue(self.check(status=1))
+                self.assertEqual(["web@1"], found["images"])
+                listed = self.goldmill("list", "--json").json
+                self.assertEqual((["base"], ["web"]), tuple(
+                    [image["name"] for image in listed[what]] for what in ("images", "damaged")))
+                self.assertIn("check --repair", self.goldmill("show", "web", status=None).err)
+                kept = self.goldmill("gc", "--keep", "1", "--unused-days", "0")
+                self.assertIn("what the catalogue says of web@1 is damaged", kept.err)
+                self.assertIn("is what web@1 stands on", self.goldmill("rm", "base@1", status=4).err)
+                (mended,) = self.of_catalogue(self.check("--repair", status=0))
+                self.assertTrue(mended["repaired"], mended)
+                self.assertEqual([], self.check(status=0)["findings"])
+                now = self.goldmill("list", "--json").json
+                self.assertEqual([image["disk_digest"] for image in before["images"]],
+                                 [image["disk_digest"] for image in now["images"]])
+                self.assertEqual(content, self.content(disk))
+
+    def test_a_damaged_row_without_a_recipe_can_be_removed(self):
+        recipe = self.recipes / "passing.yaml"
+        recipe.write_text("recipe: passing\nfrom: base\nprovision:\n"
+                          "  - files: [{target: /srv/p, content: four}]\n")
+        self.goldmill("build", "passing")
+        tree = self.tree(self.image("passing")["layers"][-1])
+        recipe.unlink()
+        self.sql("UPDATE images SET details = '?' || details WHERE name = 'passing'")
+        (left,) = self.of_catalogue(self.check("--repair", status=1))
+        self.assertFalse(left["repaired"])
+        self.assertIn("goldmill rm passing@1", left["outcome"])
+        self.sql("UPDATE steps SET created = 1 WHERE image = 'passing'")
+        self.goldmill("gc", "--unused-days", "0")
+        self.assertTrue(tree.exists(), "nobody can tell what the image needs")
+        self.goldmill("rm", "passing@1")
+        self.goldmill("gc", "--unused-days", "0")
+        self.assertFalse(tree.exists())
+        self.assertEqual([], self.check(status=0)["findings"])
+
+    def test_damaged_rows_of_objects(self):
+        tables = ("SELECT layer, blob FROM layer_blobs", "SELECT object, digest FROM contents")
+        self.goldmill("gc", "--unused-days", "0")  # what other tests left
+        before = [sorted(self.sql(table)) for table in tables]
+        layer = self.image("web")["layers"][-1].removeprefix("sha256:")
+        self.sql("UPDATE layer_blobs SET blob = 'q' || substr(blob, 2) WHERE layer = ?", layer)
+        self.sql("UPDATE contents SET digest = 'q' || substr(digest, 2)")
+        damaged = self.of_catalogue(self.check(status=1))
+        self.assertEqual(1 + len(before[1]), len(damaged))
+        self.assertIn("packed layers is damaged", self.goldmill("gc", "--unused-days", "0").err)
+        report = self.check("--repair", status=0)
+        self.assertEqual({True}, {entry["repaired"] for entry in self.of_catalogue(report)}, report)
+        self.assertEqual([], self.check(status=0)["findings"])
+        self.assertEqual(before, [sorted(self.sql(table)) for table in tables])
 
     def test_swapped_layers(self):
         first, second = (self.tree(layer) for layer in self.image("web")["layers"][-2:])

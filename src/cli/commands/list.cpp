@@ -23,11 +23,17 @@ int run_list(const Parsed& /*parsed*/, Terminal& terminal) {
     for (const store::ImageRecord& image : TRY(session.catalogue.images())) {
       images.push_back(factory::describe_image(session, image));
     }
+    Json damaged = Json::array();
+    for (const store::DamagedImage& image : TRY(session.catalogue.damaged_images())) {
+      damaged.push_back({{"name", image.name}, {"version", image.version}, {"why", image.why}});
+      terminal.warn("what the catalogue says of " + image.reference() + " is damaged (" +
+                    image.why + "): goldmill check --repair");
+    }
     if (terminal.json()) {
-      terminal.print_json({{"images", std::move(images)}});
+      terminal.print_json({{"images", std::move(images)}, {"damaged", std::move(damaged)}});
       return 0;
     }
-    if (images.empty()) {
+    if (images.empty() && damaged.empty()) {
       terminal.print_line("No images yet. Build one: goldmill build RECIPE.yaml");
       return 0;
     }

@@ -17,7 +17,7 @@ Result<void> remove_image(factory::Session& session,
                           const Error& unknown) {
   const auto reference = store::ImageReference::parse(word);
   if (reference && reference->version > 0) {
-    return factory::remove_image(session, TRY(session.catalogue.find_image(*reference)));
+    return factory::remove_image(session, *reference);
   }
   if (reference) {
     if (const auto newest = session.catalogue.find_image(*reference)) {

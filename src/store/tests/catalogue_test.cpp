@@ -34,9 +34,9 @@ TEST_F(CatalogueTest, VersionsCountPerNameAndAreNeverReused) {
   EXPECT_EQ(catalogue.add_image(image("base", "1"))->version, 1) << "same digest, same version";
   const auto refused = [] { return Error{ErrorKind::conflict, "it is in use"}; };
   const auto allowed = [] { return Result<void>(); };
-  EXPECT_FALSE(catalogue.remove_image(catalogue.find_image({"base", 2, ""}).value(), refused));
+  EXPECT_FALSE(catalogue.remove_image({"base", 2, {}}, refused));
   EXPECT_TRUE(catalogue.find_image({"base", 2, ""}));
-  ASSERT_TRUE(catalogue.remove_image(catalogue.find_image({"base", 2, ""}).value(), allowed));
+  ASSERT_TRUE(catalogue.remove_image({"base", 2, {}}, allowed));
   EXPECT_EQ(catalogue.add_image(image("base", "3"))->version, 3);
 }
 
@@ -46,18 +46,77 @@ TEST_F(CatalogueTest, ADigestThatChangedIsDamage) {
   built.details["tested"] = true;
   ASSERT_TRUE(catalogue.update_details(built));
   (void)catalogue.add_image(image("java", "1")).value();
-  EXPECT_TRUE(catalogue.damage()->empty());
+  EXPECT_TRUE(catalogue.damaged_images()->empty());
   Database database = Database::open(file_).value();
   ASSERT_TRUE(database.run("UPDATE images SET disk_digest = ? WHERE name = 'base'",
                            {sha256("another").hex()}));
-  const auto damage = catalogue.damage().value();
-  ASSERT_EQ(damage.size(), 1U);
-  EXPECT_NE(damage[0].find("base@1"), std::string::npos);
+  const auto damaged = catalogue.damaged_images().value();
+  ASSERT_EQ(damaged.size(), 1U);
+  EXPECT_EQ(damaged[0].reference(), "base@1");
   const auto hidden = catalogue.update_details(built);
   ASSERT_FALSE(hidden);
   EXPECT_EQ(hidden.error().kind, ErrorKind::corrupt);
-  EXPECT_EQ(catalogue.damage().value(), damage);
+  EXPECT_EQ(catalogue.damaged_images()->size(), 1U);
 }
+
+class DamagedImageTest : public CatalogueTest, public testing::WithParamInterface<const char*> {
+ protected:
+  /// A base, and a variant on it whose row is damaged as the parameter says.
+  void SetUp() override {
+    (void)catalogue_.add_image(base_).value();
+    web_.config = {{"os", "linux"}};
+    web_.digest = sha256(canonical(web_.config));
+    web_.details = {{"parent_digest", base_.digest.text()},
+                    {"recipe_file", "/srv/web.yaml"},
+                    {"set", {{"word", "two"}}}};
+    (void)catalogue_.add_image(web_).value();
+    Database database = Database::open(file_).value();
+    ASSERT_TRUE(
+        database.run(std::string("UPDATE images SET ") + GetParam() + " WHERE name = 'web'"));
+  }
+
+  Catalogue catalogue_ = Catalogue::open(file_).value();
+  ImageRecord base_ = image("base", "1");
+  ImageRecord web_ = image("web", "1");
+};
+
+TEST_P(DamagedImageTest, StopsNothingElseAndCanBeMendedOrRemoved) {
+  const auto whole = catalogue_.images().value();
+  ASSERT_EQ(whole.size(), 1U);
+  EXPECT_EQ(whole[0].name, "base");
+  EXPECT_EQ(catalogue_.find_image({"web", 1, ""}).error().kind, ErrorKind::corrupt);
+  EXPECT_FALSE(catalogue_.find_image_by_digest(web_.digest).value());
+  const auto damaged = catalogue_.damaged_images().value();
+  ASSERT_EQ(damaged.size(), 1U);
+  EXPECT_EQ(damaged[0].reference(), "web@1");
+  EXPECT_FALSE(damaged[0].why.empty());
+  EXPECT_EQ(damaged[0].recipe_file, "/srv/web.yaml");
+  EXPECT_EQ(damaged[0].set.at("word"), "two");
+  const auto children = catalogue_.children_of(base_.digest).value();
+  ASSERT_EQ(children.size(), 1U) << "nobody removes what it stands on";
+  EXPECT_EQ(children[0].reference(), "web@1");
+  const std::string change = GetParam();
+  const bool follows_from_the_rest = !change.starts_with("details") && !change.starts_with("disk");
+  EXPECT_EQ(catalogue_.mend_image(damaged[0], canonical(web_.config)).value(),
+            follows_from_the_rest);
+  if (!follows_from_the_rest) {
+    EXPECT_EQ(catalogue_.add_image(web_)->version, 1) << "built again, it is what it was";
+  }
+  EXPECT_EQ(catalogue_.find_image({"web", 1, ""})->details.at("recipe_file"), "/srv/web.yaml");
+  EXPECT_TRUE(catalogue_.damaged_images()->empty());
+  ASSERT_TRUE(catalogue_.remove_image(damaged[0], [] { return Result<void>(); }));
+  EXPECT_EQ(catalogue_.images()->size(), 1U);
+}
+
+INSTANTIATE_TEST_SUITE_P(EachColumn,
+                         DamagedImageTest,
+                         testing::Values("digest = 'q' || substr(digest, 2)",
+                                         "parent = 'q' || substr(parent, 2)",
+                                         "parent = NULL",
+                                         "config = replace(config, 'linux', 'minux')",
+                                         "config = substr(config, 2)",
+                                         "disk_digest = 'q' || substr(disk_digest, 2)",
+                                         "details = '[' || substr(details, 2)"));
 
 TEST_F(CatalogueTest, AStepWhoseRowChangedIsDamageAndCanBeForgotten) {
   Catalogue catalogue = Catalogue::open(file_).value();
@@ -70,6 +129,7 @@ TEST_F(CatalogueTest, AStepWhoseRowChangedIsDamageAndCanBeForgotten) {
     step.record = {{"options", {{"size", 1}}}};
     ASSERT_TRUE(catalogue.record_step(step));
   }
+  EXPECT_TRUE(catalogue.damaged_rows()->lines().empty());
   EXPECT_TRUE(catalogue.damage()->empty());
   Database database = Database::open(file_).value();
   ASSERT_TRUE(
@@ -79,13 +139,36 @@ TEST_F(CatalogueTest, AStepWhoseRowChangedIsDamageAndCanBeForgotten) {
   ASSERT_TRUE(database.run("UPDATE steps SET key = 'q' || substr(key, 2) WHERE name = 'key'"));
   ASSERT_TRUE(
       database.run("UPDATE steps SET layer = 'q' || substr(layer, 2) WHERE name = 'no layer'"));
-  EXPECT_EQ(catalogue.damage()->size(), 4U);
+  EXPECT_EQ(catalogue.damaged_rows()->steps.size(), 4U);
+  EXPECT_EQ(catalogue.damaged_rows()->lines().size(), 4U);
   EXPECT_TRUE(catalogue.step_objects()) << "others are told in spite of these";
   EXPECT_TRUE(catalogue.newest_steps("base", "text", 9)->empty());
   EXPECT_TRUE(catalogue.newest_steps_on("base", "", {}, 9)->empty());
-  ASSERT_TRUE(catalogue.forget_damaged_steps());
-  EXPECT_TRUE(catalogue.damage()->empty());
+  EXPECT_EQ(catalogue.forget_damaged_rows()->steps.size(), 4U);
+  EXPECT_TRUE(catalogue.damaged_rows()->lines().empty());
   EXPECT_TRUE(catalogue.find_step(sha256("whole")).value());
+}
+
+TEST_F(CatalogueTest, WhatIsKnownOfObjectsIsForgottenWhereItCannotBeRead) {
+  Catalogue catalogue = Catalogue::open(file_).value();
+  for (const char* name : {"whole", "layer", "blob"}) {
+    ASSERT_TRUE(catalogue.record_blob(sha256(name), {sha256("packed"), 3, Compression::gzip}));
+  }
+  ASSERT_TRUE(catalogue.record_content("disks/1", sha256("1")));
+  ASSERT_TRUE(catalogue.record_content("disks/2", sha256("2")));
+  Database database = Database::open(file_).value();
+  ASSERT_TRUE(database.run("UPDATE layer_blobs SET layer = 'q' || substr(layer, 2) WHERE layer = ?",
+                           {sha256("layer").hex()}));
+  ASSERT_TRUE(database.run("UPDATE layer_blobs SET blob = 'q' || substr(blob, 2) WHERE layer = ?",
+                           {sha256("blob").hex()}));
+  ASSERT_TRUE(database.run("UPDATE contents SET digest = 'q' WHERE object = 'disks/2'"));
+  EXPECT_EQ(catalogue.layer_blobs()->size(), 1U) << "others are told in spite of these";
+  EXPECT_EQ(catalogue.contents()->size(), 1U);
+  const DamagedRows forgotten = catalogue.forget_damaged_rows().value();
+  EXPECT_EQ(forgotten.blobs.size(), 2U);
+  EXPECT_EQ(forgotten.contents, std::vector<std::string>{"disks/2"});
+  EXPECT_TRUE(catalogue.damaged_rows()->lines().empty());
+  EXPECT_EQ(catalogue.layer_blobs()->size() + catalogue.contents()->size(), 2U);
 }
 
 TEST_F(CatalogueTest, FindsByVersionChannelAndNewest) {

@@ -13,6 +13,9 @@
 
 namespace goldmill::factory {
 
+/// The object of findings about what the catalogue says.
+inline constexpr const char* kCatalogue = "catalogue.db";
+
 struct CheckFinding {
   enum class Kind : std::uint8_t {
     damaged,  ///< there, and not what it was

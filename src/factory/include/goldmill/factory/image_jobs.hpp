@@ -69,12 +69,13 @@ enum class Overdue : std::uint8_t { holds, goes };
 /// Errors: conflict, naming what stands on the image, launches it or is linked to it; children that
 /// are `gone` do not count. To be asked in the transaction that removes it.
 Result<void> check_removable(Session& session,
-                             const store::ImageRecord& image,
+                             const store::ImageName& image,
                              const std::set<Digest>& gone = {},
                              Overdue overdue = Overdue::holds);
 /// Instances whose time is over hold no image any more. One that cannot be removed stays.
 void remove_overdue(Session& session);
-/// Removes an image version that nothing needs; gc frees its layers. Errors: as check_removable().
-Result<void> remove_image(Session& session, const store::ImageRecord& image);
+/// Removes an image version that nothing needs, also one whose row in the catalogue is damaged; gc
+/// frees its layers. Errors: not_found; as check_removable().
+Result<void> remove_image(Session& session, const store::ImageReference& version);
 
 }  // namespace goldmill::factory

@@ -41,6 +41,14 @@ struct StepObject {
   std::string description;  ///< JSON, as text: names every input by its digest
 };
 
+/// A version by its name: what can be said of it when its row is damaged.
+struct ImageName {
+  std::string name;
+  int version = 0;
+  std::optional<Digest> digest;  ///< nullopt: it cannot be read
+  std::string reference() const { return name + "@" + std::to_string(version); }
+};
+
 /// A finished, sealed image version.
 struct ImageRecord {
   std::string name;
@@ -51,6 +59,25 @@ struct ImageRecord {
   Json details;  ///< parent, layers with their steps, packages, sizes, layout, seconds, promises
   std::int64_t created = 0;
   std::string reference() const { return name + "@" + std::to_string(version); }
+  ImageName version_name() const { return {name, version, digest}; }
+};
+
+/// A version whose row is not what was written. No other answer of the catalogue has it.
+struct DamagedImage : ImageName {
+  std::string why;
+  /// From what is left of the details; nothing for what is not.
+  std::string recipe_file = {};
+  std::string os = {};
+  std::map<std::string, std::string> set = {};
+};
+
+/// Rows that are not what was written and whose contents can be had again.
+struct DamagedRows {
+  std::vector<std::string> steps;     ///< names
+  std::vector<std::string> blobs;     ///< of layers, by their diff_ids as they stand there
+  std::vector<std::string> contents;  ///< objects
+  /// A line about each.
+  std::vector<std::string> lines() const;
 };
 
 /// A layer as an OCI blob: the same tar, compressed.
@@ -81,18 +108,24 @@ class Catalogue {
                                                   const Json& parents,
                                                   int most);
 
-  /// Gives the next version of the name, or the version that has this digest already.
+  /// Gives the next version of the name, or the version that has this digest already; where the row
+  /// of that is damaged, it is written anew.
   Result<ImageRecord> add_image(ImageRecord image);
   /// Replaces the details of a version (a promise report, say). Errors: corrupt, when its row is
   /// not what was written.
   Result<void> update_details(const ImageRecord& image);
-  /// Errors: not_found, naming what there is.
+  /// Errors: not_found, naming what there is; corrupt, when its row is damaged.
   Result<ImageRecord> find_image(const ImageReference& reference);
   Result<std::optional<ImageRecord>> find_image_by_digest(const Digest& digest);
   Result<std::vector<ImageRecord>> images();
-  Result<std::vector<ImageRecord>> children_of(const Digest& digest);
+  /// Those that stand on it, damaged ones, too.
+  Result<std::vector<ImageName>> children_of(const Digest& digest);
+  Result<std::vector<DamagedImage>> damaged_images();
+  /// Restores what the rest of the row proves by its checksum: the parent, the digest, and the
+  /// config, of which `config` is a copy or "". False when that is not all.
+  Result<bool> mend_image(const ImageName& image, const std::string& config);
   /// `allowed` is asked in the same transaction. Errors: its own.
-  Result<void> remove_image(const ImageRecord& image, const std::function<Result<void>()>& allowed);
+  Result<void> remove_image(const ImageName& image, const std::function<Result<void>()>& allowed);
   /// Says that a live process relies on objects, by their paths below the home.
   Result<void> claim(const std::string& owner, const std::vector<std::string>& objects);
   Result<void> remove_claims(const std::string& owner);
@@ -101,8 +134,6 @@ class Catalogue {
   /// What every step made.
   Result<std::vector<StepObject>> step_objects();
   Result<void> forget_step(const Digest& key);
-  /// Those whose rows are not what was written: they run again when they are asked for.
-  Result<void> forget_damaged_steps();
   /// The layer's blob in OCI layouts from now on.
   Result<void> record_blob(const Digest& layer, const LayerBlob& blob);
   Result<std::map<Digest, LayerBlob>> layer_blobs();
@@ -112,8 +143,11 @@ class Catalogue {
   Result<void> record_content(const std::string& object, const Digest& content);
   Result<std::map<std::string, Digest>> contents();
   Result<void> forget_content(const std::string& object);
-  /// What SQLite finds wrong in its own file, and rows that are not what was written.
+  /// What SQLite finds wrong in its own file.
   Result<std::vector<std::string>> damage();
+  Result<DamagedRows> damaged_rows();
+  /// Tells which they were. Steps run again when they are asked for.
+  Result<DamagedRows> forget_damaged_rows();
   /// Nobody else writes while `work` runs; what it wrote is undone when it fails.
   Result<void> alone(const std::function<Result<void>()>& work);
   Result<std::vector<std::string>> channels_of(const ImageRecord& image);
