@@ -9,6 +9,7 @@
 
 #include "ancestry.hpp"
 #include "image_recipe.hpp"
+#include "named_archives.hpp"
 
 namespace goldmill::factory {
 
@@ -66,10 +67,12 @@ class Archives {
  public:
   Archives(Session& session, bool offline) : session_(session), offline_(offline) {}
 
-  /// Than the packages of a dpkg status file, in the archives of the image.
+  /// Than the packages of a dpkg status file, in the archives of the image's OS and in these.
   Result<std::vector<guest::Upgrade>> newer_than(const store::ImageRecord& image,
+                                                 const std::vector<recipe::Repository>& named,
                                                  const std::string& dpkg_status) {
-    const recipe::Recipe merged = TRY(recipe_of(image));
+    recipe::Recipe merged = TRY(recipe_of(image));
+    merged.repositories = named;
     std::string archives = merged.os->family + merged.os->release + merged.os->architecture;
     for (const recipe::Repository& repository : merged.repositories) {
       archives += " " + repository.uri;
@@ -91,6 +94,15 @@ class Archives {
   bool offline_;
   std::set<std::string> read_;
 };
+
+/// The archives that recipes of this part of a line name.
+std::vector<recipe::Repository> ask_also(Session& session, const Images& line) {
+  NamedArchives archives = named_archives(line);
+  for (const std::string& lost : archives.lost) {
+    session.observer.note("an archive cannot be asked for newer packages: " + lost);
+  }
+  return std::move(archives.repositories);
+}
 
 Result<std::string> dpkg_status_of(Session& session, const store::ImageRecord& image) {
   const auto blob = TRY(Digest::parse(find_string(image.details, "dpkg_status").value_or("")));
@@ -114,6 +126,7 @@ std::string status_of_tools(const Json& tools) {
 /// Of the image's steps, as far as the catalogue still knows what they were.
 Result<std::vector<OutdatedTool>> newer_tools(Session& session,
                                               Archives& archives,
+                                              const std::vector<recipe::Repository>& named,
                                               const store::ImageRecord& image) {
   std::vector<OutdatedTool> found;
   const Json* steps = find_value(image.details, "steps");
@@ -125,7 +138,8 @@ Result<std::vector<OutdatedTool>> newer_tools(Session& session,
     if (tools == nullptr) {
       continue;
     }
-    for (guest::Upgrade& upgrade : TRY(archives.newer_than(image, status_of_tools(*tools)))) {
+    for (guest::Upgrade& upgrade :
+         TRY(archives.newer_than(image, named, status_of_tools(*tools)))) {
       found.push_back({step->name, std::move(upgrade)});
     }
   }
@@ -183,6 +197,14 @@ Json OutdatedImage::to_json() const {
 }
 
 namespace {
+/// The first of the line and those below it that are not looked at by themselves.
+Images told_with(const Images& line, const std::set<Digest>& asked) {
+  const auto end = std::find_if(line.begin() + 1, line.end(), [&](const auto& member) {
+    return asked.contains(member.digest);
+  });
+  return {line.begin(), end};
+}
+
 /// The first of the line. What one that is `asked` for tells by itself is not told again.
 Result<OutdatedImage> look_at(Session& session,
                               Archives& archives,
@@ -192,15 +214,15 @@ Result<OutdatedImage> look_at(Session& session,
   OutdatedImage outdated;
   outdated.image = image.reference();
   outdated.recipe_file = find_string(image.details, "recipe_file").value_or("");
-  outdated.upgrades = TRY(archives.newer_than(image, TRY(dpkg_status_of(session, image))));
+  const Images members = told_with(line, asked);
+  const auto named = ask_also(session, members);
+  const std::string status = TRY(dpkg_status_of(session, image));
+  outdated.upgrades = TRY(archives.newer_than(image, named, status));
   if (line.size() > 1 && asked.contains(line[1].digest)) {
     remove_inherited(outdated.upgrades, line[1]);
   }
-  for (auto member = line.begin(); member != line.end(); ++member) {
-    if (member != line.begin() && asked.contains(member->digest)) {
-      break;
-    }
-    for (OutdatedTool& tool : TRY(newer_tools(session, archives, *member))) {
+  for (const store::ImageRecord& member : members) {
+    for (OutdatedTool& tool : TRY(newer_tools(session, archives, named, member))) {
       outdated.tools.push_back(std::move(tool));
     }
   }

@@ -298,6 +298,17 @@ Json to_snapshot(const Recipe& merged) {
   return json;
 }
 
+std::vector<Repository> repositories_in(const Json& snapshot) {
+  std::vector<Repository> repositories;
+  const Json* list = find_value(object_at(snapshot, "requests"), "repositories");
+  for (const Json& entry : list == nullptr ? Json::array() : *list) {
+    repositories.push_back({.uri = find_string(entry, "uri").value_or(""),
+                            .suites = find_strings(entry, "suites"),
+                            .components = find_strings(entry, "components")});
+  }
+  return repositories;
+}
+
 Result<Recipe> from_snapshot(const Json& json) {
   Recipe recipe;
   recipe.name = TRY(string_at(json, "name").context("an image's recipe"));

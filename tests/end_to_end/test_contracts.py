@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What scripts rely on: JSON, exit statuses and messages; builds that repeat; plans with reasons."""
 import fcntl
+import functools
+import http.server
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import unittest
 
@@ -686,7 +689,51 @@ class Locks(Case):
         self.assertIn("the image base is not up to date", answer.err)
 
 
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+
 class Outdated(OwnHome):
+    def archive(self):
+        """A signed one of our own, which has two versions of `lib`: its address, and its key's file."""
+        room = self.scratch()
+        sources = product.HERE.parent.parent / "src" / "guest" / "tests"
+        product.run("sh", sources / "make_archive.sh", room)
+        handler = functools.partial(QuietHandler, directory=room / "www")
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        self.addCleanup(serving.join)
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        return f"http://127.0.0.1:{server.server_port}", room / "key.asc"
+
+    def test_archives_that_a_recipe_names_are_asked(self):
+        address, key = self.archive()
+        (self.recipes / "key.asc").write_text(key.read_text())
+        recipe = self.recipes / "vendor.yaml"
+        recipe.write_text(f"recipe: vendor\nfrom: base\npackages: [lib=1.0]\nrepositories:\n"
+                          f"  - {{uri: \"{address}\", suites: [good], components: [main], key: file:key.asc}}\n")
+        (self.recipes / "above.yaml").write_text(
+            "recipe: above\nfrom: vendor\nprovision:\n  - files: [{target: /srv/a, content: a}]\n")
+        self.goldmill("build", "vendor", "above")
+
+        def newer(*images):
+            answer = self.goldmill("outdated", *images, "--json", status=None)
+            rows = {row["image"].partition("@")[0]: row["packages"] for row in answer.json["images"]}
+            return {name: [(package["installed"], package["available"]) for package in packages
+                           if package["name"] == "lib"] for name, packages in rows.items()}, answer.err
+        found, words = newer("vendor", "above")
+        self.assertEqual([("1.0", "2.0")], found["vendor"])
+        self.assertNotIn("above", found, "that is its parent's to mend")
+        self.assertNotIn("cannot be asked", words)
+        self.assertEqual([("1.0", "2.0")], newer("above")[0]["above"])
+        recipe.unlink()
+        found, words = newer("vendor")
+        self.assertEqual([], found.get("vendor", []))
+        self.assertRegex(words, f"cannot be asked for newer packages: {address} of vendor@1: .*vendor.yaml")
+
     def test_a_newer_boot_loader_is_told_with_its_step(self):
         (self.recipes / "upon.yaml").write_text("recipe: upon\nfrom: base\n")
         self.goldmill("build", "upon")

@@ -57,7 +57,9 @@ Command outdated_command() {
       .summary = "list images whose packages the archive has newer",
       .description =
           {"Reads the archive's indexes and compares them with the packages of images, security "
-           "fixes first, and says which images stand on them. Of an image whose parent is looked "
+           "fixes first, and says which images stand on them. An archive that a recipe names under "
+           "`repositories:` is asked with the key that the recipe's file names now; where that is "
+           "gone, a line says so. Of an image whose parent is looked "
            "at, too, only packages that it does not have from there are listed. Packages that only "
            "steps use, as those of the boot loader, are listed with the step, while the store "
            "knows it. Changes nothing."},

@@ -62,9 +62,16 @@ provision:
 
 TEST_F(Snapshot, LeavesThePasswordOfARepositoryOut) {
   Recipe recipe;
-  recipe.repositories = {{.uri = "https://me:geheim@mirror.example.org/debian"},
+  recipe.repositories = {{.uri = "https://me:geheim@mirror.example.org/debian",
+                          .suites = {"stable"},
+                          .components = {"main"}},
                          {.uri = "https://mirror.example.org/a@b"}};
   const Json requests = to_snapshot(recipe).at("requests");
+  const auto named = repositories_in(to_snapshot(recipe));
+  ASSERT_EQ(named.size(), 2U);
+  EXPECT_EQ(named[0].uri, "https://mirror.example.org/debian");
+  EXPECT_EQ(named[0].suites.front() + named[0].components.front(), "stablemain");
+  EXPECT_TRUE(repositories_in(Json()).empty());
   EXPECT_EQ(requests.at("repositories").at(0).at("uri"), "https://mirror.example.org/debian");
   EXPECT_EQ(requests.at("repositories").at(1).at("uri"), "https://mirror.example.org/a@b");
 }

@@ -17,4 +17,7 @@ Json to_snapshot(const Recipe& merged);
 /// Errors: invalid_input.
 Result<Recipe> from_snapshot(const Json& json);
 
+/// The archives that the recipe named, without keys, users and passwords.
+std::vector<Repository> repositories_in(const Json& snapshot);
+
 }  // namespace goldmill::recipe
