@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <goldmill/build/work.hpp>
+#include <goldmill/system/mount_point.hpp>
 #include <goldmill/system/worker.hpp>
 
 #include "layer_workers.hpp"
@@ -187,6 +188,7 @@ Result<void> Remover::entry(int directory, const std::string& name, std::size_t 
                : system_error("cannot remove " + name, errno);
   }
   const UniqueFd inside = TRY(open_subdirectory(directory, name));
+  TRY(system::check_nothing_mounted(inside.get(), name));
   for (const std::string& below : TRY(names_in(inside.get()))) {
     TRY(entry(inside.get(), below, depth + 1));
   }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include <goldmill/system/file.hpp>
+#include <goldmill/system/mount_point.hpp>
 
 namespace goldmill::system {
 
@@ -271,6 +272,7 @@ Result<void> remove_at(int parent, const char* name) {
   if (!directory) {
     return system_error("cannot remove " + std::string(name), failure);
   }
+  TRY(check_nothing_mounted(directory.get(), name));
   TRY(empty_directory(std::move(directory)));
   if (::unlinkat(parent, name, AT_REMOVEDIR) != 0 && errno != ENOENT) {
     return system_error("cannot remove " + std::string(name), errno);

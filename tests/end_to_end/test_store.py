@@ -481,6 +481,19 @@ class Damaged(Store):
         self.assertFalse(other.exists())
         busy.rmdir()
 
+    @unittest.skipUnless(IS_ROOT, "needs a mount")
+    def test_what_is_mounted_in_a_stray_is_left_alone(self):
+        for area in ("disks", "trees"):
+            place = self.home / area / "stray" / "mounted"
+            place.mkdir(parents=True)
+            answer = self.goldmill("gc", before=(
+                "unshare", "--mount", "sh", "-ec", 'mount -t tmpfs none "$0"; echo mine > "$0/file"; '
+                '"$@"; cat "$0/file"', place))
+            self.assertIn("cannot remove mounted: something is mounted there", answer.err)
+            self.assertTrue(answer.out.endswith("mine\n"), answer.out)
+            self.goldmill("gc")
+            self.assertFalse(place.parent.exists())
+
     def test_a_damaged_catalogue_is_said(self):
         home = self.scratch() / "home"
         clone_home(home, self.home)
