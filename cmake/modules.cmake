@@ -49,7 +49,14 @@ function(add_module_test name)
     list(APPEND ARG_LINK GTest::gtest_main)
   endif()
   add_test_program(${name}_test unit_tests SOURCES ${ARG_SOURCES} LINK goldmill::${name} ${ARG_LINK})
-  gtest_discover_tests(${name}_test PROPERTIES LABELS unit DISCOVERY_TIMEOUT 60)
+  add_unit_test(${name}_test)
+endfunction()
+
+# add_unit_test(PROGRAM): all its cases in one process. With sanitizers a start takes longer than most
+# of them.
+function(add_unit_test program)
+  add_test(NAME ${program} COMMAND ${program})
+  set_tests_properties(${program} PROPERTIES LABELS unit TIMEOUT 600)
 endfunction()
 
 # registry_sources(OUT FILE.def MACRO): the source files that a .def list names, one per line.
