@@ -428,16 +428,18 @@ Result<std::vector<StepRecord>> Catalogue::newest_steps_on(const std::string& im
 Result<ImageRecord> Catalogue::add_image(ImageRecord image) {
   image.created = now();
   TRY(database_->transact([&]() -> Result<void> {
+    bool is_there = false;
     bool is_whole = false;
     TRY(database_->run(std::string(kImageColumns) + "WHERE name = ? AND digest = ?",
                        {image.name, image.digest.hex()},
                        [&](const Row& same) -> Result<void> {
                          image.version = static_cast<int>(same.integer(1));
                          image.created = same.integer(6);
+                         is_there = true;
                          is_whole = image_of(same).has_value();
                          return {};
                        }));
-    if (image.version > 0) {
+    if (is_there) {
       return is_whole ? Result<void>() : write_anew(*database_, image);
     }
     TRY(

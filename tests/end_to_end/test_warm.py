@@ -295,6 +295,21 @@ class Killed(Case):
         self.assertFalse([name for name in os.listdir(product.HOME / "instances")
                           if fleet in name])
 
+    def test_time_that_is_over_in_the_middle_of_a_launch_ends_all(self):
+        """They go while their launcher still starts others: none runs on of which nobody knows."""
+        fleet = FLEET + "o"
+        self.addCleanup(goldmill, "rm", "--force", fleet, status=None)
+        goldmill("warm", "base")
+        launched = goldmill("launch", "base", "-n", 16, "--warm", "--parallel", 1, "--fleet", fleet,
+                            "--for", "2s", "--json", status=1).json
+        errors = [instance["error"] or "" for instance in launched["instances"]]
+        self.assertIn("it was removed while it was being launched", errors)
+        limit = time.monotonic() + 60
+        while rows(fleet) and time.monotonic() < limit:
+            time.sleep(0.2)
+        self.assertEqual({}, rows(fleet))
+        self.assertEqual("", product.run("sh", "-c", f"pgrep -fl '[q]emu-system.*-name {fleet}-' || true"))
+
     def test_a_maker_that_dies_takes_its_machine_along(self):
         maker = start("warm", "base", "--memory", "320MiB", stdout=subprocess.DEVNULL,
                       stderr=subprocess.DEVNULL)

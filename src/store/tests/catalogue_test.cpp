@@ -26,6 +26,14 @@ class CatalogueTest : public testing::Test {
   }
 };
 
+TEST_F(CatalogueTest, OneOfAnotherCatalogueIsAddedAsTheNextVersion) {
+  Catalogue catalogue = Catalogue::open(file_).value();
+  ImageRecord other = image("base", "1");
+  other.version = 7;
+  EXPECT_EQ(catalogue.add_image(other)->version, 1);
+  EXPECT_TRUE(catalogue.find_image_by_digest(other.digest).value());
+}
+
 TEST_F(CatalogueTest, VersionsCountPerNameAndAreNeverReused) {
   Catalogue catalogue = Catalogue::open(file_).value();
   EXPECT_EQ(catalogue.add_image(image("base", "1"))->version, 1);
