@@ -15,7 +15,6 @@
 #include <goldmill/store/layer_tree.hpp>
 #include <goldmill/store/reference.hpp>
 #include <goldmill/system/file.hpp>
-#include <goldmill/system/locked_directory.hpp>
 
 #include "ancestry.hpp"
 #include "assembly.hpp"
@@ -498,17 +497,14 @@ Result<void> check_removable(Session& session,
                    "remove that first"};
     }
   }
-  const std::string launches = session.home.name_of(session.home.snapshots(digest));
-  const std::string builds = session.home.name_of(session.home.blob(digest));
-  for (const auto& [owner, object] : TRY(session.catalogue.claims())) {
-    const bool concerns = object == launches || object == builds;
-    if (concerns && system::is_owned(session.home.work() / owner)) {
-      return Error{ErrorKind::conflict,
-                   image.reference() + (object == launches
-                                            ? " is being launched"
-                                            : " is needed by a build, test or export that runs"),
-                   "wait until that has ended"};
-    }
+  const auto claimed = TRY(living_claims(session));
+  const bool is_launched = claimed.contains(session.home.name_of(session.home.snapshots(digest)));
+  if (is_launched || claimed.contains(session.home.name_of(session.home.blob(digest)))) {
+    return Error{
+        ErrorKind::conflict,
+        image.reference() + (is_launched ? " is being launched"
+                                         : " is needed by a build, test or export that runs"),
+        "wait until that has ended"};
   }
   for (const launch::Instance& instance : launch::recorded(session.home.root())) {
     if (overdue == Overdue::goes && launch::is_over(instance)) {

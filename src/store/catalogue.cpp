@@ -232,15 +232,26 @@ std::string details_of(const ImageRecord& image) {
   return dump(details);
 }
 
+enum class Damaged : std::uint8_t {
+  fails,
+  left_out,  ///< others tell of it
+};
+
 /// Collects the rows of a query about one table.
 template <typename Record>
 Result<std::vector<Record>> select(store::Database& database,
                                    const std::string& sql,
                                    const std::vector<SqlValue>& values,
-                                   Result<Record> (*read)(const Row&)) {
+                                   Result<Record> (*read)(const Row&),
+                                   Damaged damaged = Damaged::fails) {
   std::vector<Record> records;
   TRY(database.run(sql, values, [&](const Row& row) -> Result<void> {
-    records.push_back(TRY(read(row)));
+    auto record = read(row);
+    if (record) {
+      records.push_back(*std::move(record));
+    } else if (damaged == Damaged::fails) {
+      return record.error();
+    }
     return {};
   }));
   return records;
@@ -252,22 +263,6 @@ std::optional<Record> first_of(std::vector<Record> records) {
     return std::nullopt;
   }
   return std::move(records.front());
-}
-
-/// The same but for rows that are damaged: others tell of those.
-template <typename Record>
-Result<std::vector<Record>> select_whole(store::Database& database,
-                                         const std::string& sql,
-                                         const std::vector<SqlValue>& values,
-                                         Result<Record> (*read)(const Row&)) {
-  std::vector<Record> records;
-  TRY(database.run(sql, values, [&](const Row& row) -> Result<void> {
-    if (auto record = read(row)) {
-      records.push_back(*std::move(record));
-    }
-    return {};
-  }));
-  return records;
 }
 
 SqlValue parent_column(const ImageRecord& image) {
@@ -403,26 +398,27 @@ Result<bool> Catalogue::vouches_for(const Digest& layer) {
 Result<std::vector<StepRecord>> Catalogue::newest_steps(const std::string& image,
                                                         const std::string& name,
                                                         int most) {
-  return select_whole<StepRecord>(
+  return select<StepRecord>(
       *database_,
       std::string(kStepColumns) +
           "WHERE image = ? AND name = ? ORDER BY created DESC, rowid DESC LIMIT ?",
       {image, name, most},
-      step_of);
+      step_of,
+      Damaged::left_out);
 }
 
 Result<std::vector<StepRecord>> Catalogue::newest_steps_on(const std::string& image,
                                                            const std::string& kind,
                                                            const Json& parents,
                                                            int most) {
-  return select_whole<StepRecord>(
-      *database_,
-      std::string(kStepColumns) +
-          "WHERE image = ? AND kind = ? AND CASE WHEN json_valid(description)"
-          " THEN json_extract(description, '$.parents') = ? END"
-          " ORDER BY created DESC, rowid DESC LIMIT ?",
-      {image, kind, dump(parents), most},
-      step_of);
+  return select<StepRecord>(*database_,
+                            std::string(kStepColumns) +
+                                "WHERE image = ? AND kind = ? AND CASE WHEN json_valid(description)"
+                                " THEN json_extract(description, '$.parents') = ? END"
+                                " ORDER BY created DESC, rowid DESC LIMIT ?",
+                            {image, kind, dump(parents), most},
+                            step_of,
+                            Damaged::left_out);
 }
 
 Result<ImageRecord> Catalogue::add_image(ImageRecord image) {
@@ -502,13 +498,19 @@ Result<ImageRecord> Catalogue::find_image(const ImageReference& reference) {
 }
 
 Result<std::optional<ImageRecord>> Catalogue::find_image_by_digest(const Digest& digest) {
-  return first_of(TRY(select_whole<ImageRecord>(
-      *database_, std::string(kImageColumns) + "WHERE digest = ?", {digest.hex()}, image_of)));
+  return first_of(TRY(select<ImageRecord>(*database_,
+                                          std::string(kImageColumns) + "WHERE digest = ?",
+                                          {digest.hex()},
+                                          image_of,
+                                          Damaged::left_out)));
 }
 
 Result<std::vector<ImageRecord>> Catalogue::images() {
-  return select_whole<ImageRecord>(
-      *database_, std::string(kImageColumns) + "ORDER BY name, version", {}, image_of);
+  return select<ImageRecord>(*database_,
+                             std::string(kImageColumns) + "ORDER BY name, version",
+                             {},
+                             image_of,
+                             Damaged::left_out);
 }
 
 Result<std::vector<DamagedImage>> Catalogue::damaged_images() {

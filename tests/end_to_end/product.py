@@ -293,6 +293,17 @@ class OwnHome(Case):
     def goldmill(cls, *arguments, **options):
         return goldmill(*arguments, home=cls.home, cwd=cls.recipes, **options)
 
+    def begin_without_end(self, name, parent):
+        """A build on the parent that has come to a step which does not end."""
+        (self.recipes / f"{name}.yaml").write_text(
+            f"recipe: {name}\nfrom: {parent}\nprovision:\n"
+            "  - shell: {script: 'echo it runs; while ! [ -e /run/goldmill/never ]; do sleep 1; done'}\n")
+        build = start("build", name, home=self.home, cwd=self.recipes, stdout=subprocess.DEVNULL,
+                      stderr=subprocess.DEVNULL)
+        self.addCleanup(end, build)
+        await_words(build, self.home, name, "it runs")
+        return build
+
     @classmethod
     def keep_only_base(cls):
         """What other tests made goes, children first."""

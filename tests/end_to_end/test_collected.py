@@ -120,13 +120,7 @@ class Collected(OwnHome):
         for content in ("1", "2"):
             self.write("middle", content)
             self.build("middle")
-        (self.recipes / "leaf.yaml").write_text(
-            "recipe: leaf\nfrom: middle@1\nprovision:\n"
-            "  - shell: {script: 'echo it runs; while ! [ -e /run/goldmill/never ]; do sleep 1; done'}\n")
-        build = start("build", "leaf", home=self.home, cwd=self.recipes, stdout=subprocess.DEVNULL,
-                      stderr=subprocess.DEVNULL)
-        self.addCleanup(end, build)
-        product.await_words(build, self.home, "leaf", "it runs")
+        build = self.begin_without_end("leaf", "middle@1")
         self.assertNotIn("middle@1", self.goldmill("gc", "--keep", "1", "--json").json["images"])
         refused = self.goldmill("rm", "middle@1", status=4)
         self.assertIn("is needed by a build", refused.err)

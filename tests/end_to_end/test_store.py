@@ -13,7 +13,7 @@ import subprocess
 import tarfile
 import unittest
 
-from product import AS_GUEST_ROOT, IS_ROOT, OwnHome, await_words, clone_home, end, goldmill, run, start
+from product import AS_GUEST_ROOT, IS_ROOT, OwnHome, clone_home, end, goldmill, run
 
 
 class Store(OwnHome):
@@ -358,13 +358,7 @@ class Damaged(Store):
         self.expect({first: ("damaged", ("web@1",)), second: ("damaged", ("web@1",))})
 
     def test_what_a_build_stands_on_is_left_to_it(self):
-        (self.recipes / "above.yaml").write_text(
-            "recipe: above\nfrom: web\nprovision:\n"
-            "  - shell: {script: 'echo it runs; while ! [ -e /run/goldmill/never ]; do sleep 1; done'}\n")
-        build = start("build", "above", home=self.home, cwd=self.recipes, stdout=subprocess.DEVNULL,
-                      stderr=subprocess.DEVNULL)
-        self.addCleanup(end, build)
-        await_words(build, self.home, "above", "it runs")
+        build = self.begin_without_end("above", "web")
         tree = self.tree(self.image("web")["layers"][-1])
         as_guest(f"touch {tree}/one-more")
         (left,) = self.check("--repair", status=1)["findings"]
